@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# The long checks against PyTorch, transformers and PEFT, in a virtual environment of their own:
+# 1. the golden files are what their generator makes; 2. the generator's model is transformers'
+# and PEFT's; 3. adapters go from PEFT to Tinsmith and back; 4. the embedded model is a model that
+# transformers can use. Needs about 3 GB of disk for .venv on the first run.
+#
+#   Tools/verify.sh                 everything; builds the tinsmith binary if it is not there
+#   VENV=DIR Tools/verify.sh        with an environment that has Tools/verify/requirements.txt
+#   TINSMITH=PATH Tools/verify.sh   with a binary that exists
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+venv="${VENV:-.venv/verify}"
+if ! "$venv/bin/python" -c 'import torch, transformers, peft, jinja2' 2>/dev/null; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install -q -r Tools/verify/requirements.txt
+fi
+python="$venv/bin/python"
+export TRANSFORMERS_VERBOSITY=error HF_HUB_OFFLINE=1 HF_HUB_DISABLE_PROGRESS_BARS=1
+
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+echo "== golden files: generated again and compared"
+"$python" Tools/fixtures/make_golden.py "$work/golden"
+"$python" Tools/verify/compare_golden.py Tests/EngineTests/Fixtures "$work/golden"
+
+echo "== the generator's model against transformers and PEFT, in float64"
+"$python" Tools/verify/against_transformers.py
+
+tinsmith="${TINSMITH:-}"
+if [ -z "$tinsmith" ]; then
+  swift build -c release --product tinsmith
+  tinsmith="$(swift build -c release --show-bin-path)/tinsmith"
+fi
+
+echo "== adapters between Tinsmith and PEFT"
+"$python" Tools/verify/adapters.py --tinsmith "$tinsmith" --work "$work/adapters"
+
+echo "== the embedded model in transformers"
+"$python" Tools/verify/mini.py --tinsmith "$tinsmith"
+
+echo "all checks passed"
