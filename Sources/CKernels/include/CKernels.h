@@ -202,11 +202,13 @@ typedef struct {
   double loss;           // Σ over tokens, ascending
   double kl;             // Σ (q - p) over tokens with A != 0 (0 for cross entropy)
   int64_t tokens;        // tokens with a non-zero weight or advantage
-  int64_t clipped;       // tokens with A != 0 whose ratio lies outside [lo, hi]
+  int64_t clipped;       // tokens with A != 0 whose clamp is active: clamp(r)·A < r·A for ppo and
+                         // gspo, clamp(r) != r for cispo
 } ck_loss_sums;
 
-/// One datum of `count` tokens. a is the weight (cross entropy) or the advantage; q and mask may
-/// be NULL where the loss has none; lo and hi hold one value per token. dp is stored.
+/// `count` consecutive tokens of one datum (all of them for gspo). a is the weight (cross entropy)
+/// or the advantage; q, lo, hi and mask may be NULL where the loss has none; lo and hi hold one
+/// value per token. dp is stored; the sums are added to *sums, token by token.
 void ck_loss(ck_loss_kind kind, int64_t count, const float *p, const float *q, const float *a,
              const float *lo, const float *hi, const float *mask, float beta, float *dp,
              ck_loss_sums *sums);
@@ -224,6 +226,9 @@ void ck_adamw(ck_engine *e, float *p, float *m, float *v, const float *g, int64_
 /// out[i] uniform in [lo, hi): Philox keyed by (seed, stream), counter i.
 void ck_uniform(ck_engine *e, float *out, int64_t count, uint64_t seed, uint64_t stream, float lo,
                 float hi);
+
+/// One block of Philox4x32-10, for the published known-answer vectors.
+void ck_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 /// Our own exp, log and tanh on one value: the same bits as the vector forms used above (rule e).
 float ck_exp(float x);

@@ -1,0 +1,101 @@
+// Drawing tokens (rule l): a function of the row, the parameters and the key, of nothing else.
+
+/// weight[i] = exp((x[i] - max) / temperature).
+static void draw_weights(float *weight, const float *x, float max, float temperature,
+                         int64_t vocab) {
+  v16 shift = vsplat(max), t = vsplat(temperature);
+  int64_t i = 0;
+  for (; i + 16 <= vocab; i += 16) vstore(weight + i, vexp((vload(x + i) - shift) / t));
+  if (i < vocab) {
+    v16 tail = vload_part(x + i, vocab - i, max);
+    vstore_part(weight + i, vexp((tail - shift) / t), vocab - i);
+  }
+}
+
+/// The first id, ascending, at which the cumulative weight exceeds u · total.
+static int32_t draw_all(const float *weight, int64_t vocab, double u) {
+  double total = 0, sum = 0;
+  for (int64_t i = 0; i < vocab; i++) total += weight[i];
+  double target = u * total;
+  int64_t last = 0;
+  for (int64_t i = 0; i < vocab; i++) {
+    sum += weight[i];
+    if (weight[i] > 0) last = i;
+    if (sum > target) return (int32_t)i;
+  }
+  return (int32_t)last;  // only when rounding made u · total the total itself
+}
+
+/// Candidates in order, cut to top_k and then to the shortest prefix with mass >= top_p. The mass
+/// refers to the sum over the top_k candidates in their order, or over all ids ascending.
+static int32_t draw_filtered(const float *weight, const float *x, uint64_t *heap,
+                             const ck_draw_params *params, int64_t vocab, double u) {
+  int64_t k = params->top_k > 0 && params->top_k < vocab ? params->top_k : vocab;
+  int cut = params->top_p < 1;
+  double total = 0;
+  if (k < vocab) {
+    largest(heap, k, x, vocab);
+    for (int64_t i = 0; i < k; i++) total += weight[candidate_id(heap[i])];
+  } else {  // a max-heap gives up its top only as far as the prefix goes
+    for (int64_t i = 0; i < vocab; i++) {
+      heap[i] = candidate(x[i], i);
+      total += weight[i];
+    }
+    for (int64_t i = vocab / 2 - 1; i >= 0; i--) sift_down(heap, i, vocab, ~0ull);
+  }
+  // Pass 1: length and mass of the prefix. Popped candidates collect, reversed, at the end.
+  double mass = 0, wanted = (double)params->top_p * total;
+  int64_t length = 0;
+  while (length < k) {
+    uint64_t first;
+    if (k < vocab) {
+      first = heap[length];
+    } else {
+      int64_t left = vocab - length - 1;
+      first = heap[0];
+      heap[0] = heap[left];
+      heap[left] = first;
+      sift_down(heap, 0, left, ~0ull);
+    }
+    length++;
+    mass += weight[candidate_id(first)];
+    if (cut && mass >= wanted) break;
+  }
+  double target = u * mass, sum = 0;
+  int32_t last = -1;
+  for (int64_t i = 0; i < length; i++) {
+    int32_t id = candidate_id(k < vocab ? heap[i] : heap[vocab - 1 - i]);
+    sum += weight[id];
+    if (weight[id] > 0 || last < 0) last = id;
+    if (sum > target) return id;
+  }
+  return last;
+}
+
+static int32_t argmax(const float *x, int64_t vocab) {
+  int64_t best = 0;
+  for (int64_t i = 1; i < vocab; i++) {
+    if (x[i] > x[best]) best = i;
+  }
+  return (int32_t)best;
+}
+
+/// Item = row. Scratch: keys [vocab], weights [vocab].
+static void draw(const void *arguments, int64_t begin, int64_t end, const ck_scratch *scratch) {
+  const ck_draw_args *g = arguments;
+  uint64_t *heap = scratch->memory;
+  float *weight = (float *)(heap + g->vocab);
+  for (int64_t row = begin; row < end; row++) {
+    const float *x = g->logits + row * g->vocab;
+    const ck_draw_params *params = &g->params[row];
+    if (!(params->temperature > 0)) {
+      g->tokens[row] = argmax(x, g->vocab);
+      continue;
+    }
+    double u = ck_draw_uniform(params->seed, params->sample, params->position);
+    draw_weights(weight, x, g->max[row], params->temperature, g->vocab);
+    int filtered = (params->top_k > 0 && params->top_k < g->vocab) || params->top_p < 1;
+    g->tokens[row] = filtered ? draw_filtered(weight, x, heap, params, g->vocab, u)
+                              : draw_all(weight, g->vocab, u);
+  }
+}

@@ -1,0 +1,106 @@
+// Products from register tiles. Blocking, tile shapes and threads only choose which chain runs
+// when: a chain that is interrupted at a block of k continues from the stored f32 value.
+
+typedef void (*tile_fn)(float *c, int64_t ldc, const float *a, int64_t lda, const void *b,
+                        int64_t ldb, int64_t pair_stride, int64_t k, int accumulate);
+typedef struct {
+  struct {
+    tile_fn run;
+    int groups;
+  } width[3];  // widest, at most 2 groups, 1 group
+} tile_shape;
+
+#include CK_TILES
+
+/// c[rows, cols] store or add a · b. b holds `cols` rounded up to 16 readable columns.
+typedef struct {
+  float *c;
+  int64_t ldc;
+  const float *a;
+  int64_t lda;
+  const void *b;  // bf16 panel (uint32 pairs) or f32 rows
+  int64_t ldb, pair_stride, element;
+  int64_t cols, k;
+  int accumulate;
+} product;
+
+/// Runs one tile whose last columns lie outside c, through a copy.
+static void edge_tile(tile_fn run, int64_t width, const product *p, float *c, const float *a,
+                      int64_t rows, const void *b, int64_t valid) {
+  float copy[CK_ROW_TILE * 128];
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t j = 0; j < width; j++) {
+      copy[r * width + j] = p->accumulate && j < valid ? c[r * p->ldc + j] : 0;
+    }
+  }
+  run(copy, width, a, p->lda, b, p->ldb, p->pair_stride, p->k, p->accumulate);
+  for (int64_t r = 0; r < rows; r++) memcpy(c + r * p->ldc, copy + r * width, valid * 4);
+}
+
+/// All columns of c for `rows` rows, in row tiles of nearly equal height. `a_step` is the distance
+/// in a of one row of c: lda when a is read by rows, 1 by columns.
+static void run_product(const tile_shape *tiles, const product *p, int64_t rows, int64_t a_step) {
+  if (rows <= 0) return;
+  int64_t count = (rows + CK_ROW_TILE - 1) / CK_ROW_TILE;
+  int64_t height = rows / count, taller = rows % count;
+  const tile_shape *tall = &tiles[height + (taller > 0) - 1];
+  for (int64_t col = 0; col < p->cols;) {
+    int64_t left = (p->cols - col + 15) / 16;
+    int choice = left >= tall->width[0].groups ? 0 : left >= tall->width[1].groups ? 1 : 2;
+    int64_t width = 16 * tall->width[choice].groups;
+    const char *b = (const char *)p->b +
+                    p->element * ((col / 32) * p->pair_stride + (col % 32));
+    int64_t row = 0;
+    for (int64_t t = 0; t < count; t++) {
+      int64_t r = height + (t < taller);
+      const tile_shape *shape = &tiles[r - 1];
+      // A lower tile may prefer another width; it follows the taller one.
+      for (int64_t at = 0; at < width && col + at < p->cols;) {
+        int pick = choice;
+        while (16 * shape->width[pick].groups > width - at) pick++;
+        int64_t step = 16 * shape->width[pick].groups;
+        float *c = p->c + row * p->ldc + col + at;
+        const void *part = b + p->element * ((at / 32) * p->pair_stride + (at % 32));
+        const float *a = p->a + row * a_step;
+        if (col + at + step > p->cols) {
+          edge_tile(shape->width[pick].run, step, p, c, a, r, part, p->cols - col - at);
+        } else {
+          shape->width[pick].run(c, p->ldc, a, p->lda, part, p->ldb, p->pair_stride, p->k,
+                                 p->accumulate);
+        }
+        at += step;
+      }
+      row += r;
+    }
+    col += width;
+  }
+}
+
+enum { CK_K_BLOCK = 512 };
+
+/// Item = (row block, panel block). Blocks of k keep one panel's slice and one row tile in L1
+/// while the slice serves every row tile of the block; few rows stream whole panels instead.
+static void linear(const void *arguments, int64_t begin, int64_t end, const ck_scratch *scratch) {
+  (void)scratch;
+  const ck_linear_args *g = arguments;
+  int bf16 = g->w.dtype == CK_BF16;
+  int64_t n = g->w.n, k = g->w.k;
+  int64_t panel = bf16 ? (k + 1) / 2 * 32 : k * 32;  // in 4-byte elements
+  for (int64_t item = begin; item < end; item++) {
+    int64_t row = item / g->panel_blocks * g->row_block;
+    int64_t rows = g->m - row < g->row_block ? g->m - row : g->row_block;
+    int64_t col = item % g->panel_blocks * g->panel_block * 32;
+    int64_t cols = n - col < g->panel_block * 32 ? n - col : g->panel_block * 32;
+    int64_t block = rows <= CK_ROW_TILE ? k : CK_K_BLOCK;
+    for (int64_t at = 0; at == 0 || at < k; at += block) {
+      int64_t length = k - at < block ? k - at : block;
+      int64_t offset = col / 32 * panel + (bf16 ? at / 2 : at) * 32;
+      product p = {.c = g->y + row * g->ldy + col, .ldc = g->ldy,
+                   .a = g->x + row * g->ldx + at, .lda = g->ldx,
+                   .b = (const float *)g->w.panels + offset, .ldb = 32, .pair_stride = panel,
+                   .element = 4, .cols = cols, .k = length,
+                   .accumulate = g->accumulate || at > 0};
+      run_product(bf16 ? tiles_bf16 : tiles_row, &p, rows, g->ldx);
+    }
+  }
+}

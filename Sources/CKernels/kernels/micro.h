@@ -1,0 +1,95 @@
+// The register tile: CK_R rows × CK_H groups of 16 outputs, one fma chain over k per element
+// (rule a). Included once per tile shape. Three readings of the operands, one arithmetic:
+//   bf16: a by rows, b a bf16 panel        row:  a by rows, b rows of f32 with stride ldb
+//   col:  a by columns (a[k·lda + row])    (a f32 panel is `row` with ldb = 32)
+// Groups 2g and 2g + 1 lie side by side; the next pair is pair_stride elements further.
+
+#define CK_TILE_(kind, isa, r, h) tile_##kind##_##isa##_##r##x##h
+#define CK_TILE__(kind, isa, r, h) CK_TILE_(kind, isa, r, h)
+#define CK_TILE(kind) CK_TILE__(kind, CK_SUFFIX, CK_R, CK_H)
+#define CK_UNROLL _Pragma("clang loop unroll(full)")
+
+#define CK_LOAD_C                                              \
+  v16 t[CK_R][CK_H];                                           \
+  CK_UNROLL for (int r = 0; r < CK_R; r++) {                   \
+    CK_UNROLL for (int h = 0; h < CK_H; h++) {                 \
+      t[r][h] = accumulate ? vload(c + r * ldc + 16 * h) : vsplat(0); \
+    }                                                          \
+  }
+#define CK_STORE_C                                                                       \
+  CK_UNROLL for (int r = 0; r < CK_R; r++) {                                             \
+    CK_UNROLL for (int h = 0; h < CK_H; h++) vstore(c + r * ldc + 16 * h, t[r][h]);      \
+  }
+// One step of every chain: w[h] holds row k of b.
+#define CK_STEP(a_value)                                                                 \
+  CK_UNROLL for (int r = 0; r < CK_R; r++) {                                             \
+    v16 x = vsplat(a_value);                                                             \
+    CK_UNROLL for (int h = 0; h < CK_H; h++) t[r][h] = vfma(x, w[h], t[r][h]);           \
+  }
+
+static void CK_TILE(bf16)(float *c, int64_t ldc, const float *a, int64_t lda, const void *panel,
+                          int64_t ldb, int64_t pair_stride, int64_t k, int accumulate) {
+  (void)ldb;  // a panel's own: 32 outputs × 2 values of k
+  const uint32_t *b = panel;
+  CK_LOAD_C
+  int64_t i = 0;
+  for (; i + 1 < k; i += 2, b += 32) {
+    v16 w[CK_H];
+    u16x pair[CK_H];
+    CK_UNROLL for (int h = 0; h < CK_H; h++) {
+      const uint32_t *p = b + (h / 2) * pair_stride + (h % 2) * 16;
+      pair[h] = *(const u16_any *)p;
+      if (h % 2 == 0) __builtin_prefetch(p + CK_PREFETCH);
+      w[h] = (v16)(pair[h] << 16);
+    }
+    CK_STEP(a[r * lda + i])
+    CK_UNROLL for (int h = 0; h < CK_H; h++) w[h] = (v16)(pair[h] & 0xffff0000u);
+    CK_STEP(a[r * lda + i + 1])
+  }
+  if (i < k) {
+    v16 w[CK_H];
+    CK_UNROLL for (int h = 0; h < CK_H; h++) {
+      w[h] = (v16)(*(const u16_any *)(b + (h / 2) * pair_stride + (h % 2) * 16) << 16);
+    }
+    CK_STEP(a[r * lda + i])
+  }
+  CK_STORE_C
+}
+
+static void CK_TILE(row)(float *c, int64_t ldc, const float *a, int64_t lda, const void *rows,
+                         int64_t ldb, int64_t pair_stride, int64_t k, int accumulate) {
+  const float *b = rows;
+  CK_LOAD_C
+  _Pragma("clang loop unroll_count(2)") for (int64_t i = 0; i < k; i++, b += ldb) {
+    v16 w[CK_H];
+    CK_UNROLL for (int h = 0; h < CK_H; h++) {
+      w[h] = vload(b + (h / 2) * pair_stride + (h % 2) * 16);
+    }
+    CK_STEP(a[r * lda + i])
+  }
+  CK_STORE_C
+}
+
+static void CK_TILE(col)(float *c, int64_t ldc, const float *a, int64_t lda, const void *rows,
+                         int64_t ldb, int64_t pair_stride, int64_t k, int accumulate) {
+  const float *b = rows;
+  CK_LOAD_C
+  _Pragma("clang loop unroll_count(2)") for (int64_t i = 0; i < k; i++, b += ldb, a += lda) {
+    v16 w[CK_H];
+    CK_UNROLL for (int h = 0; h < CK_H; h++) {
+      w[h] = vload(b + (h / 2) * pair_stride + (h % 2) * 16);
+    }
+    CK_STEP(a[r])
+  }
+  CK_STORE_C
+}
+
+#undef CK_TILE_
+#undef CK_TILE__
+#undef CK_TILE
+#undef CK_UNROLL
+#undef CK_LOAD_C
+#undef CK_STORE_C
+#undef CK_STEP
+#undef CK_R
+#undef CK_H

@@ -1,0 +1,61 @@
+// Sixteen f32 lanes and the few operations on them that the kernels use. One vector is two ymm
+// registers on v3 and one zmm on v4: the same arithmetic per lane, so the same bits. Everything
+// is always_inline: vectors never cross a call, whose convention depends on the target.
+
+#define CK_INLINE static inline __attribute__((always_inline))
+
+typedef float v16 __attribute__((vector_size(64)));
+typedef int32_t i16 __attribute__((vector_size(64)));
+typedef uint32_t u16x __attribute__((vector_size(64)));
+typedef double d16 __attribute__((vector_size(128)));
+typedef float v16_any __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint32_t u16_any __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint16_t h16_any __attribute__((vector_size(32), aligned(1), may_alias));
+typedef uint32_t u16_packed __attribute__((vector_size(64), aligned(1), may_alias));
+
+CK_INLINE v16 vsplat(float x) {
+  return (v16){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+}
+CK_INLINE v16 vload(const float *p) { return *(const v16_any *)p; }
+CK_INLINE void vstore(float *p, v16 x) { *(v16_any *)p = x; }
+CK_INLINE v16 vfma(v16 a, v16 b, v16 c) { return __builtin_elementwise_fma(a, b, c); }
+CK_INLINE float sfma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+
+/// The first n (< 16) values, the other lanes `fill`.
+CK_INLINE v16 vload_part(const float *p, int64_t n, float fill) {
+  float lanes[16];
+  for (int i = 0; i < 16; i++) lanes[i] = i < n ? p[i] : fill;
+  return vload(lanes);
+}
+CK_INLINE void vstore_part(float *p, v16 x, int64_t n) {
+  float lanes[16];
+  vstore(lanes, x);
+  for (int i = 0; i < n; i++) p[i] = lanes[i];
+}
+
+/// mask ? a : b per lane; the mask is the result of a vector comparison.
+CK_INLINE v16 vselect(i16 mask, v16 a, v16 b) {
+  return (v16)(((i16)a & mask) | ((i16)b & ~mask));
+}
+CK_INLINE v16 vmax(v16 a, v16 b) { return vselect(a > b, a, b); }
+
+/// Rule b: 8+8, 4+4, 2+2, 1+1.
+CK_INLINE float vsum(v16 x) {
+  typedef float v8 __attribute__((vector_size(32)));
+  typedef float v4 __attribute__((vector_size(16)));
+  v8 a = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
+         __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+  v4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+  return (b[0] + b[2]) + (b[1] + b[3]);
+}
+CK_INLINE float vmax_lanes(v16 x) {
+  float m = x[0];
+  for (int i = 1; i < 16; i++) m = x[i] > m ? x[i] : m;
+  return m;
+}
+
+/// bf16 to f32, 16 values at any address.
+CK_INLINE v16 vload_bf16(const void *p) {
+  u16x wide = __builtin_convertvector(*(const h16_any *)p, u16x);
+  return (v16)(wide << 16);
+}
