@@ -55,7 +55,6 @@ static float sequence_ratio(const ck_table *table, int64_t count, const float *p
 void ck_loss(ck_loss_kind kind, int64_t count, const float *p, const float *q, const float *a,
              const float *lo, const float *hi, const float *mask, float beta, float *dp,
              ck_loss_sums *sums) {
-  *sums = (ck_loss_sums){0};
   const ck_table *table = ck_best_table();
   if (!table) return;  // no engine exists on such a machine
   unsigned mode = _mm_getcsr();
