@@ -23,9 +23,7 @@ enum Golden {
   }
 
   static func losses(_ model: String) throws -> [GoldenLoss] {
-    // Names of inputs are data here: no conversion from snake case.
-    let data = try Data(contentsOf: URL(filePath: "\(folder)/losses-\(model).json"))
-    return try JSONDecoder().decode([GoldenLoss].self, from: data)
+    try decode([GoldenLoss].self, "losses-\(model).json")
   }
 
   static let models = ["llama", "qwen3", "llama-kv1", "qwen3-mha"]
@@ -55,8 +53,8 @@ struct GoldenLoss: Decodable, CustomTestStringConvertible {
     let dtype: String
     let shape: [Int]
     let data: [Double]
-    let sparse_crow_indices: [Int]?
-    let sparse_col_indices: [Int]?
+    let sparseCrowIndices: [Int]?
+    let sparseColIndices: [Int]?
   }
 
   struct Datum: Decodable {
@@ -66,11 +64,11 @@ struct GoldenLoss: Decodable, CustomTestStringConvertible {
 
   let name: String
   let adapter: String
-  let loss_fn: String
+  let lossFn: String
   let config: [String: Double]
   let datums: [Datum]
   let metrics: [String: Double]
-  let loss_scale: Double
+  let lossScale: Double
 
   var testDescription: String { name }
 }

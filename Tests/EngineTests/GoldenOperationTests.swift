@@ -25,7 +25,9 @@ import Testing
 
   private func empty(like other: Rows) throws -> Rows { try arena.rows(other.count, other.width) }
 
-  private func expect(_ ours: Rows, _ key: String, _ place: SourceLocation = #_sourceLocation) throws {
+  private func expect(_ ours: Rows, _ key: String, _ place: SourceLocation = #_sourceLocation)
+    throws
+  {
     let values = UnsafeBufferPointer(start: ours.pointer, count: ours.elements)
     let error = relativeError(values, try golden.doubles(key))
     #expect(error <= Tolerance.operation, "\(key): \(error)", sourceLocation: place)
