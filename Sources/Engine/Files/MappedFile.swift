@@ -1,0 +1,39 @@
+import Foundation
+import Glibc
+
+/// A file mapped read-only and shared: every process that maps it uses one copy of memory.
+package final class MappedFile: @unchecked Sendable {
+  // Sendable: the mapping is never written and lives as long as the object.
+  package let bytes: UnsafeRawBufferPointer
+  package let path: String
+
+  /// - Throws: `notFound` when the file cannot be opened, `internal` when it cannot be mapped.
+  package init(path: String) throws(EngineError) {
+    self.path = path
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw EngineError(.notFound, "cannot open \(path): \(String(cString: strerror(errno)))")
+    }
+    defer { close(descriptor) }
+    var info = stat()
+    guard fstat(descriptor, &info) == 0, info.st_mode & S_IFMT == S_IFREG else {
+      throw EngineError(.notFound, "\(path) is not a regular file")
+    }
+    guard info.st_size > 0 else {
+      throw EngineError(.dataLoss, "\(path) is empty")
+    }
+    let size = Int(info.st_size)
+    guard let region = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0),
+      region != MAP_FAILED
+    else {
+      throw EngineError(
+        .internal, "cannot map \(path): \(String(cString: strerror(errno)))")
+    }
+    bytes = UnsafeRawBufferPointer(start: region, count: size)
+  }
+
+  deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
+
+  /// The contents, copied.
+  var data: Data { Data(bytes) }
+}

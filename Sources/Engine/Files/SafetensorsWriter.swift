@@ -1,0 +1,49 @@
+import Foundation
+
+/// Writes safetensors: tensors in the given order, header padded to 8 bytes as the reference
+/// implementation does, so the same tensors give the same bytes.
+package struct SafetensorsWriter {
+  private struct Item {
+    let name: String
+    let type: TensorType
+    let shape: [Int]
+    let bytes: UnsafeRawBufferPointer
+  }
+
+  private var items: [Item] = []
+  private let metadata: [String: String]
+
+  package init(metadata: [String: String] = ["format": "pt"]) { self.metadata = metadata }
+
+  /// Adds an f32 tensor. The memory must stay valid until `write`.
+  package mutating func add(_ name: String, _ values: UnsafePointer<Float>, shape: [Int]) {
+    let bytes = UnsafeRawBufferPointer(start: values, count: shape.reduce(4, *))
+    items.append(Item(name: name, type: .f32, shape: shape, bytes: bytes))
+  }
+
+  /// Appends the whole file to `output`.
+  package func write(to output: any StorageFile) throws {
+    var header = "{\"__metadata__\":{"
+    header += metadata.sorted { $0.key < $1.key }
+      .map { "\(Self.quote($0.key)):\(Self.quote($0.value))" }.joined(separator: ",")
+    header += "}"
+    var offset = 0
+    for item in items {
+      let shape = item.shape.map(String.init).joined(separator: ",")
+      header += ",\(Self.quote(item.name)):{\"dtype\":\"\(item.type.rawValue)\","
+      header += "\"shape\":[\(shape)],\"data_offsets\":[\(offset),\(offset + item.bytes.count)]}"
+      offset += item.bytes.count
+    }
+    header += "}"
+    while header.utf8.count % 8 != 0 { header += " " }
+    var length = UInt64(header.utf8.count).littleEndian
+    try withUnsafeBytes(of: &length) { try output.append($0) }
+    try Array(header.utf8).withUnsafeBytes { try output.append($0) }
+    for item in items { try output.append(item.bytes) }
+  }
+
+  private static func quote(_ text: String) -> String {
+    let data = (try? JSONEncoder().encode(text)) ?? Data("\"\"".utf8)
+    return String(decoding: data, as: UTF8.self)
+  }
+}

@@ -1,0 +1,117 @@
+import CKernels
+
+/// The two factors of one target, packed for the product kernels.
+struct AdapterFactors {
+  let packedA: PackedMatrix  // [rank, inputs]
+  let packedB: PackedMatrix  // [outputs, rank]
+  var rank: Int { packedA.outputs }
+}
+
+/// A and B of one target inside an adapter's flat blocks (offsets in floats).
+package struct AdapterTensors: Sendable {
+  package let site: AdapterSite
+  let offsetA: Int
+  let offsetB: Int
+  let countA: Int
+  let countB: Int
+}
+
+/// A LoRA adapter: A and B of every target in one flat block, and their packed copies.
+///
+/// Owned by the compute thread. Parameters change only in `OptimizerState.step` and when a state
+/// is loaded; both repack.
+package final class Adapter {
+  package let config: LoRAConfig
+  package let tensors: [AdapterTensors]
+  let parameters: FloatBlock
+  /// By site index; nil where this adapter has no target.
+  private var factors: [AdapterFactors?]
+  /// Gradients and moments; nil for an adapter that is only sampled from.
+  package var training: OptimizerState?
+  private let panels: UnsafeMutableRawPointer
+
+  /// alpha / rank.
+  var scale: Float { config.alpha / Float(config.rank) }
+
+  /// An adapter of zeros for the sites of `model` that `config` asks for.
+  ///
+  /// - Throws: `invalidArgument` when no site of the model is in the asked groups.
+  package init(config: LoRAConfig, sites: [AdapterSite]) throws(EngineError) {
+    self.config = config
+    var offset = 0
+    var packedBytes = 0
+    func take(_ count: Int) -> Int {
+      defer { offset += (count + 15) & ~15 }
+      return offset
+    }
+    tensors = sites.filter { config.groups.contains($0.group) }.map { site in
+      packedBytes +=
+        PackedMatrix.floatBytes(outputs: config.rank, inputs: site.inputs)
+        + PackedMatrix.floatBytes(outputs: site.outputs, inputs: config.rank)
+      return AdapterTensors(
+        site: site, offsetA: take(config.rank * site.inputs),
+        offsetB: take(site.outputs * config.rank), countA: config.rank * site.inputs,
+        countB: site.outputs * config.rank)
+    }
+    guard !tensors.isEmpty else {
+      throw .invalid("lora_config", "the model has no layer of the targets that are asked for")
+    }
+    parameters = FloatBlock(count: offset)
+    panels = .allocate(byteCount: packedBytes, alignment: 64)
+    factors = Array(repeating: nil, count: (sites.map(\.index).max() ?? 0) + 1)
+    var next = panels
+    for tensor in tensors {
+      let a = PackedMatrix(
+        panels: next, dtype: CK_F32, outputs: config.rank, inputs: tensor.site.inputs)
+      next += PackedMatrix.floatBytes(outputs: config.rank, inputs: tensor.site.inputs)
+      let b = PackedMatrix(
+        panels: next, dtype: CK_F32, outputs: tensor.site.outputs, inputs: config.rank)
+      next += PackedMatrix.floatBytes(outputs: tensor.site.outputs, inputs: config.rank)
+      factors[tensor.site.index] = AdapterFactors(packedA: a, packedB: b)
+    }
+  }
+
+  deinit { panels.deallocate() }
+
+  func factors(at site: AdapterSite) -> AdapterFactors? {
+    site.index < factors.count ? factors[site.index] : nil
+  }
+
+  /// Number of trainable values.
+  package var parameterCount: Int { tensors.reduce(0) { $0 + $1.countA + $1.countB } }
+
+  /// PEFT's start: A uniform in ±1/sqrt(inputs) (Kaiming with a = sqrt 5), B zero.
+  package func initialize(kernels: Kernels) {
+    parameters.zero()
+    for tensor in tensors {
+      let bound = 1 / Float(tensor.site.inputs).squareRoot()
+      kernels.uniform(
+        parameters.pointer + tensor.offsetA, count: tensor.countA, seed: config.seed,
+        stream: UInt64(tensor.site.index), bound: bound)
+    }
+    repack(kernels: kernels)
+  }
+
+  /// Brings the packed copies up to date with the parameters.
+  package func repack(kernels: Kernels) {
+    for tensor in tensors {
+      guard let pair = factors[tensor.site.index] else { continue }
+      let a = UnsafeMutableRawPointer(mutating: pair.packedA.raw.panels!)
+      let b = UnsafeMutableRawPointer(mutating: pair.packedB.raw.panels!)
+      kernels.pack(
+        a, parameters.pointer + tensor.offsetA, CK_F32, outputs: config.rank,
+        inputs: tensor.site.inputs)
+      kernels.pack(
+        b, parameters.pointer + tensor.offsetB, CK_F32, outputs: tensor.site.outputs,
+        inputs: config.rank)
+    }
+  }
+
+  /// A copy for sampling that later steps do not change.
+  package func snapshot(kernels: Kernels) throws(EngineError) -> Adapter {
+    let copy = try Adapter(config: config, sites: tensors.map(\.site))
+    copy.parameters.copy(from: parameters)
+    copy.repack(kernels: kernels)
+    return copy
+  }
+}

@@ -1,0 +1,29 @@
+/// A served base model: config, frozen weights and the transformer over them. Read-only and
+/// shared by everything that runs on one compute thread.
+package final class BaseModel {
+  package let name: String
+  package let folder: String
+  package let config: ModelConfig
+  package let transformer: Transformer
+  /// Kept for its mappings, which the transformer's matrices point into.
+  package let weights: WeightStore
+
+  /// Loads the model in a Hugging Face folder, packing its weights on first use.
+  ///
+  /// - Throws: errors of `ModelConfig`, `WeightStore` and the architecture, naming file or key.
+  package init(
+    name: String, folder: String, cache: String, storage: any Storage, kernels: Kernels
+  ) throws(EngineError) {
+    self.name = name
+    self.folder = folder
+    config = try ModelConfig(path: "\(folder)/config.json")
+    let make = try ModelRegistry.architecture(config.modelType)
+    weights = try WeightStore(
+      folder: folder, tied: config.tiesEmbeddings, cache: cache, storage: storage,
+      kernels: kernels)
+    var builder = ModelBuilder(config: config, weights: weights)
+    transformer = try make(&builder)
+  }
+
+  package var sites: [AdapterSite] { transformer.sites }
+}

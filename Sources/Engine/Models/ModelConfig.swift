@@ -1,0 +1,131 @@
+/// What we read of a Hugging Face `config.json`. Both spellings are understood: the flat one
+/// (`rope_theta`, `rope_scaling`) and that of transformers 5 (`rope_parameters`, `dtype`).
+package struct ModelConfig: Sendable {
+  package let modelType: String
+  package let hiddenSize: Int
+  package let layers: Int
+  package let heads: Int
+  package let kvHeads: Int
+  package let headDimension: Int
+  package let intermediateSize: Int
+  package let vocabularySize: Int
+  /// Longest sequence served.
+  package let maxPositions: Int
+  package let normEpsilon: Float
+  package let tiesEmbeddings: Bool
+  package let ropeTheta: Double
+  package let ropeScaling: RotaryScaling
+
+  private struct File: Decodable {
+    var modelType: String?
+    var hiddenSize: Int?
+    var numHiddenLayers: Int?
+    var numAttentionHeads: Int?
+    var numKeyValueHeads: Int?
+    var headDim: Int?
+    var intermediateSize: Int?
+    var vocabSize: Int?
+    var maxPositionEmbeddings: Int?
+    var rmsNormEps: Float?
+    var tieWordEmbeddings: Bool?
+    var ropeTheta: Double?
+    var ropeScaling: Rope?
+    var ropeParameters: Rope?
+    var hiddenAct: String?
+    var attentionBias: Bool?
+    var mlpBias: Bool?
+    var useSlidingWindow: Bool?
+    var quantizationConfig: Ignored?
+  }
+
+  private struct Ignored: Decodable {}
+
+  private struct Rope: Decodable {
+    var ropeType: String?
+    var type: String?
+    var ropeTheta: Double?
+    var factor: Float?
+    var lowFreqFactor: Float?
+    var highFreqFactor: Float?
+    var originalMaxPositionEmbeddings: Int?
+  }
+
+  /// - Throws: `notFound`, `dataLoss` for a file that is not JSON, `unimplemented` for a feature
+  ///   that the engine does not have, `invalidArgument` for values out of range; each names the
+  ///   key.
+  package init(path: String) throws(EngineError) {
+    let file = try JSONFiles.read(File.self, path, "model config")
+    func need(_ value: Int?, _ key: String, max: Int = 1 << 24) throws(EngineError) -> Int {
+      guard let value, value >= 1, value <= max else {
+        throw .invalid(
+          "config.\(key)", "must be 1...\(max), is \(value.map(String.init) ?? "absent")")
+      }
+      return value
+    }
+    guard let modelType = file.modelType else {
+      throw .invalid("config.model_type", "is absent")
+    }
+    self.modelType = modelType
+    hiddenSize = try need(file.hiddenSize, "hidden_size")
+    layers = try need(file.numHiddenLayers, "num_hidden_layers", max: 1024)
+    heads = try need(file.numAttentionHeads, "num_attention_heads", max: 4096)
+    kvHeads = try need(file.numKeyValueHeads ?? heads, "num_key_value_heads", max: heads)
+    guard heads % kvHeads == 0 else {
+      throw .invalid("config.num_key_value_heads", "does not divide num_attention_heads")
+    }
+    headDimension = try need(file.headDim ?? hiddenSize / heads, "head_dim", max: 1024)
+    guard headDimension % 2 == 0 else {
+      throw .invalid("config.head_dim", "must be even, is \(headDimension)")
+    }
+    intermediateSize = try need(file.intermediateSize, "intermediate_size")
+    vocabularySize = try need(file.vocabSize, "vocab_size")
+    maxPositions = try need(
+      file.maxPositionEmbeddings, "max_position_embeddings", max: 1 << 20)
+    normEpsilon = file.rmsNormEps ?? 1e-6
+    tiesEmbeddings = file.tieWordEmbeddings ?? false
+    let rope = file.ropeParameters ?? file.ropeScaling
+    ropeTheta = rope?.ropeTheta ?? file.ropeTheta ?? 10000
+    ropeScaling = try Self.scaling(rope, maxPositions)
+    try Self.refuseUnsupported(file)
+  }
+
+  private static func scaling(
+    _ rope: Rope?, _ maxPositions: Int
+  ) throws(EngineError) -> RotaryScaling {
+    guard let rope, let type = rope.ropeType ?? rope.type, type != "default" else { return .none }
+    switch type {
+    case "linear":
+      guard let factor = rope.factor, factor > 0 else {
+        throw .invalid("config.rope_scaling.factor", "is absent or not positive")
+      }
+      return .linear(factor: factor)
+    case "llama3":
+      guard let factor = rope.factor, let low = rope.lowFreqFactor,
+        let high = rope.highFreqFactor, factor > 0, low > 0, high > low,
+        let original = rope.originalMaxPositionEmbeddings, original > 0
+      else { throw .invalid("config.rope_scaling", "lacks a factor that llama3 needs") }
+      return .llama3(
+        factor: factor, lowFactor: low, highFactor: high, originalLength: original)
+    default:
+      throw EngineError(
+        .unimplemented,
+        "rope scaling \"\(type)\" is not supported (scalings that depend on the length of the "
+          + "sequence break the promise of equal bits)", field: "config.rope_scaling")
+    }
+  }
+
+  private static func refuseUnsupported(_ file: File) throws(EngineError) {
+    func refuse(_ key: String, _ what: String) -> EngineError {
+      EngineError(.unimplemented, "\(what) is not supported", field: "config.\(key)")
+    }
+    if let act = file.hiddenAct, act != "silu" { throw refuse("hidden_act", "\"\(act)\"") }
+    if file.attentionBias == true { throw refuse("attention_bias", "a bias in attention") }
+    if file.mlpBias == true { throw refuse("mlp_bias", "a bias in the MLP") }
+    if file.useSlidingWindow == true {
+      throw refuse("use_sliding_window", "sliding-window attention")
+    }
+    if file.quantizationConfig != nil {
+      throw refuse("quantization_config", "a quantised checkpoint")
+    }
+  }
+}

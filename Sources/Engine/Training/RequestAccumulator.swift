@@ -1,0 +1,67 @@
+import CKernels
+
+/// A request on its way through the micro-batches: what it has answered so far.
+struct RequestAccumulator {
+  let request: TrainingRequest
+  var failure: EngineError?
+  /// Log-probs of all datums one after another.
+  var logprobs: [Float] = []
+  var sums = ck_loss_sums()
+
+  init(_ request: TrainingRequest) {
+    self.request = request
+    logprobs.reserveCapacity(
+      request.data.reduce(0) { $0 + $1.tokens.count * $1.targetsPerToken })
+  }
+
+  /// Checks the request and readies the adapter's working gradient.
+  func begin(others: ArraySlice<TrainingRequest>) throws(EngineError) {
+    guard !request.data.isEmpty else { throw .invalid("data", "has no datum") }
+    guard request.accumulates else { return }
+    guard let adapter = request.adapter, let training = adapter.training else {
+      throw EngineError(.failedPrecondition, "forward_backward needs a trainable adapter")
+    }
+    guard !others.contains(where: { $0.accumulates && $0.adapter === adapter }) else {
+      throw EngineError(.failedPrecondition, "one forward_backward per adapter and batch")
+    }
+    training.begin()
+  }
+
+  /// Commits the gradient and makes the answer.
+  func finish(kernels: Kernels) -> Result<TrainingResult, EngineError> {
+    do throws(EngineError) {
+      if let failure { throw failure }
+      guard sums.loss.isFinite, logprobs.allSatisfy(\.isFinite) else {
+        throw EngineError(.failedPrecondition, "the loss or a log-prob is not finite")
+      }
+      if request.accumulates { try request.adapter?.training?.commit(kernels: kernels) }
+      return .success(TrainingResult(logprobs: perDatum(), metrics: metrics()))
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  private func perDatum() -> [[Float]] {
+    var start = 0
+    return request.data.map { datum in
+      let count = datum.tokens.count * datum.targetsPerToken
+      defer { start += count }
+      return Array(logprobs[start..<start + count])
+    }
+  }
+
+  /// Keys have exactly one colon: `name:reduction`, the way results of several chunks combine.
+  private func metrics() -> [String: Double] {
+    let tokens = request.data.reduce(0) { $0 + $1.tokens.count }
+    var metrics: [String: Double] = [
+      "loss:sum": sums.loss, "num_tokens:sum": Double(tokens),
+      "num_loss_tokens:sum": Double(sums.tokens),
+    ]
+    if request.loss.isPolicy {
+      let count = Double(max(sums.tokens, 1))
+      metrics["clip_fraction:mean"] = Double(sums.clipped) / count
+      metrics["kl_sample_train:mean"] = sums.kl / count
+    }
+    return metrics
+  }
+}
