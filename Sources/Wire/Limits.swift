@@ -22,4 +22,68 @@ package enum Limits {
   package static let maxTokenBytes = 1024
   /// UTF-8 bytes of a status message or a field path.
   package static let maxMessageBytes = 4096
+
+  // MARK: Bodies
+
+  /// Memory that unpacking may take: this many bytes ...
+  package static let arenaBaseBytes = 64 << 10
+  /// ... and this many times the body's size.
+  package static let arenaFactor = 8
+  /// UTF-8 bytes of any text in a body.
+  package static let maxTextBytes = 64 << 10
+  /// Tensors up to this size travel inside of the body unless the encoder is told otherwise.
+  package static let defaultInlineBytes = 1024
+  /// Items of a list that has no limit of its own.
+  package static let maxListItems = 16 << 10
+  /// Pairs in a list of pairs.
+  package static let maxPairs = 1024
+
+  // MARK: Tensors
+
+  /// Dimensions of a tensor.
+  package static let maxRank = 4
+  /// Elements that a sparse tensor may have when it is written out densely.
+  package static let maxDenseElements = 1 << 26
+
+  // MARK: Requests
+
+  /// Datums of one forward or forward_backward.
+  package static let maxDatums = 1024
+  /// Chunks of one model input.
+  package static let maxChunks = 1024
+  /// Tokens of one model input.
+  package static let maxInputTokens = 1 << 20
+  /// Sequences of one sample request.
+  package static let maxSamples = 1024
+  /// Tokens per sampled sequence.
+  package static let maxNewTokens = 1 << 20
+  /// The k of the top-k log-probs.
+  package static let maxTopK = 1024
+  /// Stop strings or stop tokens.
+  package static let maxStops = 64
+  /// Rank of an adapter.
+  package static let maxLoraRank = 1024
+  /// Bytes of a checkpoint's name.
+  package static let maxNameBytes = 128
+  /// Seconds that a checkpoint may be asked to live: about ten years.
+  package static let maxTTLSeconds: UInt64 = 3660 * 86400
+  /// Files of an exported or imported adapter.
+  package static let maxFiles = 64
+
+  /// Refuses a payload that is too large or has too many attachments.
+  package static func check(_ payload: Payload) throws(WireError) {
+    guard payload.attachments.count <= maxAttachments else {
+      throw WireError(
+        .tooLarge, "\(payload.attachments.count) attachments, at most \(maxAttachments) allowed")
+    }
+    for count in [payload.body.count] + payload.attachments.map(\.count)
+    where count > maxFrameBytes {
+      throw WireError(.tooLarge, "a frame of \(count) bytes, at most \(maxFrameBytes) allowed")
+    }
+    guard payload.byteCount <= maxMessageTotalBytes else {
+      throw WireError(
+        .tooLarge,
+        "\(payload.byteCount) bytes in all frames, at most \(maxMessageTotalBytes) allowed")
+    }
+  }
 }

@@ -147,7 +147,7 @@ package enum Method: UInt32, Sendable, CaseIterable, Hashable {
     case .checkpointsList: "List"
     case .checkpointsInfo: "Info"
     case .checkpointsDelete: "Delete"
-    case .checkpointsSetTTL: "SetTTL"
+    case .checkpointsSetTTL: "SetTtl"
     case .checkpointsPublish: "Publish"
     case .checkpointsUnpublish: "Unpublish"
     case .checkpointsExport: "Export"

@@ -22,6 +22,13 @@ struct FieldWriter {
     append(varint: value)
   }
 
+  /// Writes a length-delimited field, also when it is empty.
+  mutating func put(_ field: UInt32, block: [UInt8]) {
+    append(varint: UInt64(field) << 3 | 2)
+    append(varint: UInt64(block.count))
+    bytes.append(contentsOf: block)
+  }
+
   mutating func put(_ field: UInt32, fixed64 value: UInt64) {
     guard value != 0 else { return }
     append(varint: UInt64(field) << 3 | 1)
@@ -122,6 +129,14 @@ struct FieldReader {
       throw WireError(.badText, "text is not UTF-8")
     }
     return text
+  }
+
+  /// Checks that a text field is UTF-8 without NUL, and allocates nothing where it is ASCII.
+  static func checkText(_ block: UnsafeRawBufferPointer) throws(WireError) {
+    guard block.allSatisfy({ $0 != 0 && $0 < 0x80 }) else {
+      _ = try text(block)
+      return
+    }
   }
 
   /// Steps over a field whose number this version does not know.
