@@ -59,7 +59,7 @@ package final class Pass {
     self.arena = arena
     self.policy = policy
     self.store = store
-    tape = Tape(arena: arena, isRecording: policy == .keepAll)
+    tape = Tape(arena: arena, isRecording: policy != .inference)
     tokens = try arena.indices(batch.tokens)
     positions = try arena.indices(batch.positions)
     segments = batch.segments
@@ -82,7 +82,10 @@ package final class Pass {
     let kept = try arena.rows(state.value.count, state.value.width)
     let mark = arena.mark
     let count = tape.slots.count
+    // What stands outside of scopes (the final norm) is recorded under either policy.
+    tape.isRecording = false
     let y = try body(x)
+    tape.isRecording = policy == .recompute
     kernels.copy(kept, tape[y].value)
     let needsGradient = tape[y].needsGradient
     tape.truncate(slots: count, operations: tape.operations.count)
