@@ -1,0 +1,67 @@
+import CKernels
+import Testing
+
+/// Rule k and AdamW.
+@Suite struct OptimizerTests {
+  @Test("Sum of squares: double, blocks of 4096, 16 lanes", arguments: [0, 5, 4096, 4097, 50_003])
+  func squareSum(count: Int) {
+    var random = Random(UInt64(count))
+    let x = random.floats(count, -3..<3)
+    var expected = 0.0
+    for first in stride(from: 0, to: count, by: 4096) {
+      var lanes = [Double](repeating: 0, count: 16)
+      for i in first..<min(first + 4096, count) {
+        lanes[(i - first) % 16].addProduct(Double(x[i]), Double(x[i]))
+      }
+      expected += foldLanes(lanes)
+    }
+    for engine in KernelEngine.all() {
+      let sum = ck_square_sum(engine.handle, x, Int64(count))
+      #expect(sum.bitPattern == expected.bitPattern, "\(engine.name)")
+    }
+  }
+
+  @Test("AdamW follows the formula of torch.optim.AdamW over three steps")
+  func adamw() {
+    var random = Random(2)
+    let count = 20_001
+    let (lr, beta1, beta2, eps, decay) = (1e-2, 0.9, 0.95, 1e-8, 0.1)
+    let start = random.floats(count)
+    let gradients = (0..<3).map { _ in random.floats(count) }
+    var expected = start.map(Double.init)
+    var moment = [Double](repeating: 0, count: count)
+    var second = moment
+    for (step, gradient) in gradients.enumerated() {
+      let t = Double(step + 1)
+      let bias1 = 1 - power(beta1, t)
+      let bias2 = 1 - power(beta2, t)
+      for i in 0..<count {
+        let g = Double(gradient[i]) * 0.5
+        expected[i] *= 1 - lr * decay
+        moment[i] = beta1 * moment[i] + (1 - beta1) * g
+        second[i] = beta2 * second[i] + (1 - beta2) * g * g
+        expected[i] -= lr / bias1 * moment[i] / ((second[i] / bias2).squareRoot() + eps)
+      }
+    }
+    let results = KernelEngine.all().map { engine in
+      var (p, m, v) = (
+        start, [Float](repeating: 0, count: count), [Float](repeating: 0, count: count)
+      )
+      for (step, gradient) in gradients.enumerated() {
+        let t = Double(step + 1)
+        ck_adamw(
+          engine.handle, &p, &m, &v, gradient, Int64(count), 0.5, lr, beta1, beta2, eps, decay,
+          1 - power(beta1, t), 1 - power(beta2, t))
+      }
+      #expect(relativeError(p, expected) < 1e-6)
+      #expect(relativeError(m, moment) < 1e-6)
+      #expect(relativeError(v, second) < 1e-6)
+      return p
+    }
+    for p in results { #expect(sameBits(p, results[0])) }
+  }
+
+  private func power(_ base: Double, _ exponent: Double) -> Double {
+    (0..<Int(exponent)).reduce(1) { product, _ in product * base }
+  }
+}
