@@ -1,0 +1,189 @@
+/// The `added_tokens` of a tokenizer file: texts that stand for one token wherever they occur.
+struct AddedTokens: Sendable {
+  struct Entry: Sendable {
+    let id: Int32
+    let content: String
+    let isSpecial: Bool
+    let stripsLeft: Bool
+    let stripsRight: Bool
+    let isSingleWord: Bool
+    let isNormalized: Bool
+  }
+
+  enum Piece {
+    case text(Range<Int>)
+    case token(Int32)
+  }
+
+  let entries: [Entry]
+  private let verbatim: TokenFinder
+  private let normalized: TokenFinder
+  private let specialIDs: Set<Int32>
+  /// Normalised contents, where that changes them: what the reference decodes such a token to.
+  private let shown: [Int32: String]
+
+  /// - Throws: `invalidFile` where a field is missing or of the wrong type.
+  init(_ json: JSONValue?, normalizer: Normalizer) throws(TokenizerError) {
+    var entries: [Entry] = []
+    for item in json?.array ?? [] { entries.append(try Self.entry(item)) }
+    self.entries = entries
+    // Special ones first, as in the reference: of two that normalise to one text the first counts.
+    let special = entries.filter(\.isSpecial)
+    let ordered = special + entries.filter { !$0.isSpecial }
+    verbatim = TokenFinder(
+      ordered.filter { !$0.isNormalized }.map { (Array($0.content.utf8), $0) })
+    normalized = TokenFinder(
+      ordered.filter(\.isNormalized).map { (Array(normalizer(Array($0.content.utf8)[...])), $0) })
+    var shown: [Int32: String] = [:]
+    for entry in entries where entry.isNormalized {
+      let content = Array(entry.content.utf8)
+      let changed = normalizer(content[...])
+      if !changed.elementsEqual(content) {
+        shown[entry.id] = String(decoding: changed, as: UTF8.self)
+      }
+    }
+    self.shown = shown
+    // The reference tells special tokens by their text, so one that is shown otherwise is not.
+    specialIDs = Set(special.map(\.id)).subtracting(shown.keys)
+  }
+
+  private static func entry(_ json: JSONValue) throws(TokenizerError) -> Entry {
+    guard let object = json.object, let content = object["content"]?.string,
+      let id = object["id"]?.int.flatMap({ Int32(exactly: $0) }), !content.isEmpty
+    else { throw TokenizerError(.invalidFile, "added_tokens: an entry without id and content") }
+    func flag(_ name: String) throws(TokenizerError) -> Bool {
+      guard let flag = object[name]?.bool else {
+        throw TokenizerError(.invalidFile, "added_tokens: \(content): \(name)")
+      }
+      return flag
+    }
+    return Entry(
+      id: id, content: content, isSpecial: try flag("special"), stripsLeft: try flag("lstrip"),
+      stripsRight: try flag("rstrip"), isSingleWord: try flag("single_word"),
+      isNormalized: try flag("normalized"))
+  }
+
+  func isSpecial(_ id: Int32) -> Bool { specialIDs.contains(id) }
+
+  /// The text of an id where it is not the one in the file.
+  func shownToken(_ id: Int32) -> String? { shown.isEmpty ? nil : shown[id] }
+
+  /// The pieces of a text before normalisation.
+  func split(_ text: ArraySlice<UInt8>) -> [Piece] { verbatim.split(text) }
+
+  /// The pieces of a part of the text after normalisation.
+  func splitNormalized(_ text: ArraySlice<UInt8>) -> [Piece] { normalized.split(text) }
+}
+
+/// Finds a set of texts, leftmost first and longest among those, by a trie over their bytes.
+private struct TokenFinder: Sendable {
+  private struct Node {
+    var children: [UInt8: Int] = [:]
+    var entry: Int?
+  }
+
+  private let entries: [AddedTokens.Entry]
+  private var nodes = [Node()]
+  private var isLead = [Bool](repeating: false, count: 256)
+
+  init(_ items: [(text: [UInt8], entry: AddedTokens.Entry)]) {
+    entries = items.map(\.entry)
+    for (index, item) in items.enumerated() where !item.text.isEmpty {
+      isLead[Int(item.text[0])] = true
+      var node = 0
+      for byte in item.text {
+        if let child = nodes[node].children[byte] {
+          node = child
+        } else {
+          nodes.append(Node())
+          nodes[node].children[byte] = nodes.count - 1
+          node = nodes.count - 1
+        }
+      }
+      nodes[node].entry = nodes[node].entry ?? index
+    }
+  }
+
+  func split(_ text: ArraySlice<UInt8>) -> [AddedTokens.Piece] {
+    guard !text.isEmpty else { return [] }
+    guard !entries.isEmpty else { return [.text(text.indices)] }
+    var pieces: [AddedTokens.Piece] = []
+    var done = text.startIndex
+    var at = text.startIndex
+    while at < text.endIndex {
+      guard isLead[Int(text[at])], let (entry, matchEnd) = longest(text, at) else {
+        at += 1
+        continue
+      }
+      let start = at
+      at = matchEnd
+      var end = matchEnd
+      if entry.isSingleWord, WordEdge.isInsideWord(text, start, end) { continue }
+      var cut = start
+      if entry.stripsLeft { cut = max(WordEdge.spaceStart(text, before: start), done) }
+      if entry.stripsRight { end = WordEdge.spaceEnd(text, after: end) }
+      if done < cut { pieces.append(.text(done..<cut)) }
+      pieces.append(.token(entry.id))
+      done = end
+    }
+    if done < text.endIndex { pieces.append(.text(done..<text.endIndex)) }
+    return pieces
+  }
+
+  private func longest(
+    _ text: ArraySlice<UInt8>, _ start: Int
+  ) -> (AddedTokens.Entry, end: Int)? {
+    var node = 0
+    var at = start
+    var found: (AddedTokens.Entry, end: Int)?
+    while at < text.endIndex, let child = nodes[node].children[text[at]] {
+      node = child
+      at += 1
+      if let entry = nodes[node].entry { found = (entries[entry], at) }
+    }
+    return found
+  }
+}
+
+/// What lies beside a position of a text: word characters or white space.
+private enum WordEdge {
+  static func isInsideWord(_ text: ArraySlice<UInt8>, _ start: Int, _ end: Int) -> Bool {
+    let before = start > text.startIndex ? scalar(text, lastBefore(text, start)) : nil
+    let after = end < text.endIndex ? scalar(text, end) : nil
+    return before.map(isWord) ?? false || after.map(isWord) ?? false
+  }
+
+  static func spaceStart(_ text: ArraySlice<UInt8>, before end: Int) -> Int {
+    var at = end
+    while at > text.startIndex {
+      let previous = lastBefore(text, at)
+      guard isSpace(scalar(text, previous)) else { break }
+      at = previous
+    }
+    return at
+  }
+
+  static func spaceEnd(_ text: ArraySlice<UInt8>, after start: Int) -> Int {
+    var at = start
+    while at < text.endIndex, isSpace(scalar(text, at)) { at += UTF8Text.length(text[at]) }
+    return at
+  }
+
+  private static func isWord(_ scalar: UInt32) -> Bool {
+    ScalarTable.contains(scalar, in: .word) || ScalarTable.extraWord.contains(scalar)
+  }
+
+  private static func isSpace(_ scalar: UInt32) -> Bool {
+    ScalarTable.contains(scalar, in: .whiteSpace)
+  }
+
+  private static func lastBefore(_ text: ArraySlice<UInt8>, _ position: Int) -> Int {
+    var at = position - 1
+    while at > text.startIndex, text[at] & 0xC0 == 0x80 { at -= 1 }
+    return at
+  }
+
+  private static func scalar(_ text: ArraySlice<UInt8>, _ position: Int) -> UInt32 {
+    text.withUnsafeBufferPointer { UTF8Text.scalar($0, position - text.startIndex) }
+  }
+}

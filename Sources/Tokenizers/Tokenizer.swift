@@ -1,0 +1,196 @@
+package import Foundation
+
+/// A byte-level BPE tokenizer as a Hugging Face `tokenizer.json` describes it.
+///
+/// Ids and text are those of the `tokenizers` package, whatever the input; a file that asks for
+/// something else than Llama 3, Qwen or GPT-2 style tokenizers do is refused by name at loading.
+/// `truncation` and `padding` in the file are the caller's business and are not applied.
+package struct Tokenizer: Sendable {
+  /// Longest text accepted, in bytes of UTF-8.
+  package static let maximumTextBytes = 1 << 28
+
+  /// One more than the highest token id: rows of logits that mean something.
+  package let vocabularySize: Int
+  /// Tokens that end an answer: of `tokenizer_config.json`, then of `generation_config.json`.
+  package let eosTokenIds: [Int32]
+
+  private let vocabulary: TokenTable
+  private let encoder: BytePairEncoder
+  private let addedTokens: AddedTokens
+  private let normalizer: Normalizer
+  private let preTokenizer: PreTokenizer
+  private let postProcessor: PostProcessor
+
+  /// Loads `tokenizer.json` of a model folder, and the end tokens that its configs name.
+  /// - Throws: `TokenizerError`: `invalidFile`, `unsupported` or `limitExceeded`.
+  package init(directory: URL) throws(TokenizerError) {
+    let folder = ModelFolder(directory: directory)
+    guard let file = try folder.object("tokenizer.json") else {
+      throw TokenizerError(.invalidFile, "no tokenizer.json in \(directory.path)")
+    }
+    try self.init(
+      file: file, config: try folder.object("tokenizer_config.json"),
+      generation: try folder.object("generation_config.json"))
+  }
+
+  /// Reads the text of a `tokenizer.json` alone; no token is known to end an answer.
+  /// - Throws: as `init(directory:)`.
+  package init(json: [UInt8]) throws(TokenizerError) {
+    guard let file = try JSONParser.parse(json).object else {
+      throw TokenizerError(.invalidFile, "tokenizer.json is not an object")
+    }
+    try self.init(file: file, config: nil, generation: nil)
+  }
+
+  private init(
+    file: JSONObject, config: JSONObject?, generation: JSONObject?
+  ) throws(TokenizerError) {
+    guard let model = file["model"]?.object, let entries = model["vocab"]?.object else {
+      throw TokenizerError(.invalidFile, "tokenizer.json: no model with a vocab")
+    }
+    normalizer = try Normalizer(file["normalizer"])
+    preTokenizer = try PreTokenizer(file["pre_tokenizer"])
+    postProcessor = try PostProcessor(file["post_processor"])
+    try Self.checkDecoder(file["decoder"])
+    addedTokens = try AddedTokens(file["added_tokens"], normalizer: normalizer)
+    var table = TokenTable(capacity: entries.members.count + addedTokens.entries.count)
+    for (token, id) in entries.members {
+      guard let id = id.int else {
+        throw TokenizerError(.invalidFile, "tokenizer.json: the id of \(token) is not a number")
+      }
+      try table.insert(token, id: id)
+    }
+    encoder = try BytePairEncoder(model, vocabulary: table)
+    try Self.add(addedTokens.entries, to: &table)
+    vocabulary = table
+    vocabularySize = table.endID
+    eosTokenIds = Self.endTokens(config, generation, table)
+    for id in postProcessor.prefix + postProcessor.suffix where table.token(id) == nil {
+      throw TokenizerError(.invalidFile, "post_processor: no token has the id \(id)")
+    }
+  }
+
+  private static func checkDecoder(_ json: JSONValue?) throws(TokenizerError) {
+    let object = json?.object
+    if object?["type"]?.string == "Sequence", let parts = object?["decoders"]?.array,
+      parts.count == 1
+    {
+      return try checkDecoder(parts[0])
+    }
+    guard object?["type"]?.string == "ByteLevel" else {
+      throw TokenizerError(.unsupported, "decoder \(object?["type"]?.string ?? "null")")
+    }
+  }
+
+  /// The reference gives added tokens ids of its own choosing and ignores those of the file; a
+  /// file where the two differ would mean different ids there and here, so it is refused.
+  private static func add(
+    _ entries: [AddedTokens.Entry], to table: inout TokenTable
+  ) throws(TokenizerError) {
+    var next = table.count
+    for entry in entries {
+      if let id = table.id(of: entry.content) {
+        guard id == entry.id else {
+          throw TokenizerError(
+            .invalidFile, "added token \(entry.content): id \(entry.id), in the vocabulary \(id)")
+        }
+        next = max(next, Int(id) + 1)
+        continue
+      }
+      guard entry.id == next else {
+        throw TokenizerError(
+          .unsupported, "added token \(entry.content): id \(entry.id) where \(next) is next")
+      }
+      try table.insert(entry.content, id: next)
+      next += 1
+    }
+  }
+
+  private static func endTokens(
+    _ config: JSONObject?, _ generation: JSONObject?, _ table: TokenTable
+  ) -> [Int32] {
+    var ids: [Int32] = []
+    if let token = ModelFolder.specialToken(config?["eos_token"]), let id = table.id(of: token) {
+      ids.append(id)
+    }
+    let listed = generation?["eos_token_id"]
+    for id in listed?.array ?? listed.map({ [$0] }) ?? [] {
+      if let id = id.int.flatMap({ Int32(exactly: $0) }), table.token(id) != nil,
+        !ids.contains(id)
+      {
+        ids.append(id)
+      }
+    }
+    return ids
+  }
+
+  // MARK: Vocabulary
+
+  /// The id of a token, as the file spells it, nil if there is none.
+  package func tokenToId(_ token: String) -> Int32? { vocabulary.id(of: token) }
+
+  /// The token of an id in the spelling of the vocabulary, nil if there is none.
+  package func idToToken(_ id: Int32) -> String? {
+    addedTokens.shownToken(id) ?? vocabulary.token(id)
+  }
+
+  /// Whether `decode` leaves the token out when told to skip special tokens.
+  package func isSpecial(_ id: Int32) -> Bool { addedTokens.isSpecial(id) }
+
+  // MARK: Encoding and decoding
+
+  /// The token ids of a text.
+  /// - Parameters:
+  ///   - text: any text; added tokens inside it become their ids.
+  ///   - addSpecialTokens: whether the file's template, a begin token say, is put around it. Text
+  ///     from a chat template has these already.
+  /// - Throws: `limitExceeded` for a text over `maximumTextBytes`, or one on which an unusual split
+  ///   pattern backtracks without end.
+  package func encode(
+    _ text: String, addSpecialTokens: Bool = true
+  ) throws(TokenizerError) -> [Int32] {
+    guard text.utf8.count <= Self.maximumTextBytes else {
+      throw TokenizerError(.limitExceeded, "a text above \(Self.maximumTextBytes) bytes")
+    }
+    var ids = addSpecialTokens ? postProcessor.prefix : []
+    var work = BytePairEncoder.Workspace()
+    let bytes = Array(text.utf8)
+    for piece in addedTokens.split(bytes[...]) {
+      switch piece {
+      case .token(let id): ids.append(id)
+      case .text(let range): try encodePart(normalizer(bytes[range]), &work, into: &ids)
+      }
+    }
+    if addSpecialTokens { ids += postProcessor.suffix }
+    return ids
+  }
+
+  private func encodePart(
+    _ part: ArraySlice<UInt8>, _ work: inout BytePairEncoder.Workspace, into ids: inout [Int32]
+  ) throws(TokenizerError) {
+    for piece in addedTokens.splitNormalized(part) {
+      switch piece {
+      case .token(let id): ids.append(id)
+      case .text(let range):
+        try preTokenizer.forEachWord(in: Array(part[range])) { word in
+          encoder.encode(word, vocabulary, &work, into: &ids)
+        }
+      }
+    }
+  }
+
+  /// The bytes that the tokens stand for: not UTF-8 where a character is cut. Ids that no token
+  /// has are left out, as the reference does: models have more logits than tokens.
+  package func decodeBytes(_ ids: [Int32], skipSpecialTokens: Bool = true) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for id in ids where !(skipSpecialTokens && isSpecial(id)) {
+      if let token = idToToken(id) { bytes += ByteAlphabet.decode(token) }
+    }
+    return bytes
+  }
+
+  /// The text that the tokens stand for, U+FFFD in place of what is not UTF-8.
+  package func decode(_ ids: [Int32], skipSpecialTokens: Bool = true) -> String {
+    String(decoding: decodeBytes(ids, skipSpecialTokens: skipSpecialTokens), as: UTF8.self)
+  }
+}
