@@ -20,7 +20,11 @@ struct GoldenModel {
   }
 
   /// Packed weights of all golden models, for this run of the tests.
-  private static let cache =
+  private static let cache: String = {
+    atexit { try? FileManager.default.removeItem(atPath: GoldenModel.cachePath) }
+    return cachePath
+  }()
+  private static let cachePath =
     "\(FileManager.default.temporaryDirectory.path)/tinsmith-golden-\(getpid())"
 
   /// A trainable adapter read from its PEFT folder.

@@ -1,0 +1,130 @@
+import Testing
+
+@testable import Engine
+
+/// Log-probs of sampled and of prompt tokens are those of `forward`, bit for bit, whatever the
+/// chunks, pages, neighbours and number of samples (numerics contract 1).
+@Suite struct SamplingTests {
+  let golden: GoldenModel
+  let tokens: [Int32]
+
+  init() throws {
+    golden = try GoldenModel("llama")
+    tokens = try Golden.forward("llama").sequences[4].tokens
+  }
+
+  private func request(
+    _ count: Int, _ adapter: Adapter?, samples: Int = 1, maxTokens: Int = 40
+  ) -> GenerationRequest {
+    var request = GenerationRequest(prompt: Array(tokens[..<count]), adapter: adapter)
+    request.sampleCount = samples
+    request.parameters.maxTokens = maxTokens
+    request.parameters.seed = UInt64(count)
+    request.wantsPromptLogprobs = true
+    return request
+  }
+
+  /// Runs requests together; answers in their order.
+  private func generate(
+    _ requests: [GenerationRequest], prefillRows: Int = 512, cacheBytes: Int = 1 << 25
+  ) throws -> [GenerationResult] {
+    let cache = try KVCache(
+      shapes: golden.model.transformer.attentionShapes, bytes: cacheBytes)
+    let generator = Generator(
+      model: golden.model, kernels: golden.kernels, arena: try Arena(bytes: 1 << 28),
+      cache: cache)
+    generator.prefillRows = prefillRows
+    let ids = try requests.map { try generator.add($0) }
+    var results: [Int: GenerationResult] = [:]
+    while !generator.isIdle {
+      for event in generator.step() {
+        if case .finished(let id, let result) = event { results[id] = result }
+        if case .failed(_, let error) = event { throw error }
+      }
+    }
+    #expect(cache.freePages == cache.pageCount, "pages were lost")
+    return try ids.map { try #require(results[$0]) }
+  }
+
+  /// Log-probs of each token after the first, by a training forward.
+  private func forward(_ tokens: [Int32], _ adapter: Adapter?) throws -> [Float] {
+    let datum = try golden.datum(tokens, targets: Array(tokens[1...]) + [0])
+    let answer = try golden.run(
+      TrainingRequest(
+        adapter: adapter, data: [datum], loss: LossFunction(name: "cross_entropy"),
+        accumulates: false))
+    return Array(answer.logprobs[0].dropLast())
+  }
+
+  @Test(arguments: [1, 2, 31, 32, 33, 70])
+  func sampledLogprobsAreForwardLogprobs(length: Int) throws {
+    let adapter = try golden.adapter("all-r3")
+    for prefillRows in [512, 7] {
+      let result = try #require(
+        generate([request(length, adapter, samples: 3)], prefillRows: prefillRows).first)
+      #expect(Set(result.sequences.map(\.tokens)).count == 3, "samples are not independent")
+      for sequence in result.sequences {
+        #expect(sequence.tokens.count == 40)
+        let expected = try forward(Array(tokens[..<length]) + sequence.tokens, adapter)
+        let ours = result.promptLogprobs.dropFirst().compactMap(\.self) + sequence.logprobs
+        #expect(ours == expected, "\(prefillRows) prefill rows")
+      }
+    }
+  }
+
+  /// A request answers the same alone and in a crowd of other prompts and adapters.
+  @Test func crowdMovesNoBit() throws {
+    let adapters = [nil, try golden.adapter("all-r3"), try golden.adapter("unembed-r32")]
+    let requests = [5, 64, 33, 1, 90].enumerated().map { i, length in
+      request(length, adapters[i % 3], samples: 1 + i % 2, maxTokens: 10 + 7 * i)
+    }
+    let together = try generate(requests, prefillRows: 20)
+    // A cache that holds only some of them: the others wait.
+    let waiting = try generate(requests, cacheBytes: 1 << 20)
+    for (i, request) in requests.enumerated() {
+      let alone = try #require(generate([request]).first)
+      for other in [together[i], waiting[i]] {
+        #expect(other.sequences.map(\.tokens) == alone.sequences.map(\.tokens))
+        #expect(other.sequences.map(\.logprobs) == alone.sequences.map(\.logprobs))
+        #expect(other.promptLogprobs == alone.promptLogprobs)
+      }
+    }
+  }
+
+  /// Temperature 0 takes the likeliest token; top-k log-probs are the head of the distribution and
+  /// hold the sampled token's own value.
+  @Test func greedyAndTopLogprobs() throws {
+    var greedy = request(17, nil, maxTokens: 12)
+    greedy.parameters.temperature = 0
+    greedy.topSampleLogprobs = 5
+    greedy.topPromptLogprobs = 3
+    let result = try #require(generate([greedy]).first)
+    let sequence = try #require(result.sequences.first)
+    for (i, token) in sequence.tokens.enumerated() {
+      #expect(sequence.top[i].count == 5)
+      #expect(sequence.top[i].first == TokenLogprob(token: token, logprob: sequence.logprobs[i]))
+      #expect(
+        zip(sequence.top[i], sequence.top[i].dropFirst()).allSatisfy { $0.logprob >= $1.logprob })
+    }
+    #expect(result.topPromptLogprobs.map(\.count) == [0] + Array(repeating: 3, count: 16))
+  }
+
+  /// top_k 1 and a tiny top_p leave one candidate; stop tokens end a sequence and are part of it.
+  @Test func truncationAndStops() throws {
+    var greedy = request(17, nil, maxTokens: 12)
+    greedy.parameters.temperature = 0
+    let expected = try #require(generate([greedy]).first?.sequences.first)
+    var topK = request(17, nil, maxTokens: 12)
+    topK.parameters.topK = 1
+    var topP = request(17, nil, maxTokens: 12)
+    topP.parameters.topP = 1e-6
+    var stopping = greedy
+    stopping.parameters.stopTokens = [expected.tokens[3]]
+    let results = try generate([topK, topP, stopping]).compactMap(\.sequences.first)
+    #expect(results[0].tokens == expected.tokens && results[0].logprobs == expected.logprobs)
+    #expect(results[1].tokens == expected.tokens && results[1].logprobs == expected.logprobs)
+    let end = try #require(expected.tokens.firstIndex(of: expected.tokens[3]))
+    #expect(results[2].tokens == Array(expected.tokens[...end]))
+    #expect(results[2].stopReason == .stop && results[0].stopReason == .length)
+  }
+}
