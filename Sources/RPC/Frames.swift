@@ -1,0 +1,101 @@
+internal import Wire
+internal import ZeroMQ
+
+/// Payloads to and from sockets: the one place that decides what is copied.
+enum Frames {
+  /// Parts of at least so many bytes keep their frame; smaller ones are copied out of it.
+  static let viewedFrom = 1024
+  /// Parts of at least so many bytes are sent without a copy.
+  static let lentFrom = 16 << 10
+
+  /// Takes the parts behind a header.
+  /// - Returns: nil if there were more than the protocol allows; they are then dropped.
+  static func receivePayload(
+    from socket: Socket, more: Bool
+  ) throws(ZMQError) -> (payload: Payload, bytes: Int)? {
+    guard more else { return (.empty, 0) }
+    guard var (part, another) = try receivePart(from: socket) else { return (.empty, 0) }
+    var payload = Payload(body: part)
+    var bytes = part.count
+    while another {
+      if payload.attachments.count == Limits.maxAttachments {
+        try socket.skipRest()
+        return nil
+      }
+      guard let next = try receivePart(from: socket) else { break }
+      (part, another) = next
+      payload.attachments.append(part)
+      bytes += part.count
+    }
+    return (payload, bytes)
+  }
+
+  private static func receivePart(from socket: Socket) throws(ZMQError) -> (Bytes, Bool)? {
+    try socket.receive(framesFrom: viewedFrom) { part, more in
+      switch part {
+      case .small(let bytes): (Bytes(copying: bytes), more)
+      case .large(let frame): (view(of: frame), more)
+      }
+    }
+  }
+
+  private static func view(of frame: Frame) -> Bytes {
+    guard let start = frame.bytes.baseAddress else { return .empty }
+    return Bytes(owner: frame, pointer: start, count: frame.bytes.count)
+  }
+
+  /// Sends a header and a payload.
+  /// - Returns: false when the peer takes no more; nothing was sent then.
+  static func send(
+    header: [UInt8], payload: Payload, to socket: Socket
+  ) throws(ZMQError) -> Bool {
+    let hasBody = !payload.body.isEmpty || !payload.attachments.isEmpty
+    let taken = try send(array: header, more: hasBody, to: socket)
+    guard taken, hasBody else { return taken }
+    try send(payload.body, more: !payload.attachments.isEmpty, to: socket)
+    for (index, attachment) in payload.attachments.enumerated() {
+      try send(attachment, more: index + 1 < payload.attachments.count, to: socket)
+    }
+    return true
+  }
+
+  private static func send(_ part: Bytes, more: Bool, to socket: Socket) throws(ZMQError) {
+    _ = try part.withUnsafeBytes { bytes throws(ZMQError) in
+      bytes.count < lentFrom
+        ? try socket.send(bytes, more: more)
+        : try socket.send(bytes, ownedBy: Lent(part), more: more)
+    }
+  }
+
+  /// Keeps the bytes alive until libzmq is done with them.
+  private final class Lent {
+    let bytes: Bytes
+    init(_ bytes: Bytes) { self.bytes = bytes }
+  }
+
+  /// Sends an internal control message: an empty frame, then its bytes.
+  static func send(control: [UInt8], to socket: Socket) throws(ZMQError) -> Bool {
+    guard try socket.send(UnsafeRawBufferPointer(start: nil, count: 0), more: true) else {
+      return false
+    }
+    return try send(array: control, more: false, to: socket)
+  }
+
+  private static func send(
+    array: [UInt8], more: Bool, to socket: Socket
+  ) throws(ZMQError) -> Bool {
+    // `withUnsafeBytes` of an array does not carry a typed error.
+    let result = array.withUnsafeBytes { bytes in
+      Result { () throws(ZMQError) in try socket.send(bytes, more: more) }
+    }
+    return try result.get()
+  }
+}
+
+extension String {
+  /// Whether the text has exactly these UTF-8 bytes.
+  func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    var copy = self
+    return copy.withUTF8 { $0.count == bytes.count && $0.elementsEqual(bytes) }
+  }
+}

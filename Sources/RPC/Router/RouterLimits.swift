@@ -1,0 +1,25 @@
+/// Every limit of the router and of a stream's owner, in one place. `Proto/README.md` repeats
+/// those that a client can meet.
+package enum RouterLimits {
+  /// Requests that one session may have outstanding; not more than the answers that an owner keeps
+  /// per stream, so that a window never outruns the dedupe.
+  package static let windowRequests = StreamLog.maximumAnswers
+  /// Bytes (all frames) that one session may have outstanding.
+  package static let windowBytes = 256 << 20
+  /// Requests that all clients without a session together may have outstanding.
+  package static let anonymousRequests = 4096
+  /// Bytes held by the router for all sessions together.
+  package static let heldBytes = 1 << 30
+  /// Streams that the router knows at once.
+  package static let streams = 65_536
+  /// Connections that the router remembers at once.
+  package static let connections = 65_536
+  /// Copies of one running request that are passed to its owner; more only move the connection.
+  package static let copies = 8
+  /// Messages that libzmq queues per peer before it counts as gone: a fuse, not flow control.
+  package static let highWaterMark = 16_384
+  /// How long a request may wait for an earlier seq.
+  package static let gapMilliseconds: UInt64 = 30_000
+  /// How long an idle independent stream or connection is remembered.
+  package static let idleMilliseconds: UInt64 = 600_000
+}

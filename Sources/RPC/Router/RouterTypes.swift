@@ -1,0 +1,68 @@
+package import Wire
+package import ZeroMQ
+
+/// A message held by the router's `MessageStore`. The state machine never looks inside.
+package typealias Parcel = MessageStore.ID
+
+/// One connection of a client or of a worker: its routing id as a number. Without meaning beyond
+/// that connection.
+package struct ConnectionID: Hashable, Sendable {
+  package let number: UInt64
+  package init(_ number: UInt64) { self.number = number }
+}
+
+/// What the router's loop has to do; performed in order.
+package enum RouterAction: Sendable {
+  /// Send a request to a worker as it came.
+  case forward(Parcel, to: ConnectionID)
+  /// Send a request to a worker with another stream name in its header.
+  indirect case forwardRenamed(Parcel, stream: String, to: ConnectionID)
+  /// Send a header without a body to a worker: a refusal that its owner must record.
+  indirect case tombstone(RequestHeader, to: ConnectionID)
+  /// Send a response to a client as it came.
+  case deliver(Parcel, to: ConnectionID)
+  /// Send a response to a client with an empty stream name in its header.
+  case deliverUnnamed(Parcel, to: ConnectionID)
+  /// Send the router's own words to a client.
+  indirect case answer(ResponseHeader, to: ConnectionID)
+  /// Send a control message to a worker.
+  indirect case command(RouterMessage, to: ConnectionID)
+  /// Forget a message.
+  case drop(Parcel)
+}
+
+/// How a router is set up.
+package struct RouterRules: Sendable {
+  /// Workers (not counting the keeper) that belong to this installation. Until they have
+  /// registered, or `recoveryMilliseconds` have passed, streams without an owner are UNAVAILABLE.
+  package var expectedWorkers = 1
+  /// How long an owner may be away before its streams go to another worker.
+  package var recoveryMilliseconds: UInt64 = 5000
+  /// A worker that said nothing for so long is gone.
+  package var workerTimeoutMilliseconds: UInt64 = 10_000
+  /// Requests that one session may have outstanding.
+  package var windowRequests = RouterLimits.windowRequests
+  /// Bytes that one session may have outstanding.
+  package var windowBytes = RouterLimits.windowBytes
+  /// How long a request may wait for an earlier seq.
+  package var gapMilliseconds = RouterLimits.gapMilliseconds
+
+  package init() {}
+}
+
+/// Numbers about a router, for `Admin.Stats`.
+package struct RouterCounters: Sendable, Equatable {
+  package var requests: UInt64 = 0
+  package var answers: UInt64 = 0
+  package var refusals: UInt64 = 0
+  package var unreadable: UInt64 = 0
+  package var staleAnswers: UInt64 = 0
+  package var held = 0
+  package var inFlight = 0
+  package var streams = 0
+  package var sessions = 0
+  package var connections = 0
+  package var workers = 0
+
+  package init() {}
+}

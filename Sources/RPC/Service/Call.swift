@@ -1,0 +1,117 @@
+internal import Synchronization
+internal import Wire
+
+/// Costs and timings that a handler reports with its answer; they travel in the header.
+package struct ReplyInfo: Sendable, Equatable {
+  /// Microseconds that the request waited in the worker.
+  package var queueMicroseconds: UInt64 = 0
+  /// Microseconds of computing.
+  package var computeMicroseconds: UInt64 = 0
+  /// Prompt tokens found in the prefix cache.
+  package var cacheHitTokens: UInt64 = 0
+  /// Prompt or training tokens really processed.
+  package var costPromptTokens: UInt64 = 0
+  /// Tokens really generated.
+  package var costNewTokens: UInt64 = 0
+
+  package init() {}
+}
+
+/// Says that a client no longer wants an answer. The loop holds it without holding the call, whose
+/// end is noticed by nobody holding it.
+final class CancelFlag: Sendable {
+  private let flag = Atomic(false)
+
+  var isSet: Bool { flag.load(ordering: .relaxed) }
+  func set() { flag.store(true, ordering: .relaxed) }
+}
+
+/// One request while a handler works on it.
+final class Call: Sendable {
+  let method: Method
+  let seq: UInt64
+  let traceID: UInt64
+  let flags: RequestHeader.Flags
+  let sessionToken: String
+  /// `Monotonic.microseconds()` at which it arrived.
+  let received: UInt64
+  /// `Monotonic.microseconds()` after which the client no longer wants the answer.
+  let deadline: UInt64?
+  let stream: String
+  let cancelFlag = CancelFlag()
+  private let isFinished = Atomic(false)
+  private let outbox: Outbox<ServiceControl.Event>
+
+  init(
+    method: Method, stream: String, facts: RequestFacts, sessionToken: String, received: UInt64,
+    outbox: Outbox<ServiceControl.Event>
+  ) {
+    self.method = method
+    self.stream = stream
+    seq = facts.seq
+    traceID = facts.traceID
+    flags = facts.flags
+    self.sessionToken = sessionToken
+    self.received = received
+    deadline =
+      facts.timeoutMilliseconds == 0
+      ? nil : received + UInt64(facts.timeoutMilliseconds) * 1000
+    self.outbox = outbox
+  }
+
+  /// A handler that forgets its reply must not leave the client waiting.
+  deinit {
+    if !isFinished.load(ordering: .acquiring) {
+      say(.final(Outcome(error: RPCError(.internal, "the service gave no answer"))))
+    }
+  }
+
+  /// Hands over the outcome; only the first one counts.
+  func finish(_ outcome: Outcome) {
+    guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    say(.final(outcome))
+  }
+
+  func accepted() {
+    guard !isFinished.load(ordering: .acquiring) else { return }
+    say(.accepted)
+  }
+
+  func partial(_ payload: Payload, offset: UInt64) {
+    guard !isFinished.load(ordering: .acquiring) else { return }
+    say(.partial(payload, offset: offset))
+  }
+
+  private func say(_ kind: ReplyEvent.Kind) {
+    outbox.push(.reply(ReplyEvent(key: ReplyEvent.Key(self), kind: kind)))
+  }
+}
+
+/// Something that a handler said, on its way to the loop.
+struct ReplyEvent: Sendable {
+  /// What the loop needs to know of the call. Not the call itself: its `deinit` reports too.
+  struct Key: Sendable {
+    let stream: String
+    let seq: UInt64
+    let traceID: UInt64
+    let received: UInt64
+    let isOrdered: Bool
+
+    init(_ call: Call) {
+      stream = call.stream
+      seq = call.seq
+      traceID = call.traceID
+      received = call.received
+      isOrdered = call.method.ordering == .ordered
+    }
+  }
+
+  enum Kind: Sendable {
+    case accepted
+    case partial(Payload, offset: UInt64)
+    case final(Outcome)
+  }
+
+  let key: Key
+  let kind: Kind
+}

@@ -1,0 +1,208 @@
+internal import Crypto
+package import Wire
+
+/// SHA-256 over a request's body and attachments (not its header), by which a repeated request is
+/// told from another one under the same key.
+package struct PayloadDigest: Sendable, Equatable {
+  package let words: (UInt64, UInt64, UInt64, UInt64)
+
+  /// Each frame counts with its length, so that moving a boundary changes the digest.
+  package init(_ payload: Payload) {
+    var hash = SHA256()
+    Self.update(&hash, payload.body)
+    for attachment in payload.attachments { Self.update(&hash, attachment) }
+    let digest = hash.finalize()
+    words = digest.withUnsafeBytes { bytes in
+      (
+        bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
+        bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+        bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self),
+        bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self)
+      )
+    }
+  }
+
+  private static func update(_ hash: inout SHA256, _ bytes: Bytes) {
+    withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { hash.update(bufferPointer: $0) }
+    bytes.withUnsafeBytes { hash.update(bufferPointer: $0) }
+  }
+
+  package static func == (left: Self, right: Self) -> Bool { left.words == right.words }
+}
+
+/// What a request led to; recorded per seq, and sent again bit for bit to whoever repeats it.
+package struct Outcome: Sendable {
+  /// Nil for OK.
+  package var error: RPCError?
+  /// The answer; empty with an error.
+  package var payload: Payload
+  /// Costs and timings for the header.
+  package var info: ReplyInfo
+
+  package init(error: RPCError? = nil, payload: Payload = .empty, info: ReplyInfo = ReplyInfo()) {
+    self.error = error
+    self.payload = payload
+    self.info = info
+  }
+
+  var code: StatusCode { error?.code ?? .ok }
+}
+
+/// One stream at its owner: which seq runs next, which run, and the answers that may be asked for
+/// again. A value without clock, lock or socket; every rule about repeated requests is here.
+package struct StreamLog: Sendable {
+  /// What to do with a request that arrived.
+  package enum Verdict: Sendable {
+    /// It is next: run it, then call `finish`.
+    case run
+    /// It has run: send this again.
+    case replay(Outcome)
+    /// It is running: `finish` will say how often to answer.
+    case alreadyRunning
+    /// Refuse it; the stream is unchanged.
+    case refuse(RPCError)
+  }
+
+  /// How an outcome was taken.
+  package enum Finish: Sendable {
+    /// Recorded (or given back, if it does not consume the seq): answer so many times.
+    case answer(Outcome, times: Int)
+    /// There was no such request running.
+    case unknown
+  }
+
+  private struct Running {
+    var digest: PayloadDigest?
+    var copies: Int
+  }
+
+  private struct Recorded {
+    var digest: PayloadDigest?
+    var outcome: Outcome
+  }
+
+  /// Answers kept that the client has not acknowledged.
+  package static let maximumAnswers = 256
+
+  /// The seq that runs next.
+  package private(set) var nextSeq: UInt64
+  /// Everything below was acknowledged or is kept no more.
+  private var firstKept: UInt64
+  private var acked: UInt64 = 0
+  private var running: [UInt64: Running] = [:]
+  private var recorded: [UInt64: Recorded] = [:]
+
+  /// A new stream, or one recovered up to `nextSeq` with nothing to replay.
+  package init(nextSeq: UInt64 = 0) {
+    self.nextSeq = nextSeq
+    firstKept = nextSeq
+  }
+
+  /// Requests that are running.
+  package var runningCount: Int { running.count }
+
+  /// Adds an answer found by recovery; its seq must be below `nextSeq`.
+  package mutating func restore(seq: UInt64, digest: PayloadDigest?, outcome: Outcome) {
+    guard seq < nextSeq else { return }
+    recorded[seq] = Recorded(digest: digest, outcome: outcome)
+    firstKept = min(firstKept, seq)
+  }
+
+  /// Decides about a request.
+  /// - Parameters:
+  ///   - digest: nil for a refusal passed on by the router, which matches any payload.
+  ///   - acked: the highest seq up to which the client has every answer; 0 for none.
+  package mutating func begin(seq: UInt64, digest: PayloadDigest?, acked: UInt64) -> Verdict {
+    if acked > 0, acked >= nextSeq {
+      return .refuse(
+        RPCError(
+          .dataLoss,
+          "the client has answers up to seq \(acked), the service remembers up to \(nextSeq)"))
+    }
+    forget(upTo: acked)
+    if seq < firstKept { return .refuse(forgotten(seq)) }
+    if let known = recorded[seq] {
+      return matches(known.digest, digest) ? .replay(known.outcome) : .refuse(mismatch(seq))
+    }
+    if let known = running[seq] {
+      guard matches(known.digest, digest) else { return .refuse(mismatch(seq)) }
+      running[seq]?.copies += 1
+      return .alreadyRunning
+    }
+    guard seq == nextSeq else {
+      return .refuse(
+        RPCError(.unavailable, "seq \(nextSeq) comes before \(seq)", retryAfterMilliseconds: 20))
+    }
+    nextSeq += 1
+    running[seq] = Running(digest: digest, copies: 1)
+    return .run
+  }
+
+  /// A client asks for the answer of a key without its body.
+  package mutating func await(seq: UInt64, acked: UInt64) -> Verdict {
+    if let known = recorded[seq] { return .replay(known.outcome) }
+    if running[seq] != nil {
+      running[seq]?.copies += 1
+      return .alreadyRunning
+    }
+    if acked > 0, acked >= nextSeq || seq < firstKept { return .refuse(forgotten(seq)) }
+    return .refuse(
+      RPCError(.unavailable, "seq \(seq) was not received; send it again"))
+  }
+
+  /// Records the outcome of a request that `begin` let run.
+  ///
+  /// An outcome that does not consume the seq is possible for the last seq only: what runs behind
+  /// it would otherwise have run out of order. In that case the request fails for good.
+  package mutating func finish(seq: UInt64, outcome: Outcome) -> Finish {
+    guard let request = running.removeValue(forKey: seq) else { return .unknown }
+    var outcome = outcome
+    if !outcome.code.consumesSeq {
+      if seq + 1 == nextSeq {
+        nextSeq = seq
+        return .answer(outcome, times: request.copies)
+      }
+      let message = outcome.error.map(\.description) ?? ""
+      outcome = Outcome(error: RPCError(.internal, "failed behind its successors: \(message)"))
+    }
+    if seq >= firstKept { recorded[seq] = Recorded(digest: request.digest, outcome: outcome) }
+    if recorded.count > Self.maximumAnswers { dropOldest() }
+    return .answer(outcome, times: request.copies)
+  }
+
+  // MARK: Parts
+
+  private mutating func forget(upTo seq: UInt64) {
+    guard seq > acked else { return }
+    acked = seq
+    // `begin` checked seq < nextSeq, so this walks over what was run, once.
+    while firstKept <= seq {
+      recorded[firstKept] = nil
+      firstKept += 1
+    }
+  }
+
+  private mutating func dropOldest() {
+    while firstKept < nextSeq, running[firstKept] == nil, recorded.count > Self.maximumAnswers {
+      recorded[firstKept] = nil
+      firstKept += 1
+    }
+  }
+
+  private func matches(_ known: PayloadDigest?, _ given: PayloadDigest?) -> Bool {
+    guard let known, let given else { return true }
+    return known == given
+  }
+
+  private func mismatch(_ seq: UInt64) -> RPCError {
+    RPCError(
+      .failedPrecondition, "seq \(seq) was used for another request; nothing was changed",
+      field: "seq")
+  }
+
+  private func forgotten(_ seq: UInt64) -> RPCError {
+    seq <= acked
+      ? RPCError(.aborted, "seq \(seq) was answered and acknowledged")
+      : RPCError(.dataLoss, "the answer of seq \(seq) is kept no more")
+  }
+}

@@ -1,0 +1,118 @@
+internal import Logging
+internal import Synchronization
+package import Wire
+package import ZeroMQ
+
+/// How a worker presents itself and what it is asked.
+package struct WorkerConfiguration: Sendable {
+  /// The router's endpoint for workers.
+  package var endpoint: String
+  /// Unique in the installation; a restarted worker keeps its name.
+  package var name: String
+  /// Workers with the same values give the same bits.
+  package var numericsVersion = ""
+  package var precision = ""
+  /// What this worker can take at once.
+  package var room = WorkerRoom()
+  /// The keeper answers Sessions and Admin and is given session tokens.
+  package var isKeeper = false
+  /// How often the router hears of this worker.
+  package var heartbeatMilliseconds: UInt64 = 1000
+  /// After so long without a word from the router the connection is made anew.
+  package var routerTimeoutMilliseconds: UInt64 = 5000
+  /// Called on the loop thread when the router gives this worker a stream; returns its log:
+  /// recovered, or a new one.
+  package var openStream: @Sendable (_ stream: String, _ epoch: UInt64) -> StreamLog = { _, _ in
+    StreamLog()
+  }
+  /// Called on the loop thread when a stream is somebody else's or ended.
+  package var closeStream: @Sendable (_ stream: String) -> Void = { _ in }
+  /// Called on the loop thread when a session ended: its streams are not needed any more.
+  package var sessionEnded: @Sendable (_ session: String) -> Void = { _ in }
+
+  package init(endpoint: String, name: String) {
+    self.endpoint = endpoint
+    self.name = name
+  }
+}
+
+/// Counts finished pieces of compute work. It travels in heartbeats, so that an I/O thread that
+/// answers cannot hide a compute thread that hangs.
+package final class ProgressCounter: Sendable {
+  private let count = Atomic<UInt64>(0)
+
+  package init() {}
+
+  /// One more piece is done. From any thread.
+  package func advance() { count.wrappingAdd(1, ordering: .relaxed) }
+
+  package var value: UInt64 { count.load(ordering: .relaxed) }
+}
+
+/// A worker's receive/dispatch/reply loop on a thread of its own.
+///
+/// The same object serves as a thread beside the router (`inproc://`) or alone in a process.
+package final class WorkerService: Sendable {
+  /// What the compute threads advance.
+  package let progress = ProgressCounter()
+
+  private let thread: LoopThread
+  private let control: ServiceControl
+
+  /// - Parameters:
+  ///   - methods: everything this worker answers; other methods get UNIMPLEMENTED.
+  ///   - context: must be the router's when the endpoint is `inproc://`.
+  package init(
+    _ configuration: WorkerConfiguration, methods: MethodTable, context: Context
+  ) throws {
+    let control = try ServiceControl()
+    let progress = progress
+    self.control = control
+    thread = LoopThread(name: "rpc-\(configuration.name)") {
+      let loop = try ServiceLoop(
+        configuration, methods: methods, context: context, control: control, progress: progress)
+      try loop.run()
+    }
+  }
+
+  /// Serves until `stop` or the task's cancellation.
+  package func run() async throws { try await thread.run(stop: stop) }
+
+  /// Starts serving and returns; `run` or `wait` tells of its end.
+  package func start() throws { try thread.start() }
+
+  /// Asks the loop to end: it says goodbye to the router and drops what it has not answered.
+  package func stop() { control.stop() }
+
+  /// Waits for the end of a service that was started.
+  package func wait() async throws { try await thread.wait() }
+
+  /// Tells the router that a stream is no longer owned here (unloaded). From any thread.
+  package func close(stream: String) { control.outbox.push(.closed(stream)) }
+
+  /// Tells the router (if this is the keeper) that a session ended. From any thread.
+  package func end(session: String) { control.outbox.push(.sessionEnded(session)) }
+}
+
+/// What other threads may touch of a service loop.
+final class ServiceControl: Sendable {
+  enum Event: Sendable {
+    case reply(ReplyEvent)
+    case closed(String)
+    case sessionEnded(String)
+  }
+
+  let outbox: Outbox<Event>
+  private let isStopping = Atomic(false)
+
+  init() throws(ZMQError) { outbox = try Outbox() }
+
+  var shouldStop: Bool { isStopping.load(ordering: .acquiring) }
+
+  func stop() {
+    isStopping.store(true, ordering: .releasing)
+    // The flag is no element of the queue, so the loop may just be past its look at it: it
+    // sleeps at most one heartbeat, and usually this wakes it.
+    outbox.wakeIfSleeping()
+  }
+}

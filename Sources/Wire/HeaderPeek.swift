@@ -1,0 +1,114 @@
+/// What a router needs of a `RequestHeader`, read in place: no text is copied, nothing allocated.
+///
+/// A view of the frame: it must not outlive the bytes it was made from.
+package struct RequestPeek {
+  package private(set) var version: UInt32 = 0
+  package private(set) var methodNumber: UInt32 = 0
+  /// UTF-8 of the stream's name, not yet checked.
+  package private(set) var stream = UnsafeRawBufferPointer(start: nil, count: 0)
+  package private(set) var seq: UInt64 = 0
+  package private(set) var acked: UInt64 = 0
+  /// UTF-8 of the session token, not yet checked.
+  package private(set) var token = UnsafeRawBufferPointer(start: nil, count: 0)
+  package private(set) var timeoutMilliseconds: UInt32 = 0
+  package private(set) var traceID: UInt64 = 0
+  package private(set) var costPromptTokens: UInt64 = 0
+  package private(set) var costNewTokens: UInt64 = 0
+  package private(set) var flags: RequestHeader.Flags = []
+
+  /// The method, or nil if this build does not know its number.
+  package var method: Method? { Method(rawValue: methodNumber) }
+
+  /// Reads a frame as `RequestHeader.init(decoding:)` does, but leaves texts where they are.
+  /// - Throws: `WireError` if the frame is not a header or a text exceeds its limit.
+  package init(_ frame: UnsafeRawBufferPointer) throws(WireError) {
+    try checkHeaderSize(frame)
+    var reader = FieldReader(frame)
+    while let (field, type) = try reader.next() {
+      switch (field, type) {
+      case (1, 0): version = UInt32(truncatingIfNeeded: try reader.varint())
+      case (2, 0): methodNumber = UInt32(truncatingIfNeeded: try reader.varint())
+      case (3, 2): stream = try reader.shortBlock(limit: Limits.maxStreamBytes)
+      case (4, 0): seq = try reader.varint()
+      case (5, 0): acked = try reader.varint()
+      case (6, 2): _ = try reader.shortBlock(limit: Limits.maxClientNameBytes)
+      case (8, 2): token = try reader.shortBlock(limit: Limits.maxTokenBytes)
+      case (9, 0): timeoutMilliseconds = UInt32(truncatingIfNeeded: try reader.varint())
+      case (10, 1): traceID = try reader.fixed64()
+      case (11, 0): costPromptTokens = try reader.varint()
+      case (12, 0): costNewTokens = try reader.varint()
+      case (13, 0):
+        flags = RequestHeader.Flags(rawValue: UInt32(truncatingIfNeeded: try reader.varint()))
+      case (1...6, _), (8...13, _):
+        throw WireError(.malformed, "header field \(field) has wire type \(type)")
+      default: try reader.skip(type)
+      }
+    }
+  }
+}
+
+/// What a router, and a client with nothing unusual to report, needs of a `ResponseHeader`, read in
+/// place. A view of the frame: it must not outlive the bytes it was made from.
+package struct ResponsePeek {
+  /// UTF-8 of the stream's name, not yet checked.
+  package private(set) var stream = UnsafeRawBufferPointer(start: nil, count: 0)
+  package private(set) var seq: UInt64 = 0
+  package private(set) var epoch: UInt64 = 0
+  package private(set) var code: StatusCode = .ok
+  package private(set) var event: Event = .final
+  package private(set) var queueMicroseconds: UInt64 = 0
+  package private(set) var computeMicroseconds: UInt64 = 0
+  package private(set) var cacheHitTokens: UInt64 = 0
+  package private(set) var windowRequests: UInt32 = 0
+  package private(set) var windowBytes: UInt64 = 0
+  package private(set) var costPromptTokens: UInt64 = 0
+  package private(set) var costNewTokens: UInt64 = 0
+
+  /// Reads a frame as `ResponseHeader.init(decoding:)` does, but leaves texts where they are.
+  /// - Throws: `WireError` if the frame is not a response header or its event is unknown.
+  package init(_ frame: UnsafeRawBufferPointer) throws(WireError) {
+    try checkHeaderSize(frame)
+    var eventNumber: UInt64 = 0
+    var reader = FieldReader(frame)
+    while let (field, type) = try reader.next() {
+      switch (field, type) {
+      case (1, 2): stream = try reader.shortBlock(limit: Limits.maxStreamBytes)
+      case (2, 0): seq = try reader.varint()
+      case (3, 0): epoch = try reader.varint()
+      case (4, 0): code = StatusCode(wire: try reader.varint())
+      case (8, 0): eventNumber = try reader.varint()
+      case (10, 0): queueMicroseconds = try reader.varint()
+      case (11, 0): computeMicroseconds = try reader.varint()
+      case (12, 0): cacheHitTokens = try reader.varint()
+      case (13, 0): windowRequests = UInt32(truncatingIfNeeded: try reader.varint())
+      case (14, 0): windowBytes = try reader.varint()
+      case (16, 0): costPromptTokens = try reader.varint()
+      case (17, 0): costNewTokens = try reader.varint()
+      case (1...4, _), (8, _), (10...14, _), (16...17, _):
+        throw WireError(.malformed, "header field \(field) has wire type \(type)")
+      default: try reader.skip(type)
+      }
+    }
+    guard let event = Event(rawValue: UInt8(clamping: eventNumber)) else {
+      throw WireError(.unknownEnum, "event \(eventNumber)", field: "event")
+    }
+    self.event = event
+  }
+}
+
+private func checkHeaderSize(_ frame: UnsafeRawBufferPointer) throws(WireError) {
+  guard frame.count <= Limits.maxHeaderBytes else {
+    throw WireError(
+      .tooLarge, "header of \(frame.count) bytes, at most \(Limits.maxHeaderBytes) allowed")
+  }
+}
+
+extension FieldReader {
+  fileprivate mutating func shortBlock(limit: Int) throws(WireError) -> UnsafeRawBufferPointer {
+    let block = try block()
+    guard block.count <= limit else {
+      throw WireError(.tooLarge, "text of \(block.count) bytes, at most \(limit) allowed")
+    }
+    return block
+  }
+}

@@ -1,0 +1,194 @@
+internal import CZMQ
+internal import Glibc
+
+/// Whole multi-part messages at stable addresses, moved between sockets by number.
+///
+/// A router holds thousands of messages and opens none of them. One Swift object per frame would
+/// cost it more than libzmq does, so the parts live in cells of a few large blocks, linked into
+/// messages, and cells are used again.
+package final class MessageStore {
+  /// Names one stored message; dead after `send` or `release`.
+  package struct ID: Hashable, Sendable {
+    let first: Int32
+
+    /// A number; only `receive` makes one that names a message (tests of pure logic make others).
+    package init(first: Int32) { self.first = first }
+  }
+
+  /// What `receive` took from a socket.
+  package struct Received {
+    /// The message.
+    package let id: ID
+    /// How many parts it has.
+    package let parts: Int
+    /// The sum of their sizes.
+    package let bytes: Int
+    /// It had more parts than allowed; those were dropped.
+    package let isTruncated: Bool
+  }
+
+  /// What became of a message given to `send`.
+  package enum Sending: Sendable { case sent, unreachable }
+
+  private static let blockCells = 1024
+  private static let none: Int32 = -1
+
+  private var blocks: [UnsafeMutablePointer<zmq_msg_t>] = []
+  private var next: [Int32] = []
+  private var firstFree = MessageStore.none
+  private let maximumParts: Int
+
+  /// The number of messages stored now.
+  package private(set) var count = 0
+
+  /// - Parameter maximumParts: parts beyond it are dropped when a message is received.
+  package init(maximumParts: Int) { self.maximumParts = maximumParts }
+
+  deinit {
+    for block in blocks {
+      for cell in 0..<Self.blockCells { zmq_msg_close(block + cell) }
+      block.deallocate()
+    }
+  }
+
+  // MARK: Cells
+
+  @inline(__always)
+  private func cell(_ index: Int32) -> UnsafeMutablePointer<zmq_msg_t> {
+    blocks[Int(index) / Self.blockCells] + Int(index) % Self.blockCells
+  }
+
+  private func takeCell() -> Int32 {
+    if firstFree == Self.none { addBlock() }
+    let index = firstFree
+    firstFree = next[Int(index)]
+    next[Int(index)] = Self.none
+    return index
+  }
+
+  private func addBlock() {
+    let start = Int32(next.count)
+    let block = UnsafeMutablePointer<zmq_msg_t>.allocate(capacity: Self.blockCells)
+    for offset in 0..<Self.blockCells { zmq_msg_init(block + offset) }
+    blocks.append(block)
+    for offset in 1..<Int32(Self.blockCells) { next.append(start + offset) }
+    next.append(firstFree)
+    firstFree = start
+  }
+
+  private func freeCell(_ index: Int32) {
+    next[Int(index)] = firstFree
+    firstFree = index
+  }
+
+  // MARK: Messages
+
+  /// Takes the next whole message.
+  /// - Returns: nil when none is waiting.
+  package func receive(from socket: Socket) throws(ZMQError) -> Received? {
+    let first = takeCell()
+    let got: Int32?
+    do {
+      got = try checkAgain("zmq_msg_recv") {
+        zmq_msg_recv(cell(first), socket.handle, ZMQ_DONTWAIT)
+      }
+    } catch {
+      freeCell(first)
+      throw error
+    }
+    guard got != nil else {
+      freeCell(first)
+      return nil
+    }
+    count += 1
+    var last = first
+    var parts = 1
+    var bytes = zmq_msg_size(cell(first))
+    while zmq_msg_more(cell(last)) != 0 {
+      if parts == maximumParts {
+        try socket.skipRest()
+        return Received(id: ID(first: first), parts: parts, bytes: bytes, isTruncated: true)
+      }
+      // The parts of a message arrive together, so this never finds the socket empty.
+      let part = takeCell()
+      try check("zmq_msg_recv") { zmq_msg_recv(cell(part), socket.handle, 0) }
+      next[Int(last)] = part
+      last = part
+      parts += 1
+      bytes += zmq_msg_size(cell(part))
+    }
+    return Received(id: ID(first: first), parts: parts, bytes: bytes, isTruncated: false)
+  }
+
+  /// The bytes of the first part; valid until the message is sent, released or loses that part.
+  package func firstPart(of id: ID) -> UnsafeRawBufferPointer { bytes(id.first) }
+
+  /// The bytes of the second part, empty if there is none.
+  package func secondPart(of id: ID) -> UnsafeRawBufferPointer {
+    let second = next[Int(id.first)]
+    return second == Self.none ? UnsafeRawBufferPointer(start: nil, count: 0) : bytes(second)
+  }
+
+  private func bytes(_ index: Int32) -> UnsafeRawBufferPointer {
+    let message = cell(index)
+    return UnsafeRawBufferPointer(start: zmq_msg_data(message), count: zmq_msg_size(message))
+  }
+
+  /// Drops the first part (a routing id).
+  /// - Returns: the message without it; nil when that was its only part.
+  package func dropFirst(_ id: ID) -> ID? {
+    let rest = next[Int(id.first)]
+    zmq_msg_close(cell(id.first))
+    zmq_msg_init(cell(id.first))
+    freeCell(id.first)
+    if rest == Self.none {
+      count -= 1
+      return nil
+    }
+    return ID(first: rest)
+  }
+
+  /// Sends a message to one peer of a ROUTER socket and forgets it, whatever happens.
+  /// - Returns: `unreachable` when the peer is gone or does not take any more.
+  package func send(
+    _ id: ID, to socket: Socket, routingID: UnsafeRawBufferPointer
+  ) throws(ZMQError) -> Sending {
+    do {
+      guard try socket.send(routingID, more: true) else {
+        release(id)
+        return .unreachable
+      }
+    } catch {
+      release(id)
+      if error.isUnreachable { return .unreachable }
+      throw error
+    }
+    count -= 1
+    var index = id.first
+    while index != Self.none {
+      let following = next[Int(index)]
+      let flags = ZMQ_DONTWAIT | (following == Self.none ? 0 : ZMQ_SNDMORE)
+      // Once the routing id is taken, libzmq takes the rest (and drops it if the peer goes away).
+      if zmq_msg_send(cell(index), socket.handle, flags) < 0 {
+        zmq_msg_close(cell(index))
+        zmq_msg_init(cell(index))
+      }
+      freeCell(index)
+      index = following
+    }
+    return .sent
+  }
+
+  /// Forgets a message.
+  package func release(_ id: ID) {
+    count -= 1
+    var index = id.first
+    while index != Self.none {
+      let following = next[Int(index)]
+      zmq_msg_close(cell(index))
+      zmq_msg_init(cell(index))
+      freeCell(index)
+      index = following
+    }
+  }
+}
