@@ -25,8 +25,9 @@ package enum Limits {
 
   // MARK: Bodies
 
-  /// Memory that unpacking may take: this many bytes ...
-  package static let arenaBaseBytes = 64 << 10
+  /// Memory that unpacking may take: this many bytes, so that a small message of many small parts
+  /// fits (the most datums with all tensors as attachments take more than 8 times their body) ...
+  package static let arenaBaseBytes = 256 << 10
   /// ... and this many times the body's size.
   package static let arenaFactor = 8
   /// UTF-8 bytes of any text in a body.

@@ -142,6 +142,7 @@ package struct SparseRows: Sendable, Equatable {
   package init(
     rowStarts: [Int64], columns: [Int64], values: Bytes, dtype: DType, shape: [Int]
   ) throws(WireError) {
+    _ = try Tensor.elementCount(shape)
     guard shape.count == 2 else {
       throw WireError(
         .outOfRange, "a sparse tensor has 2 dimensions, not \(shape.count)",
