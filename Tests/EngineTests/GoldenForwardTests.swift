@@ -61,7 +61,16 @@ import Testing
     }
   }
 
-  /// Three adapters and the base in one batch, one adapter in two places: each sequence's log-probs
+  struct Index: Decodable {
+    struct Part: Decodable {
+      let sequence: Int
+      let adapter: String?
+    }
+
+    let mixedPack: [Part]
+  }
+
+  /// Several adapters and the base in one batch, one adapter in two places: each sequence's log-probs
   /// are those of its adapter, and the bits those of the sequence alone.
   @Test(arguments: ["llama", "qwen3"])
   func mixedPack(name: String) throws {
@@ -71,18 +80,18 @@ import Testing
     let vocabulary = golden.model.config.vocabularySize
     var adapters: [String: Adapter] = [:]
     var pack = RowBatch()
-    let plan: [(sequence: Int, adapter: String?)] = [
-      (2, "all-r3"), (0, "mlp-r3"), (3, "all-r3"), (1, nil), (2, "attn-r1"), (4, "unembed-r32"),
-    ]
+    let plan = try Golden.decode(Index.self, "index.json").mixedPack
     for label in plan.compactMap(\.adapter) where adapters[label] == nil {
       adapters[label] = try golden.adapter(label)
     }
-    for (sequence, label) in plan {
-      pack.append(expected.sequences[sequence].tokens, adapter: label.flatMap { adapters[$0] })
+    for part in plan {
+      let tokens = expected.sequences[part.sequence].tokens
+      pack.append(tokens, adapter: part.adapter.flatMap { adapters[$0] })
     }
     let packed = try golden.logits(pack)
     var row = 0
-    for (index, label) in plan {
+    for part in plan {
+      let (index, label) = (part.sequence, part.adapter)
       let sequence = expected.sequences[index]
       let rows = row..<row + sequence.tokens.count
       row = rows.upperBound
