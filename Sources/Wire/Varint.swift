@@ -40,7 +40,8 @@ struct FieldWriter {
   mutating func put(_ field: UInt32, text: String, limit: Int = .max) {
     var text = text
     text.withUTF8 { utf8 in
-      var end = utf8.firstIndex(of: 0) ?? utf8.count
+      let isPlain = FieldReader.isPlain(UnsafeRawBufferPointer(utf8))
+      var end = isPlain ? utf8.count : utf8.firstIndex(of: 0) ?? utf8.count
       if end > limit {
         end = limit
         while end > 0, utf8[end] & 0xc0 == 0x80 { end -= 1 }
@@ -48,7 +49,7 @@ struct FieldWriter {
       guard end > 0 else { return }
       append(varint: UInt64(field) << 3 | 2)
       append(varint: UInt64(end))
-      bytes.append(contentsOf: utf8[..<end])
+      bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[..<end]))
     }
   }
 }
@@ -124,6 +125,7 @@ struct FieldReader {
   }
 
   static func text(_ block: UnsafeRawBufferPointer) throws(WireError) -> String {
+    if isPlain(block) { return String(decoding: block, as: UTF8.self) }
     guard !block.contains(0) else { throw WireError(.badText, "text contains NUL") }
     guard let text = String(validating: block, as: UTF8.self) else {
       throw WireError(.badText, "text is not UTF-8")
@@ -133,10 +135,26 @@ struct FieldReader {
 
   /// Checks that a text field is UTF-8 without NUL, and allocates nothing where it is ASCII.
   static func checkText(_ block: UnsafeRawBufferPointer) throws(WireError) {
-    guard block.allSatisfy({ $0 != 0 && $0 < 0x80 }) else {
-      _ = try text(block)
-      return
+    if !isPlain(block) { _ = try text(block) }
+  }
+
+  /// Whether all bytes are ASCII other than NUL, eight at a time: most texts are, and each header
+  /// has three.
+  fileprivate static func isPlain(_ block: UnsafeRawBufferPointer) -> Bool {
+    let high: UInt64 = 0x8080_8080_8080_8080
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    var offset = 0
+    while block.count - offset >= 8 {
+      let word = block.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+      // A borrow reaches the top bit of a byte that is 0; one above 0x80 has that bit already.
+      if (word | (word &- ones)) & high != 0 { return false }
+      offset += 8
     }
+    while offset < block.count {
+      if block[offset] == 0 || block[offset] >= 0x80 { return false }
+      offset += 1
+    }
+    return true
   }
 
   /// Steps over a field whose number this version does not know.
