@@ -148,19 +148,29 @@ package final class MessageStore {
     return ID(first: rest)
   }
 
+  /// Replaces the bytes of the first part.
+  package func replaceFirst(of id: ID, with bytes: [UInt8]) throws(ZMQError) {
+    let message = cell(id.first)
+    zmq_msg_close(message)
+    zmq_msg_init(message)
+    try check("zmq_msg_init_size") { zmq_msg_init_size(message, bytes.count) }
+    bytes.withUnsafeBytes { source in
+      if let start = source.baseAddress { memcpy(zmq_msg_data(message), start, source.count) }
+    }
+  }
+
   /// Sends a message to one peer of a ROUTER socket and forgets it, whatever happens.
   /// - Returns: `unreachable` when the peer is gone or does not take any more.
   package func send(
     _ id: ID, to socket: Socket, routingID: UnsafeRawBufferPointer
   ) throws(ZMQError) -> Sending {
     do {
-      guard try socket.send(routingID, more: true) else {
+      guard try socket.address(routingID) else {
         release(id)
         return .unreachable
       }
     } catch {
       release(id)
-      if error.isUnreachable { return .unreachable }
       throw error
     }
     count -= 1

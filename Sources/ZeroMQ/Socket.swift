@@ -99,6 +99,17 @@ package final class Socket {
     return try sendScratch(more: more)
   }
 
+  /// Starts a message to one peer of a ROUTER socket.
+  /// - Returns: false when the peer is gone or takes no more; nothing was sent then.
+  package func address(_ routingID: UnsafeRawBufferPointer) throws(ZMQError) -> Bool {
+    do {
+      return try send(routingID, more: true)
+    } catch {
+      if error.isUnreachable { return false }
+      throw error
+    }
+  }
+
   /// Sends one part without a copy; `owner` is kept until libzmq is done with the bytes.
   package func send(
     _ bytes: UnsafeRawBufferPointer, ownedBy owner: AnyObject, more: Bool

@@ -347,8 +347,9 @@ final class ChannelLoop {
     let silence = now - lastReceived
     if silence >= configuration.silenceMilliseconds, outstanding.requests > 0 || isWaiting(now) {
       try reconnect(now)
-    } else if silence >= configuration.heartbeatMilliseconds,
-      now - lastHeartbeat >= configuration.heartbeatMilliseconds
+    } else if now - lastHeartbeat
+      >= (silence >= configuration.heartbeatMilliseconds
+        ? configuration.heartbeatMilliseconds : configuration.leaseHeartbeatMilliseconds)
     {
       try beat(now)
     }

@@ -14,6 +14,8 @@ package struct ClientConfiguration: Sendable {
   package var encodedBytes = 256 << 20
   /// After so long without a word from the router the channel asks for one ...
   package var heartbeatMilliseconds: UInt64 = 2000
+  /// A session is kept alive this often, however much else is said.
+  package var leaseHeartbeatMilliseconds: UInt64 = 10_000
   /// ... and after so long it opens a new connection and sends again what has no answer.
   package var silenceMilliseconds: UInt64 = 6000
   /// How long UNAVAILABLE and its like are waited out for a request without a time-out.

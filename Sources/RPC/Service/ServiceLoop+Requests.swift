@@ -105,7 +105,13 @@ extension ServiceLoop {
   private func header(
     _ entry: StreamEntry, _ seq: UInt64, _ traceID: UInt64, _ event: Event
   ) -> ResponseHeader {
-    ResponseHeader(
+    var header = ResponseHeader(
       stream: entry.name, seq: seq, epoch: entry.epoch, event: event, traceID: traceID)
+    if configuration.isKeeper {
+      // Every client talks to the keeper first, and so learns its window.
+      header.windowRequests = UInt32(RouterLimits.windowRequests)
+      header.windowBytes = UInt64(RouterLimits.windowBytes)
+    }
+    return header
   }
 }

@@ -1,0 +1,190 @@
+internal import Logging
+internal import Wire
+internal import ZeroMQ
+
+/// The router's poll loop: receives, asks `RouterState`, performs its actions. It reads headers
+/// only; bodies and attachments are moved from socket to socket.
+final class Router {
+  /// Messages taken from one side per turn, so that neither side waits for long.
+  private static let batch = 256
+  private static let tickMilliseconds: UInt64 = 20
+  private static let sweepMilliseconds: UInt64 = 1000
+
+  private let clients: Socket
+  private let workers: Socket
+  private let board: RouterBoard
+  private let wakeup: Wakeup
+  private let stopFlag: StopFlag
+  private let logger = Logger(label: "rpc.router")
+  // identity, header, body, attachments
+  private let store = MessageStore(maximumParts: 3 + Limits.maxAttachments)
+  private var clientTable = ConnectionTable(limit: RouterLimits.connections)
+  private var workerTable = ConnectionTable(limit: RouterLimits.connections)
+  private var state: RouterState
+  private var actions: [RouterAction] = []
+  private var poller = Poller()
+  private var now = Monotonic.milliseconds()
+  private var nextTick: UInt64 = 0
+  private var nextSweep: UInt64 = 0
+
+  init(
+    clients: Socket, workers: Socket, rules: RouterRules, authority: SessionAuthority,
+    board: RouterBoard, wakeup: Wakeup, stopFlag: StopFlag
+  ) {
+    self.clients = clients
+    self.workers = workers
+    self.board = board
+    self.wakeup = wakeup
+    self.stopFlag = stopFlag
+    state = RouterState(rules, authority: authority, now: now)
+    poller.add(clients)
+    poller.add(workers)
+    poller.add(descriptor: wakeup.descriptor)
+  }
+
+  func run() throws {
+    while !stopFlag.isSet {
+      now = Monotonic.milliseconds()
+      let requests = try receiveRequests()
+      let answers = try receiveAnswers()
+      if now >= nextTick { try tick() }
+      if requests == 0, answers == 0 {
+        try poller.wait(milliseconds: Int(Self.tickMilliseconds))
+        if poller.isReady(2) { wakeup.drain() }
+      }
+    }
+  }
+
+  private func tick() throws {
+    nextTick = now + Self.tickMilliseconds
+    state.tick(now: now)
+    if now >= nextSweep {
+      nextSweep = now + Self.sweepMilliseconds
+      state.sweep(now: now)
+      for session in board.expiredSessions(now: now) { state.expire(session: session) }
+      board.publish(state.statistics)
+    }
+    try perform()
+  }
+
+  // MARK: Receiving
+
+  private func receiveRequests() throws -> Int {
+    for count in 0..<Self.batch {
+      guard let message = try store.receive(from: clients) else { return count }
+      request(message)
+      try perform()
+    }
+    return Self.batch
+  }
+
+  private func request(_ message: MessageStore.Received) {
+    let client = clientTable.connection(store.firstPart(of: message.id))
+    guard let parcel = store.dropFirst(message.id) else { return }
+    guard let client else { return store.release(parcel) }
+    do throws(WireError) {
+      let peek = try RequestPeek(store.firstPart(of: parcel))
+      let bytes = message.isTruncated ? Int.max : message.bytes
+      state.request(peek, parcel, bytes: bytes, from: client, now: now)
+    } catch {
+      store.release(parcel)
+      state.unreadable(error.description, from: client)
+    }
+  }
+
+  private func receiveAnswers() throws -> Int {
+    for count in 0..<Self.batch {
+      guard let message = try store.receive(from: workers) else { return count }
+      answer(message)
+      try perform()
+    }
+    return Self.batch
+  }
+
+  private func answer(_ message: MessageStore.Received) {
+    let worker = workerTable.connection(store.firstPart(of: message.id))
+    guard let parcel = store.dropFirst(message.id) else { return }
+    guard let worker else { return store.release(parcel) }
+    let header = store.firstPart(of: parcel)
+    do throws(WireError) {
+      if header.isEmpty {
+        let control = try WorkerMessage(decoding: store.secondPart(of: parcel))
+        store.release(parcel)
+        state.control(control, from: worker, now: now)
+      } else {
+        state.response(try ResponsePeek(header), parcel, from: worker, now: now)
+      }
+    } catch {
+      store.release(parcel)
+      logger.warning("a message from a worker was not readable: \(error)")
+    }
+  }
+
+  // MARK: Actions
+
+  private func perform() throws {
+    // Sending may fail, which is an event, which may bring more actions.
+    while true {
+      state.takeActions(into: &actions)
+      if actions.isEmpty { return }
+      for action in actions { try perform(action) }
+    }
+  }
+
+  private func perform(_ action: RouterAction) throws {
+    switch action {
+    case .forward(let parcel, let worker): try forward(parcel, to: worker)
+    case .forwardRenamed(let parcel, let stream, let worker):
+      if var header = try? RequestHeader(decoding: store.firstPart(of: parcel)) {
+        header.stream = stream
+        try store.replaceFirst(of: parcel, with: header.encoded())
+      }
+      try forward(parcel, to: worker)
+    case .tombstone(let header, let worker):
+      try tell(worker, [header.encoded()])
+    case .deliver(let parcel, let client): try deliver(parcel, to: client)
+    case .deliverUnnamed(let parcel, let client):
+      if var header = try? ResponseHeader(decoding: store.firstPart(of: parcel)) {
+        header.stream = ""
+        try store.replaceFirst(of: parcel, with: header.encoded())
+      }
+      try deliver(parcel, to: client)
+    case .answer(let header, let client):
+      if try !send([header.encoded()], to: clients, clientTable, client) {
+        state.lost(client: client)
+      }
+    case .command(let message, let worker):
+      try tell(worker, [[], message.encoded()])
+    case .drop(let parcel): store.release(parcel)
+    }
+  }
+
+  private func forward(_ parcel: Parcel, to worker: ConnectionID) throws {
+    let sending = try workerTable.withRoutingID(of: worker) { id in
+      try store.send(parcel, to: workers, routingID: id)
+    }
+    if sending == .unreachable { state.lost(worker: worker, now: now) }
+  }
+
+  private func deliver(_ parcel: Parcel, to client: ConnectionID) throws {
+    let sending = try clientTable.withRoutingID(of: client) { id in
+      try store.send(parcel, to: clients, routingID: id)
+    }
+    // The answer waits at its owner; the client asks for it on its next connection.
+    if sending == .unreachable { state.lost(client: client) }
+  }
+
+  private func tell(_ worker: ConnectionID, _ parts: [[UInt8]]) throws {
+    if try !send(parts, to: workers, workerTable, worker) { state.lost(worker: worker, now: now) }
+  }
+
+  private func send(
+    _ parts: [[UInt8]], to socket: Socket, _ table: ConnectionTable, _ peer: ConnectionID
+  ) throws -> Bool {
+    guard try table.withRoutingID(of: peer, { try socket.address($0) }) else { return false }
+    for (index, part) in parts.enumerated() {
+      _ = try part.withUnsafeBytes { try socket.send($0, more: index + 1 < parts.count) }
+    }
+    return true
+  }
+}

@@ -1,0 +1,144 @@
+internal import Synchronization
+internal import Wire
+package import ZeroMQ
+
+/// Where a router listens and what it goes by.
+package struct RouterConfiguration: Sendable {
+  /// The endpoint for clients, e.g. `tcp://127.0.0.1:7410`; `*` as port takes a free one.
+  package var listen: String
+  /// The endpoint for workers: `inproc://`, `ipc://` or `tcp://`.
+  package var workers: String
+  /// Numbers and times.
+  package var rules = RouterRules()
+  /// The secret of session tokens, at least 32 bytes; kept over restarts by whoever starts the
+  /// router, or sessions end with it.
+  package var sessionKey = SessionAuthority.makeKey()
+
+  package init(listen: String, workers: String) {
+    self.listen = listen
+    self.workers = workers
+  }
+}
+
+/// A router and its keeper, each on a thread of its own.
+package final class RouterServer: Sendable {
+  /// Where clients connect.
+  package let clientEndpoint: String
+  /// Where workers connect.
+  package let workerEndpoint: String
+
+  private let thread: LoopThread
+  private let keeper: WorkerService
+  private let stopFlag = StopFlag()
+  private let wakeup: Wakeup
+  private let board = RouterBoard()
+
+  private static let count = Atomic(0)
+
+  /// Binds both endpoints; nothing is served before `start` or `run`.
+  /// - Parameters:
+  ///   - methods: what the keeper answers besides sessions, ping, health and stats.
+  ///   - context: shared with every thread that connects over `inproc://`.
+  package init(
+    _ configuration: RouterConfiguration, keeper methods: MethodTable = MethodTable(),
+    context: Context
+  ) throws {
+    let wakeup = try Wakeup()
+    let clients = try Self.bind(configuration.listen, context)
+    let workers = try Self.bind(configuration.workers, context)
+    let number = Self.count.add(1, ordering: .relaxed).newValue
+    let keeperEndpoint = "inproc://tinsmith-keeper-\(number)"
+    try workers.socket.bind(keeperEndpoint)
+    let authority = SessionAuthority(key: configuration.sessionKey)
+    let sockets = Handover((clients.socket, workers.socket))
+    let (board, stopFlag) = (board, stopFlag)
+    self.wakeup = wakeup
+    clientEndpoint = clients.endpoint
+    workerEndpoint = workers.endpoint
+    thread = LoopThread(name: "rpc-router") {
+      let (clients, workers) = sockets.take()
+      let router = Router(
+        clients: clients, workers: workers, rules: configuration.rules, authority: authority,
+        board: board, wakeup: wakeup, stopFlag: stopFlag)
+      try router.run()
+    }
+    let endings = SessionEndings()
+    var table = Keeper.methods(
+      authority: authority, board: board, expectedWorkers: configuration.rules.expectedWorkers,
+      ended: { endings.end($0) })
+    table.merge(methods)
+    var keeper = WorkerConfiguration(endpoint: keeperEndpoint, name: "keeper")
+    keeper.isKeeper = true
+    let service = try WorkerService(keeper, methods: table, context: context)
+    endings.connect(service)
+    self.keeper = service
+  }
+
+  private static func bind(
+    _ endpoint: String, _ context: Context
+  ) throws -> (socket: Socket, endpoint: String) {
+    let socket = try Socket(context, .router)
+    try socket.setHighWaterMark(RouterLimits.highWaterMark)
+    try socket.setMaximumFrame(bytes: Limits.maxFrameBytes)
+    return (socket, try socket.bind(endpoint))
+  }
+
+  /// The router's numbers, at most a second old.
+  package var statistics: RouterCounters { board.statistics }
+
+  /// Starts both threads and returns.
+  package func start() throws {
+    try thread.start()
+    try keeper.start()
+  }
+
+  /// Serves until `stop` or the task's cancellation.
+  package func run() async throws {
+    try start()
+    try await withTaskCancellationHandler {
+      try await wait()
+    } onCancel: {
+      stop()
+    }
+  }
+
+  /// Waits for the end of a server that was started.
+  package func wait() async throws {
+    defer { keeper.stop() }
+    try await thread.wait()
+    keeper.stop()
+    try await keeper.wait()
+  }
+
+  /// Asks both threads to end.
+  package func stop() {
+    stopFlag.set()
+    wakeup.signal()
+    keeper.stop()
+  }
+}
+
+/// Gives sockets to the thread that will own them.
+///
+/// `@unchecked Sendable`: libzmq allows a socket to move to another thread across a full memory
+/// barrier, which starting the thread is; nobody else keeps a reference.
+private final class Handover<Value>: @unchecked Sendable {
+  private var value: Value?
+
+  init(_ value: Value) { self.value = value }
+
+  func take() -> Value {
+    guard let value else { preconditionFailure("taken twice: a loop thread runs once") }
+    self.value = nil
+    return value
+  }
+}
+
+/// Connects the keeper's methods to the service that runs them, which is made after them.
+private final class SessionEndings: Sendable {
+  private let service = Mutex<WorkerService?>(nil)
+
+  func connect(_ service: WorkerService) { self.service.withLock { $0 = service } }
+
+  func end(_ session: String) { service.withLock { $0 }?.end(session: session) }
+}

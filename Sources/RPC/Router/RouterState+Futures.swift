@@ -1,0 +1,72 @@
+internal import Wire
+
+/// `Futures.Await` and `Futures.Cancel`: they name the key of another request.
+extension RouterState {
+  /// Neither has an answer of its own: the named request's answer says what became of it.
+  mutating func future(
+    _ method: Method, _ peek: RequestPeek, _ parcel: Parcel, bytes: Int, place: Int,
+    _ client: ConnectionID, _ now: UInt64
+  ) throws(RPCError) {
+    if method == .futuresCancel {
+      cancel(peek.seq, place: place)
+      return actions.append(.drop(parcel))
+    }
+    try awaitAnswer(peek, parcel, bytes: bytes, place: place, client, now)
+  }
+
+  private mutating func cancel(_ seq: UInt64, place: Int) {
+    if streams[place].requests.inFlight[seq] != nil {
+      guard let worker = streams[place].worker else { return }
+      return actions.append(.command(.cancel(stream: streams[place].name, seq: seq), to: worker))
+    }
+    refuseHeld(seq, place: place, RPCError(.cancelled, "cancelled before it ran"))
+  }
+
+  /// A held request will not run. In an ordered stream its seq is used up at its turn.
+  mutating func refuseHeld(_ seq: UInt64, place: Int, _ error: RPCError) {
+    guard streams[place].requests.held[seq]?.refusal == nil else { return }
+    guard streams[place].ordering == .ordered else {
+      guard let request = takeHeld(seq, place: place) else { return }
+      answer(
+        error, stream: clientName(place), seq: seq, traceID: request.traceID,
+        to: request.connection)
+      return dropParcels(request)
+    }
+    guard let request = streams[place].requests.held[seq] else { return }
+    dropParcels(request)
+    if request.deadline > 0 { timedRequests -= 1 }
+    streams[place].requests.updateHeld(seq) { held in
+      held.refusal = error
+      held.parcel = nil
+      held.copies = []
+      held.deadline = 0
+    }
+  }
+
+  private mutating func awaitAnswer(
+    _ peek: RequestPeek, _ parcel: Parcel, bytes: Int, place: Int, _ client: ConnectionID,
+    _ now: UInt64
+  ) throws(RPCError) {
+    let seq = peek.seq
+    if streams[place].requests.inFlight[seq] != nil {
+      streams[place].requests.updateInFlight(seq) { $0.connection = client }
+      return actions.append(.drop(parcel))
+    }
+    if streams[place].requests.held[seq] != nil {
+      streams[place].requests.updateHeld(seq) { $0.connection = client }
+      return actions.append(.drop(parcel))
+    }
+    guard streams[place].ordering == .ordered, let worker = streams[place].worker else {
+      throw RPCError(
+        .unavailable, "seq \(seq) is not here; send the request again",
+        retryAfterMilliseconds: 50)
+    }
+    let session = streams[place].session
+    charge(session, bytes: bytes)
+    streams[place].requests.dispatched(
+      InFlight(
+        connection: client, session: session, room: nil, cost: 0, bytes: bytes, copies: 1),
+      seq: seq)
+    actions.append(.forward(parcel, to: worker))
+  }
+}
