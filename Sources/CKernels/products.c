@@ -3,6 +3,10 @@
 
 // Multiply-adds below which one thread is quicker than waking another (about 4 us of work).
 static const int64_t PARALLEL_PRODUCT = 1 << 17;
+// Row blocks of ck_linear: a copy of 120 rows × 256 of k (padded) and 120 × 256 outputs stay in L2
+// while the weights pass. Of ck_linear_backward: 240 rows × 128 outputs, and 240 × 128 inputs.
+enum { ROWS = 120, COPY_BYTES = (ROWS + 12) * (256 + 16) * 4, PANELS = 8 };
+enum { BACKWARD_ROWS = 240, BACKWARD_COPY_BYTES = (BACKWARD_ROWS + 12) * (128 + 16) * 4 };
 
 ck_dtype ck_packed_dtype(ck_dtype source) { return source == CK_BF16 ? CK_BF16 : CK_F32; }
 
@@ -36,13 +40,12 @@ void ck_linear(ck_engine *e, float *y, int64_t ldy, const float *x, int64_t ldx,
   if (m <= 0 || w->n <= 0) return;
   int parallel = m * w->n * w->k >= PARALLEL_PRODUCT && ck_engine_threads(e) > 1;
   int64_t panels = (w->n + 31) / 32, tile = e->table->row_tile;
-  // Up to 120 rows × 512 of k stay in L2 while panels pass.
-  int64_t row_block = even_block(m, 120, tile);
-  int64_t panel_block = panels;
+  int64_t row_block = even_block(m, ROWS, tile);
+  int64_t panel_block = m > tile ? min64(panels, PANELS) : panels;
   if (parallel) {
     int64_t wanted = 6 * ck_engine_threads(e), row_blocks = (m + row_block - 1) / row_block;
     int64_t parts = max64(1, (wanted + row_blocks - 1) / row_blocks);
-    panel_block = max64(1, panels / parts);
+    panel_block = max64(1, min64(panel_block, panels / parts));
     if (m <= tile && panel_block > 1) panel_block &= ~(int64_t)1;
     if (panels < parts) row_block = even_block(m, max64(tile, m / wanted), tile);
   }
@@ -51,6 +54,7 @@ void ck_linear(ck_engine *e, float *y, int64_t ldy, const float *x, int64_t ldx,
                          .panel_block = panel_block,
                          .panel_blocks = (panels + panel_block - 1) / panel_block};
   int64_t items = (m + row_block - 1) / row_block * args.panel_blocks;
+  ck_pool_reserve(e->pool, COPY_BYTES);
   ck_pool_run(e->pool, e->table->linear, &args, items, 1, parallel);
 }
 
@@ -58,17 +62,17 @@ void ck_linear_backward(ck_engine *e, float *dx, int64_t lddx, const float *dy, 
                         int64_t m, const ck_packed *w, int accumulate) {
   if (m <= 0 || w->k <= 0) return;
   int parallel = m * w->n * w->k >= PARALLEL_PRODUCT && ck_engine_threads(e) > 1;
-  // A transposed block of 512 outputs × 64 inputs takes 128 KB of L2.
-  int64_t column_block = 64, tile = e->table->row_tile;
+  int64_t column_block = 128, tile = e->table->row_tile;
   int64_t column_blocks = (w->k + column_block - 1) / column_block;
-  int64_t row_block = ck_round_up(m, tile);
+  int64_t row_block = even_block(m, BACKWARD_ROWS, tile);
   if (parallel && column_blocks < 2 * ck_engine_threads(e)) {
-    row_block = even_block(m, max64(tile, m / (2 * ck_engine_threads(e))), tile);
+    row_block = even_block(m, min64(row_block, max64(tile, m / (2 * ck_engine_threads(e)))), tile);
   }
   ck_linear_backward_args args = {.dx = dx, .lddx = lddx, .dy = dy, .lddy = lddy, .m = m, .w = *w,
                                   .accumulate = accumulate, .row_block = row_block,
-                                  .column_block = column_block, .column_blocks = column_blocks};
-  ck_pool_reserve(e->pool, 512 * 64 * 4);
+                                  .column_block = column_block,
+                                  .column_blocks = column_blocks};
+  ck_pool_reserve(e->pool, 128 * 128 * 4 + BACKWARD_COPY_BYTES);
   int64_t items = (m + row_block - 1) / row_block * column_blocks;
   ck_pool_run(e->pool, e->table->linear_backward, &args, items, 1, parallel);
 }

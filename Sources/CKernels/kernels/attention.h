@@ -58,8 +58,8 @@ CK_INLINE void add_values(float *o, int64_t ldo, const float *p, int64_t ldp, in
                           int64_t to) {
   if (from >= to) return;
   product product = {.c = o, .ldc = ldo, .a = p + from, .lda = ldp,
-                     .b = v + (from - page_first) * ldv, .ldb = ldv, .pair_stride = 32,
-                     .element = 4, .cols = ldo, .k = to - from, .accumulate = 1};
+                     .b = v + (from - page_first) * ldv, .ldb = ldv, .half = 16, .pair = 32,
+                     .cols = ldo, .k = to - from, .accumulate = 1};
   run_product(tiles_row, &product, rows, ldp);
 }
 
@@ -133,7 +133,7 @@ static void attention_strip(const ck_attention_args *g, const ck_sequence *seque
   for (int64_t page = first_page; page < pages; page++) {
     const float *k = g->base + sequence->pages[page] * g->page_stride + head * k_dim * CK_PAGE;
     product product = {.c = w.s + page * CK_PAGE, .ldc = w.lds, .a = w.q, .lda = k_dim, .b = k,
-                       .ldb = CK_PAGE, .pair_stride = 32, .element = 4, .cols = CK_PAGE,
+                       .ldb = CK_PAGE, .half = 16, .pair = 32, .cols = CK_PAGE,
                        .k = k_dim};
     run_product(tiles_row, &product, rows, k_dim);
   }

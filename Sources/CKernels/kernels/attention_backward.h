@@ -56,7 +56,7 @@ static void copy_rows(float *y, int64_t padded, const float *x, int64_t ldx, int
 static void panel_products(float *c, int64_t ldc, const float *a, int64_t lda, int64_t rows,
                            const float *panels, int64_t dim, int64_t from, int64_t to) {
   product product = {.c = c + from, .ldc = ldc, .a = a, .lda = lda, .b = panels + from * dim,
-                     .ldb = 32, .pair_stride = dim * 32, .element = 4,
+                     .ldb = 32, .half = 16, .pair = dim * 32,
                      .cols = ck_round_up(to - from, 16), .k = dim};
   run_product(tiles_row, &product, rows, lda);
 }
@@ -92,7 +92,7 @@ CK_INLINE float lane_dot(const float *a, const float *b, int64_t n) {
 static void add_outer(float *g, int64_t cols, const float *s, int64_t lds, const float *x,
                       int64_t rows, int64_t from, int64_t to) {
   product product = {.c = g + from * cols, .ldc = cols, .a = s + from, .lda = lds, .b = x,
-                     .ldb = cols, .pair_stride = 32, .element = 4, .cols = cols, .k = rows,
+                     .ldb = cols, .half = 16, .pair = 32, .cols = cols, .k = rows,
                      .accumulate = 1};
   run_product(tiles_col, &product, to - from, 1);
 }
@@ -115,7 +115,7 @@ static void backward_strip(const ck_attention_backward_args *g, backward_scratch
                     shape, g->max[row], g->sum[row], d);
   }
   product dq = {.c = w->dq, .ldc = w->kp, .a = w->ds + from, .lda = w->lds,
-                .b = w->k + from * w->kp, .ldb = w->kp, .pair_stride = 32, .element = 4,
+                .b = w->k + from * w->kp, .ldb = w->kp, .half = 16, .pair = 32,
                 .cols = w->kp, .k = to - from};
   run_product(tiles_row, &dq, rows, w->lds);
   for (int64_t r = 0; r < rows; r++) {

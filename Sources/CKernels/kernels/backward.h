@@ -1,75 +1,142 @@
 // Products that read a matrix across its panels: input gradients and gradients of adapters.
 
-/// t[n, k] = rows [n0, n0 + 32) × columns [k0, k0 + count) of a packed matrix, one panel. k0 even.
-static void unpack_block(float *t, int64_t ldt, const ck_packed *w, int64_t panel_index, int64_t k0,
-                         int64_t count) {
-  if (w->dtype == CK_BF16) {
-    const uint32_t *p = (const uint32_t *)w->panels + (panel_index * ((w->k + 1) / 2) + k0 / 2) * 32;
-    for (int64_t k = 0; k < count; k += 2, p += 32) {
-      for (int64_t n = 0; n < 32; n++) {
-        uint32_t low = p[n] << 16, high = p[n] & 0xffff0000u;
-        memcpy(t + n * ldt + k, &low, 4);
-        if (k + 1 < count) memcpy(t + n * ldt + k + 1, &high, 4);
-      }
-    }
-    return;
+typedef uint32_t u8x __attribute__((vector_size(32)));
+typedef uint32_t u8_any __attribute__((vector_size(32), aligned(4), may_alias));
+
+/// 8 × 8 transposition of 32-bit words in registers.
+CK_INLINE void transpose8(u8x r[8]) {
+  u8x a[8], b[8];
+  for (int i = 0; i < 8; i += 2) {
+    a[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    a[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
   }
-  const float *p = (const float *)w->panels + (panel_index * w->k + k0) * 32;
-  for (int64_t k = 0; k < count; k++, p += 32) {
-    for (int64_t n = 0; n < 32; n++) t[n * ldt + k] = p[n];
+  for (int i = 0; i < 8; i += 4) {
+    b[i] = __builtin_shufflevector(a[i], a[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+    b[i + 1] = __builtin_shufflevector(a[i], a[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    b[i + 2] = __builtin_shufflevector(a[i + 1], a[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+    b[i + 3] = __builtin_shufflevector(a[i + 1], a[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  for (int i = 0; i < 4; i++) {
+    r[i] = __builtin_shufflevector(b[i], b[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    r[i + 4] = __builtin_shufflevector(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
   }
 }
 
-enum { CK_N_BLOCK = 512 };
+/// t[32][16] = the 32 outputs of a panel at 16 values of k, from 8 rows of bf16 pairs.
+static void transpose_bf16(float *t, const uint32_t *p) {
+  for (int n = 0; n < 32; n += 8) {
+    u8x r[8];
+    for (int i = 0; i < 8; i++) r[i] = *(const u8_any *)(p + i * 32 + n);
+    transpose8(r);
+    for (int i = 0; i < 8; i++) {
+      u8x low = r[i] << 16, high = r[i] & 0xffff0000u;  // even and odd k
+      u8x first = __builtin_shufflevector(low, high, 0, 8, 1, 9, 2, 10, 3, 11);
+      u8x second = __builtin_shufflevector(low, high, 4, 12, 5, 13, 6, 14, 7, 15);
+      *(u8_any *)(t + (n + i) * 16) = first;
+      *(u8_any *)(t + (n + i) * 16 + 8) = second;
+    }
+  }
+}
+
+/// The same from 16 rows of f32.
+static void transpose_f32(float *t, const uint32_t *p) {
+  for (int n = 0; n < 32; n += 8) {
+    for (int k = 0; k < 16; k += 8) {
+      u8x r[8];
+      for (int i = 0; i < 8; i++) r[i] = *(const u8_any *)(p + (k + i) * 32 + n);
+      transpose8(r);
+      for (int i = 0; i < 8; i++) *(u8_any *)(t + (n + i) * 16 + k) = r[i];
+    }
+  }
+}
+
+/// t[32][16] from fewer than 16 values of k, zeros behind.
+static void transpose_part(float *t, const uint32_t *p, int bf16, int64_t count) {
+  memset(t, 0, 32 * 16 * 4);
+  for (int64_t k = 0; k < count; k++) {
+    for (int64_t n = 0; n < 32; n++) {
+      uint32_t word = bf16 ? p[k / 2 * 32 + n] : p[k * 32 + n];
+      if (bf16) word = k % 2 ? word & 0xffff0000u : word << 16;
+      memcpy(t + n * 16 + k, &word, 4);
+    }
+  }
+}
+
+/// t: groups [cols/16][outputs][16] of W's outputs [n0, n0 + length) and inputs [k0, k0 + cols).
+/// n0 is a multiple of 32, k0 of 16; outputs is length rounded up to 32.
+static void transpose_block(float *t, const ck_packed *w, int64_t n0, int64_t length, int64_t k0,
+                            int64_t cols) {
+  int bf16 = w->dtype == CK_BF16;
+  int64_t words = bf16 ? (w->k + 1) / 2 : w->k, outputs = ck_round_up(length, 32);
+  for (int64_t n = 0; n < length; n += 32) {
+    const uint32_t *panel = (const uint32_t *)w->panels + (n0 + n) / 32 * words * 32;
+    for (int64_t k = 0; k < cols; k += 16) {
+      const uint32_t *p = panel + (bf16 ? (k0 + k) / 2 : k0 + k) * 32;
+      float *group = t + k * outputs + n * 16;
+      if (cols - k < 16) {
+        transpose_part(group, p, bf16, cols - k);
+      } else if (bf16) {
+        transpose_bf16(group, p);
+      } else {
+        transpose_f32(group, p);
+      }
+    }
+  }
+}
+
+// Outputs of one block: its transposition, the rows' part of dy and dx fit into L2 together.
+enum { CK_N_BLOCK = 128 };
 
 /// Item = (row block, column block of dx). A block of W is transposed into scratch once and serves
 /// all rows of the item; chains over outputs continue from block to block.
 static void linear_backward(const void *arguments, int64_t begin, int64_t end,
                             const ck_scratch *scratch) {
   const ck_linear_backward_args *g = arguments;
-  float *t = scratch->memory;  // [CK_N_BLOCK][column_block]
+  float *t = scratch->memory, *copy = t + CK_N_BLOCK * g->column_block;
   int64_t n = g->w.n, k = g->w.k;
   for (int64_t item = begin; item < end; item++) {
     int64_t row = item / g->column_blocks * g->row_block;
     int64_t rows = g->m - row < g->row_block ? g->m - row : g->row_block;
     int64_t col = item % g->column_blocks * g->column_block;
     int64_t cols = k - col < g->column_block ? k - col : g->column_block;
-    int64_t ldt = ck_round_up(cols, 16);
-    for (int64_t at = 0; at == 0 || at < n; at += CK_N_BLOCK) {
-      int64_t length = n - at < CK_N_BLOCK ? n - at : CK_N_BLOCK;
-      for (int64_t j = 0; j < length; j += 32) {
-        unpack_block(t + j * ldt, ldt, &g->w, (at + j) / 32, col, cols);
-      }
-      product p = {.c = g->dx + row * g->lddx + col, .ldc = g->lddx,
-                   .a = g->dy + row * g->lddy + at, .lda = g->lddy, .b = t, .ldb = ldt,
-                   .pair_stride = 32, .element = 4, .cols = cols, .k = length,
+    // A few rows use each block once: the smaller one stays in L1 from transposition to use.
+    int64_t block = rows <= 2 * CK_ROW_TILE ? 64 : CK_N_BLOCK;
+    for (int64_t at = 0; at == 0 || at < n; at += block) {
+      int64_t length = n - at < block ? n - at : block, outputs = ck_round_up(length, 32);
+      transpose_block(t, &g->w, at, length, col, cols);
+      product p = {.c = g->dx + row * g->lddx + col, .ldc = g->lddx, .b = t, .ldb = 16,
+                   .half = outputs * 16, .pair = outputs * 32, .cols = cols, .k = length,
                    .accumulate = g->accumulate || at > 0};
-      run_product(tiles_row, &p, rows, g->lddy);
+      place_rows(&p, copy, g->dy + row * g->lddy + at, g->lddy, rows, length, cols);
+      run_product(tiles_row, &p, rows, p.lda);
     }
   }
 }
 
 enum { CK_OUTER_ROWS = 256 };
 
-/// Item = (block of i, block of j) of g[i, j] += Σ a[row, i]·b[row, j], one chain over rows.
+/// Item = (block of i, block of j) of g[i, j] += Σ a[row, i]·b[row, j], one chain over rows. b is
+/// copied into groups [cols/16][rows][16], so that tiles read whole groups, one after the other.
 static void outer_add(const void *arguments, int64_t begin, int64_t end,
                       const ck_scratch *scratch) {
   const ck_outer_args *g = arguments;
-  float *t = scratch->memory;  // [CK_OUTER_ROWS][j_block], so that tiles read whole groups of 16
+  float *t = scratch->memory;  // [j_block/16][CK_OUTER_ROWS][16]
   for (int64_t item = begin; item < end; item++) {
     int64_t i = item / g->j_blocks * g->i_block;
     int64_t rows_of_g = g->ni - i < g->i_block ? g->ni - i : g->i_block;
     int64_t j = item % g->j_blocks * g->j_block;
     int64_t cols = g->nj - j < g->j_block ? g->nj - j : g->j_block;
-    int64_t ldt = ck_round_up(cols, 16);
     for (int64_t at = 0; at < g->rows; at += CK_OUTER_ROWS) {
       int64_t length = g->rows - at < CK_OUTER_ROWS ? g->rows - at : CK_OUTER_ROWS;
       for (int64_t r = 0; r < length; r++) {
-        memcpy(t + r * ldt, g->b + (at + r) * g->ldb + j, cols * 4);
-        memset(t + r * ldt + cols, 0, (ldt - cols) * 4);
+        const float *b = g->b + (at + r) * g->ldb + j;
+        for (int64_t c = 0; c < cols; c += 16) {
+          v16 x = cols - c < 16 ? vload_part(b + c, cols - c, 0) : vload(b + c);
+          vstore(t + c * length + r * 16, x);
+        }
       }
       product p = {.c = g->g + i * g->ldg + j, .ldc = g->ldg, .a = g->a + at * g->lda + i,
-                   .lda = g->lda, .b = t, .ldb = ldt, .pair_stride = 32, .element = 4,
+                   .lda = g->lda, .b = t, .ldb = 16, .half = length * 16, .pair = length * 32,
                    .cols = cols, .k = length, .accumulate = 1};
       run_product(tiles_col, &p, rows_of_g, 1);
     }

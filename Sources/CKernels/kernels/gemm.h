@@ -2,7 +2,7 @@
 // when: a chain that is interrupted at a block of k continues from the stored f32 value.
 
 typedef void (*tile_fn)(float *c, int64_t ldc, const float *a, int64_t lda, const void *b,
-                        int64_t ldb, int64_t pair_stride, int64_t k, int accumulate);
+                        int64_t ldb, int64_t half, int64_t pair, int64_t k, int accumulate);
 typedef struct {
   struct {
     tile_fn run;
@@ -19,7 +19,7 @@ typedef struct {
   const float *a;
   int64_t lda;
   const void *b;  // bf16 panel (uint32 pairs) or f32 rows
-  int64_t ldb, pair_stride, element;
+  int64_t ldb, half, pair;  // see micro.h, in elements of 4 bytes
   int64_t cols, k;
   int accumulate;
 } product;
@@ -33,7 +33,7 @@ static void edge_tile(tile_fn run, int64_t width, const product *p, float *c, co
       copy[r * width + j] = p->accumulate && j < valid ? c[r * p->ldc + j] : 0;
     }
   }
-  run(copy, width, a, p->lda, b, p->ldb, p->pair_stride, p->k, p->accumulate);
+  run(copy, width, a, p->lda, b, p->ldb, p->half, p->pair, p->k, p->accumulate);
   for (int64_t r = 0; r < rows; r++) memcpy(c + r * p->ldc, copy + r * width, valid * 4);
 }
 
@@ -48,8 +48,7 @@ static void run_product(const tile_shape *tiles, const product *p, int64_t rows,
     int64_t left = (p->cols - col + 15) / 16;
     int choice = left >= tall->width[0].groups ? 0 : left >= tall->width[1].groups ? 1 : 2;
     int64_t width = 16 * tall->width[choice].groups;
-    const char *b = (const char *)p->b +
-                    p->element * ((col / 32) * p->pair_stride + (col % 32));
+    const float *b = (const float *)p->b + (col / 32) * p->pair + (col % 32) / 16 * p->half;
     int64_t row = 0;
     for (int64_t t = 0; t < count; t++) {
       int64_t r = height + (t < taller);
@@ -60,12 +59,16 @@ static void run_product(const tile_shape *tiles, const product *p, int64_t rows,
         while (16 * shape->width[pick].groups > width - at) pick++;
         int64_t step = 16 * shape->width[pick].groups;
         float *c = p->c + row * p->ldc + col + at;
-        const void *part = b + p->element * ((at / 32) * p->pair_stride + (at % 32));
+        const float *part = b + (at / 32) * p->pair + (at % 32) / 16 * p->half;
         const float *a = p->a + row * a_step;
+        // The next tile's part of c, which the chains continue from, comes in meanwhile.
+        for (int64_t ahead = 0; p->accumulate && ahead < r; ahead++) {
+          __builtin_prefetch(c + (r + ahead) * p->ldc);
+        }
         if (col + at + step > p->cols) {
           edge_tile(shape->width[pick].run, step, p, c, a, r, part, p->cols - col - at);
         } else {
-          shape->width[pick].run(c, p->ldc, a, p->lda, part, p->ldb, p->pair_stride, p->k,
+          shape->width[pick].run(c, p->ldc, a, p->lda, part, p->ldb, p->half, p->pair, p->k,
                                  p->accumulate);
         }
         at += step;
@@ -76,12 +79,27 @@ static void run_product(const tile_shape *tiles, const product *p, int64_t rows,
   }
 }
 
-enum { CK_K_BLOCK = 512 };
+// Blocks of k keep a panel's slice and a row tile in L1 while the slice serves every row tile.
+enum { CK_K_BLOCK = 256 };
 
-/// Item = (row block, panel block). Blocks of k keep one panel's slice and one row tile in L1
-/// while the slice serves every row tile of the block; few rows stream whole panels instead.
+/// Copies a[rows, length] when that pays (rows that several tiles and many columns reuse) and
+/// points the product at the copy, else at the original. Copied rows are an odd number of cache
+/// lines apart: with the power-of-two strides of a model's matrices they would compete for the
+/// same few sets of the cache.
+static void place_rows(product *p, float *copy, const float *a, int64_t lda, int64_t rows,
+                       int64_t length, int64_t cols) {
+  if (rows <= CK_ROW_TILE || cols < 64) {
+    p->a = a;
+    p->lda = lda;
+    return;
+  }
+  p->a = copy;
+  p->lda = ck_round_up(length, 32) + 16;
+  for (int64_t r = 0; r < rows; r++) memcpy(copy + r * p->lda, a + r * lda, length * 4);
+}
+
+/// Item = (row block, panel block). Few rows stream whole panels instead of blocks of k.
 static void linear(const void *arguments, int64_t begin, int64_t end, const ck_scratch *scratch) {
-  (void)scratch;
   const ck_linear_args *g = arguments;
   int bf16 = g->w.dtype == CK_BF16;
   int64_t n = g->w.n, k = g->w.k;
@@ -96,11 +114,10 @@ static void linear(const void *arguments, int64_t begin, int64_t end, const ck_s
       int64_t length = k - at < block ? k - at : block;
       int64_t offset = col / 32 * panel + (bf16 ? at / 2 : at) * 32;
       product p = {.c = g->y + row * g->ldy + col, .ldc = g->ldy,
-                   .a = g->x + row * g->ldx + at, .lda = g->ldx,
-                   .b = (const float *)g->w.panels + offset, .ldb = 32, .pair_stride = panel,
-                   .element = 4, .cols = cols, .k = length,
-                   .accumulate = g->accumulate || at > 0};
-      run_product(bf16 ? tiles_bf16 : tiles_row, &p, rows, g->ldx);
+                   .b = (const float *)g->w.panels + offset, .ldb = 32, .half = 16, .pair = panel,
+                   .cols = cols, .k = length, .accumulate = g->accumulate || at > 0};
+      place_rows(&p, scratch->memory, g->x + row * g->ldx + at, g->ldx, rows, length, cols);
+      run_product(bf16 ? tiles_bf16 : tiles_row, &p, rows, p.lda);
     }
   }
 }

@@ -2,7 +2,7 @@
 // (rule a). Included once per tile shape. Three readings of the operands, one arithmetic:
 //   bf16: a by rows, b a bf16 panel        row:  a by rows, b rows of f32 with stride ldb
 //   col:  a by columns (a[k·lda + row])    (a f32 panel is `row` with ldb = 32)
-// Groups 2g and 2g + 1 lie side by side; the next pair is pair_stride elements further.
+// Group h lies (h / 2)·pair + (h mod 2)·half elements after the first.
 
 #define CK_TILE_(kind, isa, r, h) tile_##kind##_##isa##_##r##x##h
 #define CK_TILE__(kind, isa, r, h) CK_TILE_(kind, isa, r, h)
@@ -28,28 +28,28 @@
   }
 
 static void CK_TILE(bf16)(float *c, int64_t ldc, const float *a, int64_t lda, const void *panel,
-                          int64_t ldb, int64_t pair_stride, int64_t k, int accumulate) {
+                          int64_t ldb, int64_t half, int64_t pair, int64_t k, int accumulate) {
   (void)ldb;  // a panel's own: 32 outputs × 2 values of k
   const uint32_t *b = panel;
   CK_LOAD_C
   int64_t i = 0;
   for (; i + 1 < k; i += 2, b += 32) {
     v16 w[CK_H];
-    u16x pair[CK_H];
+    u16x words[CK_H];
     CK_UNROLL for (int h = 0; h < CK_H; h++) {
-      const uint32_t *p = b + (h / 2) * pair_stride + (h % 2) * 16;
-      pair[h] = *(const u16_any *)p;
+      const uint32_t *p = b + (h / 2) * pair + (h % 2) * half;
+      words[h] = *(const u16_any *)p;
       if (h % 2 == 0) __builtin_prefetch(p + CK_PREFETCH);
-      w[h] = (v16)(pair[h] << 16);
+      w[h] = (v16)(words[h] << 16);
     }
     CK_STEP(a[r * lda + i])
-    CK_UNROLL for (int h = 0; h < CK_H; h++) w[h] = (v16)(pair[h] & 0xffff0000u);
+    CK_UNROLL for (int h = 0; h < CK_H; h++) w[h] = (v16)(words[h] & 0xffff0000u);
     CK_STEP(a[r * lda + i + 1])
   }
   if (i < k) {
     v16 w[CK_H];
     CK_UNROLL for (int h = 0; h < CK_H; h++) {
-      w[h] = (v16)(*(const u16_any *)(b + (h / 2) * pair_stride + (h % 2) * 16) << 16);
+      w[h] = (v16)(*(const u16_any *)(b + (h / 2) * pair + (h % 2) * half) << 16);
     }
     CK_STEP(a[r * lda + i])
   }
@@ -57,13 +57,13 @@ static void CK_TILE(bf16)(float *c, int64_t ldc, const float *a, int64_t lda, co
 }
 
 static void CK_TILE(row)(float *c, int64_t ldc, const float *a, int64_t lda, const void *rows,
-                         int64_t ldb, int64_t pair_stride, int64_t k, int accumulate) {
+                         int64_t ldb, int64_t half, int64_t pair, int64_t k, int accumulate) {
   const float *b = rows;
   CK_LOAD_C
   _Pragma("clang loop unroll_count(2)") for (int64_t i = 0; i < k; i++, b += ldb) {
     v16 w[CK_H];
     CK_UNROLL for (int h = 0; h < CK_H; h++) {
-      w[h] = vload(b + (h / 2) * pair_stride + (h % 2) * 16);
+      w[h] = vload(b + (h / 2) * pair + (h % 2) * half);
     }
     CK_STEP(a[r * lda + i])
   }
@@ -71,13 +71,13 @@ static void CK_TILE(row)(float *c, int64_t ldc, const float *a, int64_t lda, con
 }
 
 static void CK_TILE(col)(float *c, int64_t ldc, const float *a, int64_t lda, const void *rows,
-                         int64_t ldb, int64_t pair_stride, int64_t k, int accumulate) {
+                         int64_t ldb, int64_t half, int64_t pair, int64_t k, int accumulate) {
   const float *b = rows;
   CK_LOAD_C
   _Pragma("clang loop unroll_count(2)") for (int64_t i = 0; i < k; i++, b += ldb, a += lda) {
     v16 w[CK_H];
     CK_UNROLL for (int h = 0; h < CK_H; h++) {
-      w[h] = vload(b + (h / 2) * pair_stride + (h % 2) * 16);
+      w[h] = vload(b + (h / 2) * pair + (h % 2) * half);
     }
     CK_STEP(a[r])
   }
