@@ -1,0 +1,50 @@
+import ArgumentParser
+import Tinsmith
+
+/// `tinsmith models`: what a service offers.
+struct ModelsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "models", abstract: "Lists the base models of a service.")
+
+  @Option(help: ArgumentHelp("Where the service listens.", valueName: "endpoint"))
+  var endpoint = ServiceClient.defaultEndpoint
+
+  func run() async throws {
+    Terminal.startLogging(.warning)
+    let connection = try await Connection(endpoint: endpoint)
+    var rows = [["NAME", "ARCHITECTURE", "PARAMETERS", "CONTEXT", "PRECISION"]]
+    for model in connection.capabilities.models {
+      rows.append([
+        model.name, model.architecture, Self.short(model.parameters),
+        String(model.maxContextLength), model.precision,
+      ])
+    }
+    for line in Table.lines(rows) { Terminal.say(line) }
+    await connection.service.close()
+  }
+
+  /// A count in millions or billions.
+  private static func short(_ count: UInt64) -> String {
+    let millions = Double(count) / 1e6
+    let (value, unit) = millions < 1000 ? (millions, "M") : (millions / 1000, "B")
+    return "\((value * 10).rounded() / 10) \(unit)"
+  }
+}
+
+/// Rows of text in columns.
+enum Table {
+  /// One line per row, columns as wide as their widest cell.
+  static func lines(_ rows: [[String]]) -> [String] {
+    let columns = rows.map(\.count).max() ?? 0
+    let widths = (0..<columns).map { column in
+      rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+    }
+    return rows.map { row in
+      let cells = row.enumerated().map { index, cell in
+        index == row.count - 1
+          ? cell : cell + String(repeating: " ", count: widths[index] - cell.count)
+      }
+      return cells.joined(separator: "  ")
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import ArgumentParser
+import Foundation
+import RPC
+import ZeroMQ
+
+/// `tinsmith router`: the router alone, for workers on other hosts.
+struct RouterCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "router", abstract: "Runs the router alone.",
+    discussion: """
+      Prints `ready ENDPOINT` when clients and workers can connect. `tinsmith serve` runs a router \
+      and workers together.
+      """)
+
+  @Option(help: ArgumentHelp("Where clients connect.", valueName: "endpoint"))
+  var listen = "tcp://127.0.0.1:7410"
+
+  @Option(help: ArgumentHelp("Where workers connect.", valueName: "endpoint"))
+  var listenWorkers = "tcp://127.0.0.1:7411"
+
+  @Option(help: "Workers that belong to this installation.") var expectedWorkers = 1
+
+  @OptionGroup var service: ServiceOptions
+
+  func run() async throws {
+    Terminal.startLogging(service.logLevel)
+    let folder = try DataFolder(service.data)
+    var configuration = RouterConfiguration(listen: listen, workers: listenWorkers)
+    configuration.rules.expectedWorkers = expectedWorkers
+    configuration.sessionKey = try folder.sessionKey(SessionAuthority.makeKey)
+    let router = try RouterServer(
+      configuration, keeper: try KeeperMethods.table(service.models), context: try Context())
+    let signals = StopSignals { router.stop() }
+    defer { withExtendedLifetime((signals, folder)) {} }
+    try router.start()
+    Terminal.say("ready \(router.clientEndpoint)")
+    try await router.wait()
+  }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Foundation
+
+/// `tinsmith serve`: a whole service on this machine.
+struct ServeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve", abstract: "Runs a service: a router and workers on this machine.",
+    discussion: """
+      Prints one line, `ready ENDPOINT`, when it can be used. Ctrl-C or SIGTERM ends it cleanly.
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      "Where clients connect; port * takes a free one, which the line `ready` tells.",
+      valueName: "endpoint"))
+  var listen = "tcp://127.0.0.1:7410"
+
+  @Option(help: "Worker processes.") var workers = 1
+
+  @Option(help: "Compute threads of each worker (default: the cores, divided among the workers).")
+  var threads: Int?
+
+  @OptionGroup var service: ServiceOptions
+
+  @Flag(help: .hidden) var supervised = false
+
+  func validate() throws {
+    guard (1...64).contains(workers) else { throw ValidationError("--workers must be 1 to 64") }
+    guard (1...256).contains(threads ?? 1) else {
+      throw ValidationError("--threads must be 1 to 256")
+    }
+    guard listen.contains("://") else {
+      throw ValidationError("--listen must be an endpoint like tcp://127.0.0.1:7410")
+    }
+  }
+
+  func run() async throws {
+    Terminal.startLogging(service.logLevel)
+    let cores = ProcessInfo.processInfo.activeProcessorCount
+    let supervisor = try Supervisor(
+      service, listen: listen, workers: workers, threads: threads ?? max(1, cores / workers))
+    let signals = StopSignals { supervisor.stop() }
+    defer { withExtendedLifetime(signals) {} }
+    if supervised {
+      StopSignals.ignoreInterrupt()
+      Lifeline.watch { supervisor.stop() }
+    }
+    try await supervisor.run { endpoint in Terminal.say("ready \(endpoint)") }
+  }
+}

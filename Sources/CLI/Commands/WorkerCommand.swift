@@ -1,0 +1,52 @@
+import ArgumentParser
+import Foundation
+import Glibc
+import Trainer
+import ZeroMQ
+
+/// `tinsmith worker`: one worker, for a router that runs elsewhere.
+struct WorkerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "worker", abstract: "Runs one worker for a router.",
+    discussion: "`tinsmith serve` starts its workers by itself. All workers share one data folder.")
+
+  @Option(help: ArgumentHelp("The router's endpoint for workers.", valueName: "endpoint"))
+  var router: String
+
+  @Option(help: "Name of this worker, unique among those of the router (default: by host and pid).")
+  var name: String?
+
+  @Option(help: "Compute threads (default: the cores).") var threads: Int?
+
+  @OptionGroup var service: ServiceOptions
+
+  @Flag(help: .hidden) var supervised = false
+
+  func validate() throws {
+    guard (1...256).contains(threads ?? 1) else {
+      throw ValidationError("--threads must be 1 to 256")
+    }
+  }
+
+  func run() async throws {
+    Terminal.startLogging(service.logLevel)
+    try DataFolder.make(service.data)
+    var configuration = TrainerConfiguration(
+      routerEndpoint: router, name: name ?? "\(ProcessInfo.processInfo.hostName)-\(getpid())",
+      dataFolder: URL(fileURLWithPath: service.data).path, models: service.models)
+    configuration.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    let worker = try TrainerWorker(configuration, context: try Context())
+    let signals = StopSignals { worker.stop() }
+    defer { withExtendedLifetime(signals) {} }
+    if supervised {
+      StopSignals.ignoreInterrupt()
+      Lifeline.watch {
+        worker.stop()
+        // A batch may be long; nobody waits for it any more.
+        Thread.sleep(forTimeInterval: 5)
+        exit(1)
+      }
+    }
+    try await worker.run()
+  }
+}

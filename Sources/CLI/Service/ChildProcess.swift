@@ -1,0 +1,92 @@
+import Foundation
+import Glibc
+
+/// Another process of this same program, which ends when this one does.
+///
+/// The child's standard input is a pipe that only this process can write to: when this process
+/// ends, however it ends, the child reads the end of its input and stops.
+final class ChildProcess: Sendable {
+  private let process: Process
+  private let lifeline: Pipe
+  private let output: Pipe?
+
+  /// Starts `tinsmith ARGUMENTS --supervised`; its stderr is ours.
+  ///
+  /// - Parameters:
+  ///   - readsOutput: whether `firstLine` will be asked for; otherwise its stdout is our stderr,
+  ///     since our stdout is for results.
+  ///   - ended: called once with the exit status when the child has ended.
+  init(
+    _ arguments: [String], readsOutput: Bool = false,
+    ended: @escaping @Sendable (_ status: Int32) -> Void
+  ) throws {
+    lifeline = Pipe()
+    output = readsOutput ? Pipe() : nil
+    process = Process()
+    process.executableURL = try Self.program()
+    process.arguments = arguments + ["--supervised"]
+    process.standardInput = lifeline
+    process.standardOutput = output ?? FileHandle.standardError
+    process.terminationHandler = { ended($0.terminationStatus) }
+    do {
+      try process.run()
+    } catch {
+      throw CommandError("cannot start \(arguments[0]): \(error.localizedDescription)")
+    }
+  }
+
+  var identifier: Int32 { process.processIdentifier }
+
+  /// The file that this process runs.
+  static func program() throws -> URL {
+    guard let path = realpath("/proc/self/exe", nil) else {
+      throw CommandError("cannot find this program's file: \(DataFolder.lastError)")
+    }
+    defer { free(path) }
+    return URL(fileURLWithPath: String(cString: path))
+  }
+
+  /// Waits for the first line on the child's stdout; nil if it ends without one. Blocks.
+  func firstLine() -> String? {
+    guard let handle = output?.fileHandleForReading else { return nil }
+    var bytes: [UInt8] = []
+    while let byte = try? handle.read(upToCount: 1)?.first {
+      if byte == UInt8(ascii: "\n") { return String(decoding: bytes, as: UTF8.self) }
+      bytes.append(byte)
+    }
+    return nil
+  }
+
+  /// Asks the child to end, and ends it by force if it has not within `patience`.
+  func stop(patience: Duration = .seconds(10)) async {
+    try? lifeline.fileHandleForWriting.close()
+    let clock = ContinuousClock()
+    let deadline = clock.now + patience
+    while process.isRunning, clock.now < deadline {
+      try? await Task.sleep(for: .milliseconds(20))
+    }
+    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+    // A few milliseconds until its end is noticed, so that nothing of it is left when we go.
+    while process.isRunning, clock.now < deadline + .seconds(2) {
+      try? await Task.sleep(for: .milliseconds(5))
+    }
+  }
+}
+
+/// The other end of the lifeline.
+enum Lifeline {
+  /// Calls `ended` when whoever started this process is gone.
+  static func watch(_ ended: @escaping @Sendable () -> Void) {
+    let thread = Thread {
+      var byte: UInt8 = 0
+      while true {
+        let count = read(STDIN_FILENO, &byte, 1)
+        if count > 0 || (count < 0 && errno == EINTR) { continue }
+        break
+      }
+      ended()
+    }
+    thread.name = "lifeline"
+    thread.start()
+  }
+}

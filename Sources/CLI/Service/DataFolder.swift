@@ -1,0 +1,65 @@
+import Foundation
+import Glibc
+
+/// The folder that holds what a service keeps. One service at a time: the folder is locked.
+final class DataFolder: Sendable {
+  let path: String
+  private let lock: Int32
+
+  /// Where data go unless told otherwise: `$XDG_DATA_HOME/tinsmith` or `~/.local/share/tinsmith`.
+  static var standardPath: String {
+    let environment = ProcessInfo.processInfo.environment
+    let parent =
+      environment["XDG_DATA_HOME"].flatMap { $0.isEmpty ? nil : $0 }
+      ?? "\(NSHomeDirectory())/.local/share"
+    return "\(parent)/tinsmith"
+  }
+
+  /// Makes the folder if there is none, and locks it until this object or the process ends.
+  ///
+  /// - Throws: `CommandError` if it cannot be written or another service uses it.
+  init(_ path: String) throws {
+    self.path = URL(fileURLWithPath: path).path
+    try Self.make(self.path)
+    let file = "\(self.path)/lock"
+    lock = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard lock >= 0 else { throw CommandError("cannot open \(file): \(Self.lastError)") }
+    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+      let problem =
+        errno == EWOULDBLOCK
+        ? "another service uses the data folder \(self.path)"
+        : "cannot lock \(file): \(Self.lastError)"
+      close(lock)
+      throw CommandError(problem)
+    }
+  }
+
+  deinit { close(lock) }
+
+  /// Makes a folder that only this user can enter.
+  static func make(_ path: String) throws {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    } catch {
+      throw CommandError("cannot make the data folder \(path): \(error.localizedDescription)")
+    }
+  }
+
+  /// The secret of session tokens, kept so that sessions outlive a restart of the router.
+  ///
+  /// - Parameter makeKey: gives a new secret of at least 32 bytes, for the first start.
+  func sessionKey(_ makeKey: () -> [UInt8]) throws -> [UInt8] {
+    let file = "\(path)/session.key"
+    if let data = FileManager.default.contents(atPath: file), data.count >= 32 {
+      return [UInt8](data)
+    }
+    let key = makeKey()
+    let made = FileManager.default.createFile(
+      atPath: file, contents: Data(key), attributes: [.posixPermissions: 0o600])
+    guard made else { throw CommandError("cannot write \(file): \(Self.lastError)") }
+    return key
+  }
+
+  static var lastError: String { String(cString: strerror(errno)) }
+}

@@ -1,0 +1,16 @@
+import RPC
+import Trainer
+import Wire
+
+/// What the keeper of a service answers besides the built-in methods.
+enum KeeperMethods {
+  /// The table for these models.
+  ///
+  /// - Throws: `EngineError` naming the model that cannot be served.
+  static func table(_ models: ServedModels) throws -> MethodTable {
+    let capabilities = try models.capabilities(version: ProductVersion.text)
+    var table = MethodTable()
+    table.answer(.adminCapabilities) { (_: CapabilitiesRequest, _) in capabilities }
+    return table
+  }
+}

@@ -1,0 +1,55 @@
+import ArgumentParser
+import Foundation
+import Logging
+import Trainer
+
+/// A base model to serve, as `NAME=DIR`.
+struct BaseOption: ExpressibleByArgument {
+  let name: String
+  let folder: String
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "=", maxSplits: 1)
+    guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else { return nil }
+    name = String(parts[0])
+    folder = URL(fileURLWithPath: String(parts[1])).path
+  }
+
+  /// The same as it is given on a command line.
+  var argument: String { "\(name)=\(folder)" }
+}
+
+/// Options that the parts of a service share.
+struct ServiceOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Folder for checkpoints and caches.", valueName: "dir"))
+  var data: String = DataFolder.standardPath
+
+  @Option(
+    name: .long, parsing: .singleValue,
+    help: ArgumentHelp(
+      "Serve the model in a Hugging Face folder under a name; may be repeated.",
+      valueName: "name=dir"))
+  var base: [BaseOption] = []
+
+  @Option(name: .customLong("log"), help: "Least level to log: debug, info, warning or error.")
+  var logLevel: Logger.Level = .info
+
+  /// The models that are served: the embedded one and those of `--base`.
+  var models: ServedModels {
+    ServedModels(bases: Dictionary(base.map { ($0.name, $0.folder) }) { _, last in last })
+  }
+
+  func validate() throws {
+    var names: Set<String> = []
+    for base in base where !names.insert(base.name).inserted {
+      throw ValidationError("--base names \(base.name) twice")
+    }
+  }
+
+  /// The same options for a process that this one starts.
+  var arguments: [String] {
+    ["--data", data, "--log", logLevel.rawValue] + base.flatMap { ["--base", $0.argument] }
+  }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}

@@ -1,0 +1,64 @@
+internal import Wire
+
+extension TrainingClient {
+  /// Writes a checkpoint from which training can go on: adapter and optimizer.
+  ///
+  /// - Parameters:
+  ///   - name: letters, digits and `. _ -`.
+  ///   - ttlSeconds: when it is deleted; nil for never.
+  ///   - overwrite: replace a checkpoint of the same name, which is an error otherwise.
+  ///   - userMetadata: free text, kept with the checkpoint.
+  ///   - includeGradients: also the gradients that no `optimStep` has used yet.
+  /// - Returns: the path, `tinsmith://<model>/weights/<name>`.
+  public func saveState(
+    name: String, ttlSeconds: UInt64? = nil, overwrite: Bool = false,
+    userMetadata: [String: String] = [:], includeGradients: Bool = false
+  ) -> Pending<String> {
+    let request = SaveStateRequest(
+      name: name, ttlSeconds: ttlSeconds, overwrite: overwrite, userMetadata: userMetadata,
+      includeGradients: includeGradients)
+    let answer = sender.sendForAnswer(.trainingSaveState, request)
+    return Pending(from: answer) { try SaveStateResponse.decode($0.payload).path }
+  }
+
+  /// Replaces the adapter by that of a checkpoint that `saveState` wrote.
+  ///
+  /// - Parameters:
+  ///   - path: the checkpoint.
+  ///   - optimizer: take its optimizer state, too; otherwise the optimizer starts afresh.
+  public func loadState(path: String, optimizer: Bool = false) -> Pending<Void> {
+    let answer = sender.sendForAnswer(
+      .trainingLoadState, LoadStateRequest(path: path, optimizer: optimizer))
+    return Pending(from: answer) { _ = try LoadStateResponse.decode($0.payload) }
+  }
+
+  /// Writes a checkpoint to sample from: the adapter alone, in the layout of PEFT.
+  ///
+  /// - Returns: the path, `tinsmith://<model>/sampler_weights/<name>`.
+  public func saveWeightsForSampler(
+    name: String, ttlSeconds: UInt64? = nil, overwrite: Bool = false,
+    userMetadata: [String: String] = [:]
+  ) -> Pending<String> {
+    guard !name.isEmpty else {
+      return Pending(
+        failed: TinsmithError(.invalidArgument, "must not be empty", field: "name"))
+    }
+    let request = SaveWeightsForSamplerRequest(
+      name: name, ttlSeconds: ttlSeconds, userMetadata: userMetadata, overwrite: overwrite)
+    let answer = sender.sendForAnswer(.samplingSaveWeightsForSampler, request)
+    return Pending(from: answer) { try SaveWeightsForSamplerResponse.decode($0.payload).path }
+  }
+
+  /// A client that samples from the adapter as it is after the calls before this one. The weights
+  /// are gone with the session.
+  public func saveWeightsAndGetSamplingClient() -> Pending<SamplingClient> {
+    let (number, session) = (session.nextSampler(), session)
+    let answer = sender.sendForAnswer(
+      .samplingSaveWeightsForSampler, SaveWeightsForSamplerRequest())
+    return Pending {
+      let payload = try await answer.value().payload
+      let path = try SaveWeightsForSamplerResponse.decode(payload).path
+      return try await SamplingClient.open(.modelPath(path), number: number, session: session)
+    }
+  }
+}
