@@ -113,12 +113,7 @@ package struct StreamLog: Sendable {
   ///   - digest: nil for a refusal passed on by the router, which matches any payload.
   ///   - acked: the highest seq up to which the client has every answer; 0 for none.
   package mutating func begin(seq: UInt64, digest: PayloadDigest?, acked: UInt64) -> Verdict {
-    if acked > 0, acked >= nextSeq {
-      return .refuse(
-        RPCError(
-          .dataLoss,
-          "the client has answers up to seq \(acked), the service remembers up to \(nextSeq)"))
-    }
+    if acked > 0, acked >= nextSeq { return .refuse(outrun(by: acked)) }
     forget(upTo: acked)
     if seq < firstKept { return .refuse(forgotten(seq)) }
     if let known = recorded[seq] {
@@ -145,9 +140,9 @@ package struct StreamLog: Sendable {
       running[seq]?.copies += 1
       return .alreadyRunning
     }
-    if acked > 0, acked >= nextSeq || seq < firstKept { return .refuse(forgotten(seq)) }
-    return .refuse(
-      RPCError(.unavailable, "seq \(seq) was not received; send it again"))
+    if seq < firstKept { return .refuse(forgotten(seq)) }
+    if acked > 0, acked >= nextSeq { return .refuse(outrun(by: acked)) }
+    return .refuse(RPCError(.unavailable, "seq \(seq) was not received; send it again"))
   }
 
   /// Records the outcome of a request that `begin` let run.
@@ -198,6 +193,12 @@ package struct StreamLog: Sendable {
     RPCError(
       .failedPrecondition, "seq \(seq) was used for another request; nothing was changed",
       field: "seq")
+  }
+
+  private func outrun(by acked: UInt64) -> RPCError {
+    RPCError(
+      .dataLoss,
+      "the client has answers up to seq \(acked), the service knows of \(nextSeq) requests")
   }
 
   private func forgotten(_ seq: UInt64) -> RPCError {

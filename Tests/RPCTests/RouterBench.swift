@@ -1,0 +1,127 @@
+import Testing
+import Wire
+import ZeroMQ
+
+@testable import RPC
+
+/// Drives a `RouterState` with events and shows its actions as short lines, so that a test reads
+/// as a table: what happens, what the router does.
+struct RouterBench {
+  var state: RouterState
+  var now: UInt64 = 1000
+  let authority = SessionAuthority(key: [UInt8](repeating: 1, count: 32))
+  private var parcels: Int32 = 0
+  private var names: [Parcel: String] = [:]
+
+  static let client = ConnectionID(1)
+  static let other = ConnectionID(2)
+  static let worker = ConnectionID(101)
+  static let second = ConnectionID(102)
+  static let keeper = ConnectionID(100)
+
+  /// A router with a keeper and one registered worker, whose greetings are done.
+  init(_ change: (inout RouterRules) -> Void = { _ in }, registered: Bool = true) {
+    var rules = RouterRules()
+    change(&rules)
+    state = RouterState(rules, authority: authority, now: now)
+    var hello = WorkerHello(name: "keeper")
+    hello.isKeeper = true
+    state.control(.hello(hello), from: Self.keeper, now: now)
+    if registered { register() }
+    _ = actions()
+  }
+
+  mutating func register(
+    _ worker: ConnectionID = RouterBench.worker, _ name: String = "w1",
+    room: WorkerRoom = WorkerRoom(), streams: [OwnedStream] = []
+  ) {
+    var hello = WorkerHello(name: name)
+    hello.room = room
+    hello.streams = streams
+    state.control(.hello(hello), from: worker, now: now)
+  }
+
+  /// Sends a request; `text` names its message in the actions.
+  mutating func request(
+    _ text: String, _ method: Method = .trainingOptimStep, _ stream: String = "s:train:0",
+    seq: UInt64, acked: UInt64 = 0, from client: ConnectionID = RouterBench.client,
+    session: String? = "s", bytes: Int = 100, cost: UInt64 = 1, timeout: UInt32 = 0,
+    change: (inout RequestHeader) -> Void = { _ in }
+  ) {
+    var header = RequestHeader(
+      method: method, stream: stream, seq: seq, acked: acked,
+      sessionToken: session.map(authority.token) ?? "", timeoutMilliseconds: timeout,
+      costPromptTokens: cost)
+    change(&header)
+    let parcel = name(text)
+    header.encoded().withUnsafeBytes { frame in
+      guard let peek = try? RequestPeek(frame) else { return }
+      state.request(peek, parcel, bytes: bytes, from: client, now: now)
+    }
+  }
+
+  /// Sends a response.
+  mutating func response(
+    _ text: String, _ stream: String = "s:train:0", seq: UInt64, code: StatusCode = .ok,
+    epoch: UInt64 = 1, event: Event = .final, from worker: ConnectionID = RouterBench.worker
+  ) {
+    let header = ResponseHeader(
+      stream: stream, seq: seq, epoch: epoch, code: code, event: event)
+    let parcel = name(text)
+    header.encoded().withUnsafeBytes { frame in
+      guard let peek = try? ResponsePeek(frame) else { return }
+      state.response(peek, parcel, from: worker, now: now)
+    }
+  }
+
+  mutating func control(_ message: WorkerMessage, from worker: ConnectionID = RouterBench.worker) {
+    state.control(message, from: worker, now: now)
+  }
+
+  mutating func pass(_ milliseconds: UInt64) {
+    now += milliseconds
+    state.tick(now: now)
+  }
+
+  /// Creates the stream and answers its creation.
+  mutating func create(_ stream: String = "s:train:0", worker: ConnectionID = RouterBench.worker) {
+    request("create", .trainingCreateModel, stream, seq: 0)
+    control(.opened(OwnedStream(stream: stream, nextSeq: 0, epoch: 1)), from: worker)
+    response("created", stream, seq: 0, from: worker)
+    _ = actions()
+  }
+
+  private mutating func name(_ text: String) -> Parcel {
+    parcels += 1
+    let parcel = Parcel(first: parcels)
+    names[parcel] = text
+    return parcel
+  }
+
+  /// What the router did since the last call.
+  mutating func actions() -> [String] {
+    var list: [RouterAction] = []
+    state.takeActions(into: &list)
+    return list.map(describe)
+  }
+
+  private func describe(_ action: RouterAction) -> String {
+    switch action {
+    case .forward(let parcel, let worker): "forward \(text(parcel)) to \(worker.number)"
+    case .forwardRenamed(let parcel, let stream, let worker):
+      "forward \(text(parcel)) as \(stream) to \(worker.number)"
+    case .tombstone(let header, let worker):
+      "tombstone \(header.seq) \(header.refusalCode) to \(worker.number)"
+    case .deliver(let parcel, let client): "deliver \(text(parcel)) to \(client.number)"
+    case .deliverUnnamed(let parcel, let client):
+      "deliver \(text(parcel)) unnamed to \(client.number)"
+    case .answer(let header, let client):
+      "answer \(header.seq) \(header.code) to \(client.number)"
+        + (header.field.isEmpty ? "" : " field \(header.field)")
+    case .command(let message, let worker): "command \(message) to \(worker.number)"
+    case .drop(let parcel): "drop \(text(parcel))"
+    }
+  }
+
+  private func text(_ parcel: Parcel) -> String { names[parcel] ?? "?" }
+}

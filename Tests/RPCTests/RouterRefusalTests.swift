@@ -1,0 +1,202 @@
+import Testing
+import Wire
+
+@testable import RPC
+
+/// What is refused, and in whose words.
+@Suite struct RouterRefusalTests {
+  @Test func anUnreadableHeaderIsAnsweredOnItsConnection() {
+    var bench = RouterBench()
+    bench.state.unreadable("garbage", from: RouterBench.other)
+    #expect(bench.actions() == ["answer 0 INVALID_ARGUMENT to 2 field header"])
+  }
+
+  @Test func anotherProtocolVersionIsRefused() {
+    var bench = RouterBench()
+    bench.request("r", seq: 0) { $0.version = 2 }
+    #expect(bench.actions() == ["answer 0 UNIMPLEMENTED to 1 field protocol_version", "drop r"])
+  }
+
+  @Test func aMissingTokenIsRefused() {
+    var bench = RouterBench()
+    bench.request("r", seq: 0, session: nil)
+    #expect(bench.actions() == ["answer 0 UNAUTHENTICATED to 1 field session_token", "drop r"])
+  }
+
+  @Test func aForgedTokenIsRefused() {
+    var bench = RouterBench()
+    bench.request("r", seq: 0) { $0.sessionToken = "s." + String(repeating: "0", count: 64) }
+    #expect(bench.actions() == ["answer 0 UNAUTHENTICATED to 1 field session_token", "drop r"])
+  }
+
+  @Test(arguments: ["t:train:0", "sx:train:0", "s", "@1", "s:\u{1}"])
+  func streamsOfOthersAreRefused(stream: String) {
+    var bench = RouterBench()
+    bench.request("r", .trainingCreateModel, stream, seq: 0, session: "s")
+    let actions = bench.actions()
+    if stream == "s" {
+      #expect(actions.first?.hasPrefix("command open") == true)
+    } else {
+      #expect(actions.count == 2)
+      #expect(actions.first?.hasSuffix("field stream") == true)
+    }
+  }
+
+  @Test func aSessionsStreamCannotBeUsedWithoutItsToken() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r", .adminWorkerPing, "s:train:0", seq: 1, session: nil)
+    #expect(bench.actions() == ["answer 1 UNAUTHENTICATED to 1 field session_token", "drop r"])
+  }
+
+  @Test func anUnknownMethodInAStreamUsesUpItsSeq() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r1", seq: 1) { $0.methodNumber = 299 }
+    #expect(bench.actions() == ["tombstone 1 UNIMPLEMENTED to 101", "drop r1"])
+    bench.request("r2", seq: 2)
+    #expect(bench.actions() == ["forward r2 to 101"])
+  }
+
+  @Test func anUnknownMethodWithoutAStreamIsAnsweredAtOnce() {
+    var bench = RouterBench()
+    bench.request("r", .adminPing, "s:x", seq: 4) { $0.methodNumber = 999 }
+    #expect(bench.actions() == ["answer 4 UNIMPLEMENTED to 1 field method", "drop r"])
+  }
+
+  @Test func aMethodOfAnotherKindOfStreamUsesUpItsSeq() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r1", .samplingSample, seq: 1)
+    #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101", "drop r1"])
+  }
+
+  @Test func aTombstoneWaitsForItsTurn() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r2", seq: 2) { $0.methodNumber = 299 }
+    #expect(bench.actions() == ["drop r2"])
+    bench.request("r1", seq: 1)
+    #expect(bench.actions() == ["forward r1 to 101", "tombstone 2 UNIMPLEMENTED to 101"])
+  }
+
+  @Test func creatingTwiceIsRefused() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r1", .trainingCreateModel, seq: 1)
+    #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101", "drop r1"])
+  }
+
+  @Test func flagsOfRoutersAreRefused() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r1", seq: 1) { $0.flags = .tombstone }
+    #expect(bench.actions() == ["answer 1 INVALID_ARGUMENT to 1 field flags", "drop r1"])
+  }
+
+  @Test func tooManyBytesUseUpTheSeq() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r1", seq: 1, bytes: Int.max)
+    #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101", "drop r1"])
+  }
+
+  @Test func callsWithoutAStreamAreToldApartByConnection() {
+    var bench = RouterBench()
+    bench.request("a", .adminPing, "", seq: 0, from: RouterBench.client, session: nil)
+    bench.request("b", .adminPing, "", seq: 0, from: RouterBench.other, session: nil)
+    #expect(bench.actions() == ["forward a as @1 to 100", "forward b as @2 to 100"])
+    bench.response("x", "@2", seq: 0, epoch: 0, from: RouterBench.keeper)
+    bench.response("y", "@1", seq: 0, epoch: 0, from: RouterBench.keeper)
+    #expect(bench.actions() == ["deliver x unnamed to 2", "deliver y unnamed to 1"])
+  }
+
+  @Test func oneNameServesForKeeperAndWorker() {
+    var bench = RouterBench()
+    bench.request("a", .sessionsHeartbeat, "s", seq: 0)
+    bench.request("b", .checkpointsList, "s", seq: 0)
+    #expect(bench.actions() == ["forward a to 100", "forward b to 101"])
+    bench.response("x", "s", seq: 0, epoch: 0, from: RouterBench.worker)
+    bench.response("y", "s", seq: 0, epoch: 0, from: RouterBench.keeper)
+    #expect(bench.actions() == ["deliver x to 1", "deliver y to 1"])
+  }
+
+  // MARK: Futures
+
+  @Test func cancellingAHeldRequestUsesUpItsSeq() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r2", seq: 2)
+    bench.request("cancel", .futuresCancel, seq: 2)
+    #expect(bench.actions() == ["drop r2", "drop cancel"])
+    bench.request("r1", seq: 1)
+    #expect(bench.actions() == ["forward r1 to 101", "tombstone 2 CANCELLED to 101"])
+  }
+
+  @Test func cancellingARunningRequestTellsItsWorker() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r1", seq: 1)
+    _ = bench.actions()
+    bench.request("cancel", .futuresCancel, seq: 1)
+    #expect(
+      bench.actions() == [
+        "command cancel(stream: \"s:train:0\", seq: 1) to 101", "drop cancel",
+      ])
+  }
+
+  @Test func awaitingMovesTheAnswerOrAsksTheOwner() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r1", seq: 1)
+    bench.request("await", .futuresAwait, seq: 1, from: RouterBench.other)
+    bench.response("a", seq: 1)
+    #expect(bench.actions() == ["forward r1 to 101", "drop await", "deliver a to 2"])
+    bench.request("await", .futuresAwait, seq: 1)
+    bench.response("a", seq: 1)
+    #expect(bench.actions() == ["forward await to 101", "deliver a to 1"])
+  }
+
+  @Test func awaitingAnUnknownStreamIsUnavailable() {
+    var bench = RouterBench()
+    bench.request("await", .futuresAwait, seq: 1)
+    #expect(bench.actions() == ["answer 1 UNAVAILABLE to 1", "drop await"])
+  }
+
+  // MARK: Time
+
+  @Test func aDeadlineUsesUpTheSeqOfAHeldRequest() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r2", seq: 2, timeout: 100)
+    bench.pass(99)
+    #expect(bench.actions() == [])
+    bench.pass(1)
+    #expect(bench.actions() == ["drop r2"])
+    bench.request("r1", seq: 1)
+    #expect(bench.actions() == ["forward r1 to 101", "tombstone 2 DEADLINE_EXCEEDED to 101"])
+  }
+
+  @Test func aGapIsWaitedForOnlySoLong() {
+    var bench = RouterBench { $0.gapMilliseconds = 500 }
+    bench.create()
+    bench.request("r1", seq: 1)
+    bench.request("r3", seq: 3)
+    _ = bench.actions()
+    bench.pass(499)
+    #expect(bench.actions() == [])
+    bench.pass(1000)
+    #expect(bench.actions() == ["answer 3 UNAVAILABLE to 1", "drop r3"])
+    bench.request("r2", seq: 2)
+    #expect(bench.actions() == ["forward r2 to 101"])
+  }
+
+  @Test func aStreamThatIsNeverCreatedIsNotFound() {
+    var bench = RouterBench { $0.gapMilliseconds = 500 }
+    bench.request("r1", seq: 1)
+    #expect(bench.actions() == [])
+    bench.pass(1500)
+    #expect(bench.actions() == ["answer 1 NOT_FOUND to 1 field stream", "drop r1"])
+    #expect(bench.state.streamIndex.isEmpty)
+  }
+}
