@@ -5,7 +5,8 @@
 static const int64_t PARALLEL_PRODUCT = 1 << 17;
 // Row blocks of ck_linear: a copy of 120 rows × 256 of k (padded) and 120 × 256 outputs stay in L2
 // while the weights pass. Of ck_linear_backward: 240 rows × 128 outputs, and 240 × 128 inputs.
-enum { ROWS = 120, COPY_BYTES = (ROWS + 12) * (256 + 16) * 4, PANELS = 8 };
+enum { ROWS = 120, PANELS = 8 };
+enum { COPY_BYTES = (65536 + (ROWS + 12) * 48) * 4 };  // or 65536 floats of whole rows
 enum { BACKWARD_ROWS = 240, BACKWARD_COPY_BYTES = (BACKWARD_ROWS + 12) * (128 + 16) * 4 };
 
 ck_dtype ck_packed_dtype(ck_dtype source) { return source == CK_BF16 ? CK_BF16 : CK_F32; }

@@ -162,7 +162,7 @@ typedef struct {
 } ck_uniform_args;
 
 /// Rows of (query, head of the group) that one attention item handles, forward and backward.
-enum { CK_STRIP = 24, CK_BACKWARD_STRIP = 32 };
+enum { CK_STRIP = 24, CK_BACKWARD_STRIP = 36 };
 /// Block length of the squared-sum chain (rule k).
 enum { CK_SQUARE_BLOCK = 4096 };
 

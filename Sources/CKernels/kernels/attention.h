@@ -32,19 +32,21 @@ CK_INLINE i16 lanes_in(int64_t first, key_range keys) {
 
 /// Turns raw products in s (key j at s[j]) into p = exp(score - m) in place, over whole groups of
 /// 16 from `first`; unseen lanes get 0. Lane = j mod 16 because `first` is a multiple of 16.
-CK_INLINE void softmax_row(float *s, int64_t first, key_range keys, const ck_attention_shape *shape,
-                           float *max, float *sum) {
+CK_INLINE void softmax_row(float *s, key_range keys, const ck_attention_shape *shape, float *max,
+                           float *sum) {
   const v16 lowest = vsplat(-__builtin_inff());
+  int64_t first = keys.lo / 16 * 16;
   v16 m = lowest;
   for (int64_t j = first; j < keys.hi; j += 16) {
     v16 x = shape_scores(vload(s + j), shape);
+    if (j < keys.lo || j + 16 > keys.hi) x = vselect(lanes_in(j, keys), x, lowest);
     vstore(s + j, x);
-    m = vmax(vselect(lanes_in(j, keys), x, lowest), m);
+    m = vmax(x, m);
   }
   float top = vmax_lanes(m);
   v16 l = vsplat(0), shift = vsplat(top);
   for (int64_t j = first; j < keys.hi; j += 16) {
-    v16 p = vselect(lanes_in(j, keys), vexp(vload(s + j) - shift), vsplat(0));
+    v16 p = vexp_below_zero(vload(s + j) - shift);  // exp(-inf) = 0 where nothing is seen
     vstore(s + j, p);
     l = l + p;
   }
@@ -127,9 +129,9 @@ static void attention_strip(const ck_attention_args *g, const ck_sequence *seque
   for (int64_t r = 0; r < rows; r++) {
     int64_t at = (sequence->row + (first_row + r) / group) * shape->heads +
                  head * group + (first_row + r) % group;
-    memcpy(w.q + r * k_dim, g->q + at * k_dim, k_dim * 4);
+    for (int64_t d = 0; d < k_dim; d++) w.q[r * k_dim + d] = g->q[at * k_dim + d];
   }
-  memset(w.o, 0, rows * w.v_pad * 4);
+  for (int64_t i = 0; i < rows * w.v_pad; i++) w.o[i] = 0;
   for (int64_t page = first_page; page < pages; page++) {
     const float *k = g->base + sequence->pages[page] * g->page_stride + head * k_dim * CK_PAGE;
     product product = {.c = w.s + page * CK_PAGE, .ldc = w.lds, .a = w.q, .lda = k_dim, .b = k,
@@ -139,7 +141,7 @@ static void attention_strip(const ck_attention_args *g, const ck_sequence *seque
   }
   float max[CK_STRIP], sum[CK_STRIP];
   for (int64_t r = 0; r < rows; r++) {
-    softmax_row(w.s + r * w.lds, keys[r].lo / 16 * 16, keys[r], shape, &max[r], &sum[r]);
+    softmax_row(w.s + r * w.lds, keys[r], shape, &max[r], &sum[r]);
   }
   int64_t v_offset = shape->kv_heads * k_dim * CK_PAGE + head * CK_PAGE * v_dim;
   for (int64_t page = first_page; page < pages; page++) {

@@ -68,7 +68,7 @@ static void score_gradients(float *p, float *ds, int64_t first, int64_t last, ke
   for (int64_t j = first; j < last; j += 16) {
     v16 s = shape_scores(vload(p + j), shape);
     i16 seen = lanes_in(j, keys);
-    v16 x = vselect(seen, vexp(s - vsplat(max)) * vsplat(inverse), vsplat(0));
+    v16 x = vselect(seen, vexp_below_zero(s - vsplat(max)) * vsplat(inverse), vsplat(0));
     v16 slope = x * (vload(ds + j) - vsplat(d));
     if (shape->softcap > 0) {
       v16 t = s / vsplat(shape->softcap);

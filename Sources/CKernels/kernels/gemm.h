@@ -98,26 +98,49 @@ static void place_rows(product *p, float *copy, const float *a, int64_t lda, int
   for (int64_t r = 0; r < rows; r++) memcpy(copy + r * p->lda, a + r * lda, length * 4);
 }
 
-/// Item = (row block, panel block). Few rows stream whole panels instead of blocks of k.
+// Rows whose whole width fits here stay in L2 while the weights stream past, panel by panel.
+enum { CK_RESIDENT = 1 << 16 };
+
+/// y[row…, col…] of one item. The order of loops is a matter of caches alone: a few rows stream
+/// whole panels; resident rows take a panel at a time, so that weights from memory are read in
+/// sequence; else blocks of k are outermost.
+static void linear_item(const ck_linear_args *g, int64_t row, int64_t rows, int64_t col,
+                        int64_t cols, float *copy) {
+  int bf16 = g->w.dtype == CK_BF16;
+  int64_t k = g->w.k, panel = bf16 ? (k + 1) / 2 * 32 : k * 32;  // in 4-byte elements
+  int few = rows <= CK_ROW_TILE, resident = !few && rows * k <= CK_RESIDENT;
+  int64_t block = few ? k : CK_K_BLOCK, step = resident ? 32 : cols;
+  product p = {.ldc = g->ldy, .ldb = 32, .half = 16, .pair = panel};
+  const float *x = g->x + row * g->ldx;
+  int64_t ldx = g->ldx;
+  if (resident) {
+    place_rows(&p, copy, x, ldx, rows, k, cols);
+    x = p.a;
+    ldx = p.lda;
+  }
+  for (int64_t c = 0; c < cols; c += step) {
+    p.cols = cols - c < step ? cols - c : step;
+    p.c = g->y + row * g->ldy + col + c;
+    for (int64_t at = 0; at == 0 || at < k; at += block) {
+      p.k = k - at < block ? k - at : block;
+      p.b = (const float *)g->w.panels + (col + c) / 32 * panel + (bf16 ? at / 2 : at) * 32;
+      p.accumulate = g->accumulate || at > 0;
+      p.a = x + at;
+      p.lda = ldx;
+      if (!resident) place_rows(&p, copy, x + at, ldx, rows, p.k, cols);
+      run_product(bf16 ? tiles_bf16 : tiles_row, &p, rows, p.lda);
+    }
+  }
+}
+
+/// Item = (row block, panel block).
 static void linear(const void *arguments, int64_t begin, int64_t end, const ck_scratch *scratch) {
   const ck_linear_args *g = arguments;
-  int bf16 = g->w.dtype == CK_BF16;
-  int64_t n = g->w.n, k = g->w.k;
-  int64_t panel = bf16 ? (k + 1) / 2 * 32 : k * 32;  // in 4-byte elements
   for (int64_t item = begin; item < end; item++) {
     int64_t row = item / g->panel_blocks * g->row_block;
     int64_t rows = g->m - row < g->row_block ? g->m - row : g->row_block;
     int64_t col = item % g->panel_blocks * g->panel_block * 32;
-    int64_t cols = n - col < g->panel_block * 32 ? n - col : g->panel_block * 32;
-    int64_t block = rows <= CK_ROW_TILE ? k : CK_K_BLOCK;
-    for (int64_t at = 0; at == 0 || at < k; at += block) {
-      int64_t length = k - at < block ? k - at : block;
-      int64_t offset = col / 32 * panel + (bf16 ? at / 2 : at) * 32;
-      product p = {.c = g->y + row * g->ldy + col, .ldc = g->ldy,
-                   .b = (const float *)g->w.panels + offset, .ldb = 32, .half = 16, .pair = panel,
-                   .cols = cols, .k = length, .accumulate = g->accumulate || at > 0};
-      place_rows(&p, scratch->memory, g->x + row * g->ldx + at, g->ldx, rows, length, cols);
-      run_product(bf16 ? tiles_bf16 : tiles_row, &p, rows, p.lda);
-    }
+    int64_t cols = g->w.n - col < g->panel_block * 32 ? g->w.n - col : g->panel_block * 32;
+    linear_item(g, row, rows, col, cols, scratch->memory);
   }
 }

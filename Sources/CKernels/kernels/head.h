@@ -14,9 +14,9 @@ static void softmax_stats(const void *arguments, int64_t begin, int64_t end,
     if (i < g->vocab) m = vmax(vload_part(x + i, g->vocab - i, lowest), m);
     float top = vmax_lanes(m);
     v16 shift = vsplat(top);
-    for (i = 0; i + 16 <= g->vocab; i += 16) sum = sum + vexp(vload(x + i) - shift);
+    for (i = 0; i + 16 <= g->vocab; i += 16) sum = sum + vexp_below_zero(vload(x + i) - shift);
     // exp(-inf) = 0 leaves the lanes beyond the row as they are.
-    if (i < g->vocab) sum = sum + vexp(vload_part(x + i, g->vocab - i, lowest) - shift);
+    if (i < g->vocab) sum = sum + vexp_below_zero(vload_part(x + i, g->vocab - i, lowest) - shift);
     g->max[row] = top;
     g->sum[row] = vsum(sum);
   }
@@ -55,10 +55,10 @@ static void logprobs_backward(const void *arguments, int64_t begin, int64_t end,
     } else {
       v16 shift = vsplat(g->max[row]), factor = vsplat(-(total / g->sum[row]));
       int64_t i = 0;
-      for (; i + 16 <= g->vocab; i += 16) vstore(x + i, factor * vexp(vload(x + i) - shift));
+      for (; i + 16 <= g->vocab; i += 16) vstore(x + i, factor * vexp_below_zero(vload(x + i) - shift));
       if (i < g->vocab) {
         v16 tail = vload_part(x + i, g->vocab - i, 0);
-        vstore_part(x + i, factor * vexp(tail - shift), g->vocab - i);
+        vstore_part(x + i, factor * vexp_below_zero(tail - shift), g->vocab - i);
       }
     }
     for (int64_t j = 0; j < g->k; j++) {

@@ -39,7 +39,9 @@ static void CK_TILE(bf16)(float *c, int64_t ldc, const float *a, int64_t lda, co
     CK_UNROLL for (int h = 0; h < CK_H; h++) {
       const uint32_t *p = b + (h / 2) * pair + (h % 2) * half;
       words[h] = *(const u16_any *)p;
+      // Both lines of a row of the panel: the second half is read next.
       if (h % 2 == 0) __builtin_prefetch(p + CK_PREFETCH);
+      if (CK_H == 1) __builtin_prefetch((const char *)((uintptr_t)(p + CK_PREFETCH) ^ 64));
       w[h] = (v16)(words[h] << 16);
     }
     CK_STEP(a[r * lda + i])
@@ -49,7 +51,8 @@ static void CK_TILE(bf16)(float *c, int64_t ldc, const float *a, int64_t lda, co
   if (i < k) {
     v16 w[CK_H];
     CK_UNROLL for (int h = 0; h < CK_H; h++) {
-      w[h] = (v16)(*(const u16_any *)(b + (h / 2) * pair + (h % 2) * half) << 16);
+      u16x last = *(const u16_any *)(b + (h / 2) * pair + (h % 2) * half);
+      w[h] = (v16)(last << 16);
     }
     CK_STEP(a[r * lda + i])
   }

@@ -24,10 +24,11 @@ static void scale(const void *arguments, int64_t begin, int64_t end, const ck_sc
 static void finite(const void *arguments, int64_t begin, int64_t end, const ck_scratch *scratch) {
   (void)scratch;
   const ck_finite_args *g = arguments;
-  u16x bad = {0};
+  u16x bad = 0;
   for (int64_t i = begin; i < end; i += 16) {
     v16 x = i + 16 <= end ? vload(g->x + i) : vload_part(g->x + i, end - i, 0);
-    bad |= (u16x)(((u16x)x & 0x7f800000u) == 0x7f800000u);
+    u16x exponent = (u16x)(x) & 0x7f800000u;
+    bad |= (u16x)(exponent == 0x7f800000u);
   }
   uint32_t any = 0;
   for (int j = 0; j < 16; j++) any |= bad[j];

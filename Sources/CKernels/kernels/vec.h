@@ -4,18 +4,15 @@
 
 #define CK_INLINE static inline __attribute__((always_inline))
 
-typedef float v16 __attribute__((vector_size(64)));
-typedef int32_t i16 __attribute__((vector_size(64)));
-typedef uint32_t u16x __attribute__((vector_size(64)));
-typedef double d16 __attribute__((vector_size(128)));
-typedef float v16_any __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint32_t u16_any __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint16_t h16_any __attribute__((vector_size(32), aligned(1), may_alias));
-typedef uint32_t u16_packed __attribute__((vector_size(64), aligned(1), may_alias));
+typedef float v16 __attribute__((ext_vector_type(16)));  // 64 bytes; ext for the ?: operator
+typedef int32_t i16 __attribute__((ext_vector_type(16)));
+typedef uint32_t u16x __attribute__((ext_vector_type(16)));
+typedef uint16_t h16x __attribute__((ext_vector_type(16)));
+typedef v16 v16_any __attribute__((aligned(4), may_alias));
+typedef u16x u16_any __attribute__((aligned(4), may_alias));
+typedef h16x h16_any __attribute__((aligned(1), may_alias));
 
-CK_INLINE v16 vsplat(float x) {
-  return (v16){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
-}
+CK_INLINE v16 vsplat(float x) { return (v16)(x); }
 CK_INLINE v16 vload(const float *p) { return *(const v16_any *)p; }
 CK_INLINE void vstore(float *p, v16 x) { *(v16_any *)p = x; }
 CK_INLINE v16 vfma(v16 a, v16 b, v16 c) { return __builtin_elementwise_fma(a, b, c); }
@@ -34,15 +31,15 @@ CK_INLINE void vstore_part(float *p, v16 x, int64_t n) {
 }
 
 /// mask ? a : b per lane; the mask is the result of a vector comparison.
-CK_INLINE v16 vselect(i16 mask, v16 a, v16 b) {
-  return (v16)(((i16)a & mask) | ((i16)b & ~mask));
-}
+CK_INLINE v16 vselect(i16 mask, v16 a, v16 b) { return mask ? a : b; }
+CK_INLINE v16 as_floats(i16 x) { return (v16)(x); }
+CK_INLINE i16 as_bits(v16 x) { return (i16)(x); }
 CK_INLINE v16 vmax(v16 a, v16 b) { return vselect(a > b, a, b); }
 
 /// Rule b: 8+8, 4+4, 2+2, 1+1.
 CK_INLINE float vsum(v16 x) {
-  typedef float v8 __attribute__((vector_size(32)));
-  typedef float v4 __attribute__((vector_size(16)));
+  typedef float v8 __attribute__((ext_vector_type(8)));
+  typedef float v4 __attribute__((ext_vector_type(4)));
   v8 a = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
          __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
   v4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
