@@ -29,7 +29,8 @@ import Tinsmith
     let sparse = TensorData(
       sparse: .init(rowStarts: [0, 1], columns: [2]), cells: .float32([1]), shape: [1, 4])
     let datum = Datum(
-      modelInput: [1], lossFnInputs: ["weights": sparse, "target_tokens": TensorData([Int64(1)])])
+      modelInput: [1],
+      lossFnInputs: ["weights": sparse, "target_tokens": TensorData(integers: [1])])
     // A token, an int64, a cell and three indices.
     let size = 4 + 8 + 4 + 3 * 8
     #expect(Chunking.split([datum, datum], maxBytes: 2 * size) == [0..<2])

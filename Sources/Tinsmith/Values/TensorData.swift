@@ -61,7 +61,9 @@ public struct TensorData: Sendable, Hashable {
   public init(tokens: [Int32], shape: [Int]? = nil) { self.init(.int32(tokens), shape: shape) }
 
   /// A dense tensor of integers.
-  public init(_ numbers: [Int64], shape: [Int]? = nil) { self.init(.int64(numbers), shape: shape) }
+  public init(integers numbers: [Int64], shape: [Int]? = nil) {
+    self.init(.int64(numbers), shape: shape)
+  }
 
   /// A sparse tensor (rows, columns) from its cells. Whether they fit is checked when it is sent.
   public init(sparse rows: SparseRows, cells: Values, shape: [Int]) {
