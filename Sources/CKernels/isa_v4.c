@@ -14,6 +14,7 @@
 #define CK_ISA CK_ISA_V4
 #define CK_TABLE ck_table_v4
 #define CK_SUFFIX v4
+#define CK_PIN(vector) __asm__ volatile("" : "+v"(vector)::"memory")
 #define CK_TILES "tiles_v4.h"
 #define CK_PREFETCH 256  // elements of 4 bytes ahead in a weight panel
 

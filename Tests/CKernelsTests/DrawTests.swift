@@ -86,6 +86,54 @@ import Testing
     #expect(kept() == [0, 1, 2, 3, 4, 5])
   }
 
+  /// Rule l with everything sorted.
+  static func drawOracle(_ row: [Float], _ p: ck_draw_params) -> Int32 {
+    let max = row.max()!
+    let weight = row.map { Double(ck_exp(($0 - max) / p.temperature)) }
+    var block = [UInt32](repeating: 0, count: 4)
+    ck_philox(
+      [p.position, p.sample, 0, 0x6472_6177], [UInt32(truncatingIfNeeded: p.seed), 0], &block)
+    let u = Double(UInt64(block[0] >> 5) << 26 | UInt64(block[1] >> 6)) * 0x1p-53
+    var ids = Array(row.indices)
+    if p.top_k > 0 || p.top_p < 1 {
+      let total = ids.reduce(0.0) { $0 + weight[$1] }
+      ids.sort { row[$0] > row[$1] || (row[$0] == row[$1] && $0 < $1) }
+      if p.top_k > 0 { ids.removeLast(ids.count - Int(p.top_k)) }
+      let all = p.top_k > 0 ? ids.reduce(0.0) { $0 + weight[$1] } : total
+      var mass = 0.0
+      let end = ids.firstIndex { id in
+        mass += weight[id]
+        return p.top_p < 1 && mass >= Double(p.top_p) * all
+      }
+      if let end { ids.removeLast(ids.count - end - 1) }
+    }
+    let target = u * ids.reduce(0.0) { $0 + weight[$1] }
+    var sum = 0.0
+    return Int32(
+      ids.first { id in
+        sum += weight[id]
+        return sum > target
+      }!)
+  }
+
+  @Test(
+    "Every filter and temperature equals the sorted definition", arguments: [Float(0.1), 3, 40])
+  func sorted(spread: Float) {
+    var random = Random(12)
+    let row = random.floats(700, -spread..<spread).map { ($0 * 64).rounded() / 64 }
+    for engine in KernelEngine.all() {
+      for (topP, topK) in [(Float(1), 0), (0.9, 0), (0.5, 0), (0.999, 40), (1, 5), (0.01, 0)] {
+        let parameters = (0..<80).map {
+          Self.parameters(
+            $0, seed: 99, temperature: $0 % 2 == 0 ? 1 : 0.4, topP: topP, topK: topK)
+        }
+        #expect(
+          Self.draw(engine, row, parameters) == parameters.map { Self.drawOracle(row, $0) },
+          "\(engine.name) \(topP) \(topK)")
+      }
+    }
+  }
+
   @Test("Temperature 0 is argmax, the lowest id on ties")
   func greedy() {
     let engine = KernelEngine.reference()

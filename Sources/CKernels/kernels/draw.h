@@ -26,50 +26,67 @@ static int32_t draw_all(const float *weight, int64_t vocab, double u) {
   return (int32_t)last;  // only when rounding made u · total the total itself
 }
 
+/// Candidates that can lie in the shortest prefix with mass `wanted`, as a max-heap; their number.
+/// Bins of (max - x) / temperature are cuts through the order, so those above a cut come first in
+/// it; the bins' masses, summed in another order, only say which cut is surely deep enough.
+static int64_t likely_candidates(uint64_t *heap, const float *weight, const float *x, float max,
+                                 float temperature, double wanted, int64_t vocab) {
+  enum { BINS = 256, PER_UNIT = 8 };
+  double mass[BINS] = {0}, sum = 0;
+  for (int64_t i = 0; i < vocab; i++) {
+    float depth = (max - x[i]) / temperature * PER_UNIT;
+    mass[depth < BINS - 1 ? (int)depth : BINS - 1] += weight[i];
+  }
+  int cut = 0;
+  while (cut < BINS - 1 && (sum += mass[cut]) < wanted * 1.001) cut++;
+  int64_t count = 0;
+  for (int64_t i = 0; i < vocab; i++) {
+    float depth = (max - x[i]) / temperature * PER_UNIT;
+    if (cut == BINS - 1 || depth < (float)(cut + 1)) heap[count++] = candidate(x[i], i);
+  }
+  for (int64_t i = count / 2 - 1; i >= 0; i--) sift_down(heap, i, count, ~0ull);
+  return count;
+}
+
 /// Candidates in order, cut to top_k and then to the shortest prefix with mass >= top_p. The mass
 /// refers to the sum over the top_k candidates in their order, or over all ids ascending.
-static int32_t draw_filtered(const float *weight, const float *x, uint64_t *heap,
+static int32_t draw_filtered(const float *weight, const float *x, float max, uint64_t *heap,
                              const ck_draw_params *params, int64_t vocab, double u) {
-  int64_t k = params->top_k > 0 && params->top_k < vocab ? params->top_k : vocab;
-  int cut = params->top_p < 1;
+  int ranked = params->top_k > 0 && params->top_k < vocab;
+  int64_t count = ranked ? params->top_k : vocab;
   double total = 0;
-  if (k < vocab) {
-    largest(heap, k, x, vocab);
-    for (int64_t i = 0; i < k; i++) total += weight[candidate_id(heap[i])];
-  } else {  // a max-heap gives up its top only as far as the prefix goes
-    for (int64_t i = 0; i < vocab; i++) {
-      heap[i] = candidate(x[i], i);
-      total += weight[i];
-    }
-    for (int64_t i = vocab / 2 - 1; i >= 0; i--) sift_down(heap, i, vocab, ~0ull);
+  if (ranked) {
+    largest(heap, count, x, vocab);
+    for (int64_t i = 0; i < count; i++) total += weight[candidate_id(heap[i])];
+  } else {
+    for (int64_t i = 0; i < vocab; i++) total += weight[i];
+    double wanted = (double)params->top_p * total;
+    count = likely_candidates(heap, weight, x, max, params->temperature, wanted, vocab);
   }
-  // Pass 1: length and mass of the prefix. Popped candidates collect, reversed, at the end.
+  // Pass 1: length and mass of the prefix. What the heap gives up collects, reversed, at its end.
   double mass = 0, wanted = (double)params->top_p * total;
   int64_t length = 0;
-  while (length < k) {
-    uint64_t first;
-    if (k < vocab) {
-      first = heap[length];
-    } else {
-      int64_t left = vocab - length - 1;
-      first = heap[0];
+  while (length < count) {
+    uint64_t first = heap[ranked ? length : 0];
+    if (!ranked) {
+      int64_t left = count - length - 1;
       heap[0] = heap[left];
       heap[left] = first;
       sift_down(heap, 0, left, ~0ull);
     }
     length++;
     mass += weight[candidate_id(first)];
-    if (cut && mass >= wanted) break;
+    if (params->top_p < 1 && mass >= wanted) break;
   }
   double target = u * mass, sum = 0;
   int32_t last = -1;
   for (int64_t i = 0; i < length; i++) {
-    int32_t id = candidate_id(k < vocab ? heap[i] : heap[vocab - 1 - i]);
+    int32_t id = candidate_id(heap[ranked ? i : count - 1 - i]);
     sum += weight[id];
     if (weight[id] > 0 || last < 0) last = id;
     if (sum > target) return id;
   }
-  return last;
+  return last < 0 ? 0 : last;  // no candidate at all: the row was not a number
 }
 
 static int32_t argmax(const float *x, int64_t vocab) {
@@ -95,7 +112,7 @@ static void draw(const void *arguments, int64_t begin, int64_t end, const ck_scr
     double u = ck_draw_uniform(params->seed, params->sample, params->position);
     draw_weights(weight, x, g->max[row], params->temperature, g->vocab);
     int filtered = (params->top_k > 0 && params->top_k < g->vocab) || params->top_p < 1;
-    g->tokens[row] = filtered ? draw_filtered(weight, x, heap, params, g->vocab, u)
+    g->tokens[row] = filtered ? draw_filtered(weight, x, g->max[row], heap, params, g->vocab, u)
                               : draw_all(weight, g->vocab, u);
   }
 }

@@ -20,11 +20,13 @@
   CK_UNROLL for (int r = 0; r < CK_R; r++) {                                             \
     CK_UNROLL for (int h = 0; h < CK_H; h++) vstore(c + r * ldc + 16 * h, t[r][h]);      \
   }
-// One step of every chain: w[h] holds row k of b.
+// One step of every chain: w[h] holds row k of b. CK_PIN keeps the compiler from loading all of a's
+// values before the first fma, which 24 accumulators leave no registers for.
 #define CK_STEP(a_value)                                                                 \
   CK_UNROLL for (int r = 0; r < CK_R; r++) {                                             \
     v16 x = vsplat(a_value);                                                             \
     CK_UNROLL for (int h = 0; h < CK_H; h++) t[r][h] = vfma(x, w[h], t[r][h]);           \
+    CK_UNROLL for (int h = 0; h < CK_H; h++) { CK_PIN(t[r][h]); }                        \
   }
 
 static void CK_TILE(bf16)(float *c, int64_t ldc, const float *a, int64_t lda, const void *panel,

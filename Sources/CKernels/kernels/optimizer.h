@@ -27,18 +27,34 @@ static void square_sum(const void *arguments, int64_t begin, int64_t end,
   }
 }
 
+/// One vector of parameters. Vectors, because a scalar square root drags libm's errno along.
+CK_INLINE void adamw_lanes(const ck_adamw_args *a, v16 *p, v16 *m, v16 *v, v16 g) {
+  g = g * vsplat(a->clip);
+  *m = vfma(vsplat(a->one_minus_beta1), g - *m, *m);
+  *v = vfma(vsplat(a->one_minus_beta2) * g, g, *v * vsplat(a->beta2));
+  v16 root = __builtin_elementwise_sqrt(*v) / vsplat(a->sqrt_bias2);
+  *p = vfma(vsplat(-a->step), *m / (root + vsplat(a->eps)), *p * vsplat(a->decay));
+}
+
 static void adamw(const void *arguments, int64_t begin, int64_t end, const ck_scratch *scratch) {
   (void)scratch;
   const ck_adamw_args *a = arguments;
-  float *restrict p = a->p, *restrict m = a->m, *restrict v = a->v;
-  for (int64_t i = begin; i < end; i++) {
-    float g = a->g[i] * a->clip;
-    float moment = sfma(a->one_minus_beta1, g - m[i], m[i]);
-    float second = sfma(a->one_minus_beta2 * g, g, v[i] * a->beta2);
-    float denominator = __builtin_sqrtf(second) / a->sqrt_bias2 + a->eps;
-    m[i] = moment;
-    v[i] = second;
-    p[i] = sfma(-a->step, moment / denominator, p[i] * a->decay);
+  int64_t i = begin;
+  for (; i + 16 <= end; i += 16) {
+    v16 p = vload(a->p + i), m = vload(a->m + i), v = vload(a->v + i);
+    adamw_lanes(a, &p, &m, &v, vload(a->g + i));
+    vstore(a->p + i, p);
+    vstore(a->m + i, m);
+    vstore(a->v + i, v);
+  }
+  if (i < end) {
+    int64_t left = end - i;
+    v16 p = vload_part(a->p + i, left, 0), m = vload_part(a->m + i, left, 0);
+    v16 v = vload_part(a->v + i, left, 0);
+    adamw_lanes(a, &p, &m, &v, vload_part(a->g + i, left, 0));
+    vstore_part(a->p + i, p, left);
+    vstore_part(a->m + i, m, left);
+    vstore_part(a->v + i, v, left);
   }
 }
 

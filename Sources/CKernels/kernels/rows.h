@@ -47,7 +47,7 @@ CK_INLINE float inverse_rms(const float *x, int64_t width, float eps) {
     v16 v = vload_part(x + i, width - i, 0);
     sum = vfma(v, v, sum);
   }
-  return 1.0f / __builtin_sqrtf(vsum(sum) / (float)width + eps);
+  return 1.0f / __builtin_elementwise_sqrt(vsum(sum) / (float)width + eps);
 }
 
 static void rmsnorm(const void *arguments, int64_t begin, int64_t end, const ck_scratch *scratch) {
