@@ -1,22 +1,82 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// One direction of imports: CKernels <- Engine; CZMQ <- ZeroMQ, CProto <- Wire, both <- RPC.
+// Imports point one way:
+//
+//   CZMQ <- ZeroMQ <-+
+//                    +- RPC <-+- Tinsmith (public SDK) <-+
+//   CProto <- Wire <-+        |                          +- CLI, Tools
+//   CKernels <- Engine <------+- Trainer <---------------+
+//   Tokenizers <--------------+
+
+let argumentParser: Target.Dependency = .product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let collections: Target.Dependency = .product(
+  name: "DequeModule", package: "swift-collections")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
   name: "tinsmith",
-  products: [],
-  dependencies: [],
+  products: [
+    .executable(name: "tinsmith", targets: ["CLI"]),
+    .executable(name: "tinsmith-bench", targets: ["Bench"]),
+    .library(name: "Tinsmith", targets: ["Tinsmith"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
   targets: [
+    // C
+    .systemLibrary(name: "CZMQ", providers: [.apt(["libzmq3-dev"])]),
+    .target(name: "CProto", linkerSettings: [.linkedLibrary("protobuf-c")]),
     .target(
       name: "CKernels",
+      // -O3 in debug builds, too: numeric tests stay quick. No contraction: it moves bits.
       cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off"])],
-      linkerSettings: [.linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread")]),
+      linkerSettings: [.linkedLibrary("dl"), .linkedLibrary("pthread")]),
+    // Libraries
+    .target(name: "ZeroMQ", dependencies: ["CZMQ"]),
+    .target(name: "Wire", dependencies: ["CProto"]),
+    .target(name: "RPC", dependencies: ["ZeroMQ", "Wire", crypto, logging, collections]),
     .target(name: "Engine", dependencies: ["CKernels"]),
+    .target(name: "Tokenizers"),
+    .target(
+      name: "Trainer",
+      dependencies: ["Engine", "RPC", "Tokenizers", "Wire", "ZeroMQ", crypto, logging],
+      resources: [.copy("Resources")]),
+    .target(name: "Tinsmith", dependencies: ["RPC", "Wire"]),
+    // Programs
+    .executableTarget(
+      name: "CLI",
+      dependencies: [
+        "Engine", "RPC", "Tinsmith", "Tokenizers", "Trainer", "Wire", "ZeroMQ", argumentParser,
+        logging,
+      ]),
+    .executableTarget(
+      name: "Bench",
+      dependencies: ["CKernels", "Engine", "RPC", "Wire", "ZeroMQ", argumentParser],
+      path: "Tools/Bench"),
+    // Tests
+    .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
+    .testTarget(name: "WireTests", dependencies: ["Wire", "CProto"]),
+    .testTarget(name: "RPCTests", dependencies: ["RPC", "Wire", "ZeroMQ"]),
+    .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
+    .testTarget(
+      name: "EngineTests", dependencies: ["Engine", "CKernels"], exclude: ["Fixtures"]),
+    .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["Fixtures"]),
+    .testTarget(name: "TrainerTests", dependencies: ["Trainer", "Engine", "Wire"]),
+    .testTarget(name: "TinsmithTests", dependencies: ["Tinsmith", "RPC", "Wire"]),
+    .testTarget(
+      name: "IntegrationTests", dependencies: ["Tinsmith", "RPC", "Wire", "ZeroMQ"]),
   ],
   swiftLanguageModes: [.v6]
 )
-for target in package.targets where ![.system, .plugin].contains(target.type) {
+
+for target in package.targets where target.type != .system {
   target.swiftSettings = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),

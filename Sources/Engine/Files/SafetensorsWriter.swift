@@ -17,8 +17,15 @@ package struct SafetensorsWriter {
 
   /// Adds an f32 tensor. The memory must stay valid until `write`.
   package mutating func add(_ name: String, _ values: UnsafePointer<Float>, shape: [Int]) {
-    let bytes = UnsafeRawBufferPointer(start: values, count: shape.reduce(4, *))
-    items.append(Item(name: name, type: .f32, shape: shape, bytes: bytes))
+    add(
+      name, .f32, UnsafeRawBufferPointer(start: values, count: shape.reduce(4, *)), shape: shape)
+  }
+
+  /// Adds a tensor of any type. The memory must stay valid until `write`.
+  package mutating func add(
+    _ name: String, _ type: TensorType, _ bytes: UnsafeRawBufferPointer, shape: [Int]
+  ) {
+    items.append(Item(name: name, type: type, shape: shape, bytes: bytes))
   }
 
   /// Appends the whole file to `output`.

@@ -26,4 +26,6 @@ package final class BaseModel {
   }
 
   package var sites: [AdapterSite] { transformer.sites }
+  /// Geometry of a KV cache for this model, by layer.
+  package var attentionShapes: [AttentionShape] { transformer.attentionShapes }
 }

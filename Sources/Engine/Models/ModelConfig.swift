@@ -89,6 +89,19 @@ package struct ModelConfig: Sendable {
     try Self.refuseUnsupported(file)
   }
 
+  /// - Throws: `unimplemented` when no architecture of this name is registered.
+  package func checkArchitecture() throws(EngineError) {
+    _ = try ModelRegistry.architecture(modelType)
+  }
+
+  /// Values in the frozen weights.
+  package var parameterCount: Int {
+    let attention = (2 * heads + 2 * kvHeads) * headDimension * hiddenSize
+    let block = attention + 3 * hiddenSize * intermediateSize + 2 * hiddenSize
+    let embedding = vocabularySize * hiddenSize
+    return layers * block + hiddenSize + (tiesEmbeddings ? 1 : 2) * embedding
+  }
+
   private static func scaling(
     _ rope: Rope?, _ maxPositions: Int
   ) throws(EngineError) -> RotaryScaling {

@@ -1,0 +1,61 @@
+import Engine
+import Wire
+
+/// `tinsmith://<model>/weights/<name>` or `tinsmith://<model>/sampler_weights/<name>`.
+///
+/// Parsing is strict: the parts become folder names, and a path comes from a client.
+struct CheckpointPath: Equatable {
+  let model: String
+  let kind: CheckpointKind
+  let name: String
+
+  var text: String { "tinsmith://\(model)/\(Self.folder(kind))/\(name)" }
+  /// Folder below the data folder.
+  var relativeFolder: String { "checkpoints/\(model)/\(Self.folder(kind))/\(name)" }
+
+  static func folder(_ kind: CheckpointKind) -> String {
+    kind == .training ? "weights" : "sampler_weights"
+  }
+
+  /// - Throws: `invalidArgument` naming `field`.
+  init(_ text: String, field: String) throws(EngineError) {
+    let prefix = "tinsmith://"
+    let parts = text.dropFirst(prefix.count).split(
+      separator: "/", omittingEmptySubsequences: false
+    ).map(String.init)
+    guard text.hasPrefix(prefix), parts.count == 3,
+      let kind = [CheckpointKind.training, .sampler].first(where: { Self.folder($0) == parts[1] })
+    else {
+      throw EngineError(
+        .invalidArgument,
+        "\"\(text)\" is not tinsmith://<model>/weights/<name> or "
+          + "tinsmith://<model>/sampler_weights/<name>", field: field)
+    }
+    try self.init(model: parts[0], kind: kind, name: parts[2], field: field)
+  }
+
+  init(
+    model: String, kind: CheckpointKind, name: String, field: String
+  ) throws(EngineError) {
+    for part in [model, name] {
+      let isPlain = part.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"),
+          UInt8(ascii: "-"), UInt8(ascii: ":"):
+          true
+        default: false
+        }
+      }
+      guard isPlain, !part.isEmpty, part.utf8.count <= 200, !part.hasPrefix(".") else {
+        throw EngineError(
+          .invalidArgument,
+          "\"\(part)\" is not a name: letters, digits, and . _ - : are allowed, not first a dot",
+          field: field)
+      }
+    }
+    self.model = model
+    self.kind = kind
+    self.name = name
+  }
+}

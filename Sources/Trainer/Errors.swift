@@ -1,0 +1,27 @@
+import Engine
+import RPC
+
+extension RPCError {
+  /// An error of the engine in gRPC's terms.
+  ///
+  /// Lack of resources becomes FAILED_PRECONDITION: RESOURCE_EXHAUSTED would make the client send
+  /// the same request again, which would fail again, and it does not consume a seq.
+  init(_ error: EngineError) {
+    let code: StatusCode =
+      switch error.code {
+      case .invalidArgument: .invalidArgument
+      case .notFound: .notFound
+      case .failedPrecondition, .resourceExhausted: .failedPrecondition
+      case .unimplemented: .unimplemented
+      case .dataLoss: .dataLoss
+      case .internal: .internal
+      }
+    self.init(code, error.message, field: error.field ?? "", cause: error)
+  }
+
+  /// Any error of a handler.
+  static func from(_ error: any Error) -> RPCError {
+    if let error = error as? EngineError { return RPCError(error) }
+    return RPCError(wrapping: error)
+  }
+}

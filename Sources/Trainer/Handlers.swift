@@ -1,0 +1,57 @@
+import Engine
+import RPC
+import Wire
+
+/// Registers the service's methods: each is decoded by the table and runs on the compute thread.
+struct Handlers {
+  let compute: ComputeThread
+
+  /// A method that runs on the compute thread from begin to end.
+  func handle<Request: WireMessage, Response: WireMessage>(
+    _ table: inout MethodTable, _ method: Method, _ request: Request.Type,
+    _ body: @escaping @Sendable (Worker, Request, CallContext) throws -> Response
+  ) {
+    table.handle(method, Request.self, Response.self) { request, context, reply in
+      compute.submit { worker in
+        Self.run(worker, context, reply) { try body(worker, request, context) }
+      }
+    }
+  }
+
+  /// Runs a handler's body and answers: refusals by the clock, timings, errors.
+  static func run<Response: WireMessage>(
+    _ worker: Worker, _ context: CallContext, _ reply: Reply<Response>,
+    _ body: () throws -> Response
+  ) {
+    var info = ReplyInfo()
+    let start = Monotonic.microseconds()
+    info.queueMicroseconds = start - context.received
+    defer { worker.progress() }
+    do {
+      try refuseIfUnwanted(context)
+      let response = try body()
+      info.computeMicroseconds = Monotonic.microseconds() - start
+      reply.finish(response, info: info)
+    } catch {
+      info.computeMicroseconds = Monotonic.microseconds() - start
+      reply.fail(.from(error), info: info)
+    }
+  }
+
+  /// - Throws: CANCELLED or DEADLINE_EXCEEDED.
+  static func refuseIfUnwanted(_ context: CallContext) throws(RPCError) {
+    if context.isCancelled { throw RPCError(.cancelled, "cancelled by the client") }
+    if context.isExpired {
+      throw RPCError(.deadlineExceeded, "the deadline passed before the request could run")
+    }
+  }
+}
+
+/// 64-bit FNV-1a: seeds that follow from a key alone.
+func keyHash(_ stream: String, _ seq: UInt64) -> UInt64 {
+  var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+  func mix(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+  for byte in stream.utf8 { mix(byte) }
+  for shift in stride(from: 0, to: 64, by: 8) { mix(UInt8(truncatingIfNeeded: seq >> shift)) }
+  return hash
+}

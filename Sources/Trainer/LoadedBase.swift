@@ -1,0 +1,30 @@
+import Engine
+import Foundation
+import Tokenizers
+
+/// A base model with everything that serves it on one worker.
+final class LoadedBase {
+  let model: Engine.BaseModel
+  let engine: TrainingEngine
+  let decoder: Decoder
+  /// For stop strings and the default stop tokens; nil when the folder has no tokenizer we read.
+  let tokenizer: Tokenizer?
+
+  init(
+    name: String, folder: String, cache: String, worker: Worker
+  ) throws(EngineError) {
+    model = try Engine.BaseModel(
+      name: name, folder: folder, cache: cache, storage: worker.storage, kernels: worker.kernels)
+    engine = TrainingEngine(model: model, kernels: worker.kernels, arena: worker.arena)
+    let pages = try KVCache(
+      shapes: model.attentionShapes, bytes: worker.configuration.kvCacheBytes)
+    decoder = Decoder(
+      Generator(model: model, kernels: worker.kernels, arena: worker.arena, cache: pages))
+    do {
+      tokenizer = try Tokenizer(directory: URL(fileURLWithPath: folder))
+    } catch {
+      worker.log.warning("no tokenizer for \(name): \(error); stop strings will be refused")
+      tokenizer = nil
+    }
+  }
+}

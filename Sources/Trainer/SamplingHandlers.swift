@@ -1,0 +1,250 @@
+import Engine
+import RPC
+import Tokenizers
+import Wire
+
+/// The service `Sampling`.
+extension Handlers {
+  func addSampling(to table: inout MethodTable) {
+    handle(&table, .samplingSaveWeightsForSampler, SaveWeightsForSamplerRequest.self) {
+      worker, request, context in
+      let model = try worker.model(context.stream)
+      return SaveWeightsForSamplerResponse(
+        path: try worker.saveForSampler(model, request, seq: context.seq))
+    }
+    handle(&table, .samplingCreateSamplingSession, CreateSamplingSessionRequest.self) {
+      worker, request, context in
+      let (base, _) = try worker.samplingTarget(request.source)
+      worker.samplingSessions[context.stream] = request.source
+      return CreateSamplingSessionResponse(
+        samplingSessionID: context.stream, baseModel: base.model.name,
+        tokenizer: base.model.folder, maxContextLength: base.model.config.maxPositions)
+    }
+    decode(&table, .samplingSample, SampleRequest.self) { worker, request, context, finish in
+      try worker.sample(request, context, finish)
+    }
+    decode(&table, .samplingComputeLogprobs, ComputeLogprobsRequest.self) {
+      worker, request, context, finish in
+      try worker.computeLogprobs(request, context, finish)
+    }
+  }
+
+  /// A method that is queued on the compute thread and ends when the decoder has its answer.
+  private func decode<Request: WireMessage, Response: WireMessage>(
+    _ table: inout MethodTable, _ method: Method, _ request: Request.Type,
+    _ body: @escaping @Sendable (
+      Worker, Request, CallContext, @escaping (Result<Response, RPCError>, ReplyInfo) -> Void
+    ) throws -> Void
+  ) {
+    table.handle(method, Request.self, Response.self) { request, context, reply in
+      compute.submit { worker in
+        do {
+          try Self.refuseIfUnwanted(context)
+          try body(worker, request, context) { result, info in
+            switch result {
+            case .success(let response): reply.finish(response, info: info)
+            case .failure(let error): reply.fail(error, info: info)
+            }
+          }
+        } catch {
+          reply.fail(.from(error))
+        }
+      }
+    }
+  }
+}
+
+extension Worker {
+  /// The base model and adapter that a source names; a snapshot is loaded on demand.
+  fileprivate func samplingTarget(_ source: SamplingSource) throws -> (LoadedBase, Adapter?) {
+    switch source {
+    case .baseModel(let name): return (try base(name), nil)
+    case .modelPath(let text):
+      let path = try CheckpointPath(text, field: "model_path")
+      guard path.kind == .sampler else {
+        throw RPCError(
+          .invalidArgument,
+          "\(text) is a training checkpoint; sample from a path of save_weights_for_sampler",
+          field: "model_path")
+      }
+      let base = try base(checkpoints.manifest(path).baseModel)
+      let adapter = try snapshots.adapter(text) {
+        _ = try checkpoints.verified(path)
+        return try AdapterFiles.read(
+          checkpoints.url(path), model: base.model, kernels: kernels)
+      }
+      return (base, adapter)
+    }
+  }
+
+  /// What a request samples from: what it says, or what its session was created with.
+  private func samplingTarget(
+    _ source: SamplingSource?, stream: String
+  ) throws -> (LoadedBase, Adapter?) {
+    guard let source = source ?? samplingSessions[stream] else {
+      throw RPCError(
+        .notFound, "sampling session \(stream) is not known here and the request names no source")
+    }
+    return try samplingTarget(source)
+  }
+
+  fileprivate func sample(
+    _ request: SampleRequest, _ context: CallContext,
+    _ finish: @escaping (Result<SampleResponse, RPCError>, ReplyInfo) -> Void
+  ) throws {
+    let (base, adapter) = try samplingTarget(request.source, stream: context.stream)
+    var generation = GenerationRequest(prompt: request.prompt.tokens, adapter: adapter)
+    generation.sampleCount = request.numSamples
+    generation.wantsPromptLogprobs = request.promptLogprobs
+    generation.topPromptLogprobs = request.topKPromptLogprobs
+    generation.topSampleLogprobs = request.topKSampleLogprobs
+    let seed = request.params.seed ?? keyHash(context.stream, context.seq)
+    let room = base.model.config.maxPositions - generation.prompt.count
+    generation.parameters.maxTokens = request.params.maxTokens ?? max(room, 0)
+    generation.parameters.seed = seed
+    generation.parameters.temperature = Float(request.params.temperature)
+    generation.parameters.topK = request.params.topK
+    generation.parameters.topP = Float(request.params.topP)
+    try base.setStops(request.params.stop, &generation)
+    let start = Monotonic.microseconds()
+    try base.decoder.add(
+      generation,
+      Decoder.Waiter(context: context) { result in
+        let info = ReplyInfo.decoding(context, start, request.prompt.length, result)
+        finish(result.map { SampleResponse($0, request, seed: seed) }, info)
+      })
+  }
+
+  fileprivate func computeLogprobs(
+    _ request: ComputeLogprobsRequest, _ context: CallContext,
+    _ finish: @escaping (Result<ComputeLogprobsResponse, RPCError>, ReplyInfo) -> Void
+  ) throws {
+    let (base, adapter) = try samplingTarget(request.source, stream: context.stream)
+    var generation = GenerationRequest(prompt: request.prompt.tokens, adapter: adapter)
+    generation.wantsPromptLogprobs = true
+    generation.parameters.maxTokens = 0
+    let start = Monotonic.microseconds()
+    try base.decoder.add(
+      generation,
+      Decoder.Waiter(context: context) { result in
+        let info = ReplyInfo.decoding(context, start, request.prompt.length, result)
+        finish(result.map { ComputeLogprobsResponse(logprobs: $0.promptTensor) }, info)
+      })
+  }
+}
+
+extension LoadedBase {
+  /// Stop tokens and stop strings of a request; absent means the model's own end tokens.
+  fileprivate func setStops(
+    _ stop: SamplingParams.Stop, _ generation: inout GenerationRequest
+  ) throws {
+    switch stop {
+    case .modelDefault: generation.parameters.stopTokens = Set(tokenizer?.eosTokenIds ?? [])
+    case .tokens(let ids): generation.parameters.stopTokens = Set(ids)
+    case .strings(let texts):
+      guard !texts.isEmpty else { return }
+      guard let tokenizer else {
+        throw RPCError(
+          .failedPrecondition, "\(model.name) has no tokenizer: stop strings cannot be found",
+          field: "sampling_params.stop")
+      }
+      if let empty = texts.firstIndex(of: "") {
+        throw RPCError(
+          .invalidArgument, "a stop string is empty", field: "sampling_params.stop[\(empty)]")
+      }
+      let finder = StopFinder(texts: texts, samples: generation.sampleCount)
+      generation.shouldStop = { sample, tokens in
+        guard let last = tokens.last else { return false }
+        return finder.append(
+          tokenizer.decodeBytes([last], skipSpecialTokens: false), sample: sample)
+      }
+    }
+  }
+}
+
+/// Looks for stop strings in the bytes of each sample as they come.
+final class StopFinder {
+  private let texts: [[UInt8]]
+  private let longest: Int
+  /// The last bytes of each sample, enough to hold a string that began earlier.
+  private var tails: [[UInt8]]
+
+  init(texts: [String], samples: Int) {
+    self.texts = texts.map { Array($0.utf8) }
+    longest = self.texts.map(\.count).max() ?? 0
+    tails = Array(repeating: [], count: samples)
+  }
+
+  /// Whether a stop string ends within the new bytes.
+  func append(_ bytes: [UInt8], sample: Int) -> Bool {
+    let window = tails[sample] + bytes
+    tails[sample] = Array(window.suffix(longest - 1))
+    return texts.contains { text in
+      guard text.count <= window.count else { return false }
+      return (0...window.count - text.count).contains { start in
+        window[start..<start + text.count].elementsEqual(text)
+      }
+    }
+  }
+}
+
+extension ReplyInfo {
+  fileprivate static func decoding(
+    _ context: CallContext, _ start: UInt64, _ promptTokens: Int,
+    _ result: Result<GenerationResult, RPCError>
+  ) -> ReplyInfo {
+    var info = ReplyInfo()
+    info.queueMicroseconds = start - context.received
+    info.computeMicroseconds = Monotonic.microseconds() - start
+    info.costPromptTokens = UInt64(promptTokens)
+    if case .success(let result) = result {
+      info.costNewTokens = UInt64(result.sequences.reduce(0) { $0 + $1.tokens.count })
+    }
+    return info
+  }
+}
+
+extension GenerationResult {
+  /// float32 [prompt], NaN where there is none.
+  fileprivate var promptTensor: Tensor { Tensor(promptLogprobs.map { $0 ?? .nan }) }
+}
+
+extension SampleResponse {
+  fileprivate init(_ result: GenerationResult, _ request: SampleRequest, seed: UInt64) {
+    let sequences = result.sequences.enumerated().map { index, sequence in
+      SampledSequence(
+        index: index, stopReason: sequence.stopReason == .stop ? .stop : .length,
+        tokens: sequence.tokens, logprobs: sequence.logprobs,
+        topK: request.topKSampleLogprobs > 0
+          ? TopKLogprobs(sequence.top, k: request.topKSampleLogprobs) : nil)
+    }
+    var prompt = result.promptLogprobs
+    if request.promptLogprobsLastN > 0, request.promptLogprobsLastN < prompt.count {
+      for i in 0..<prompt.count - request.promptLogprobsLastN { prompt[i] = nil }
+    }
+    self.init(
+      sequences: sequences, seed: seed,
+      promptLogprobs: request.promptLogprobs ? Tensor(prompt.map { $0 ?? .nan }) : nil,
+      topKPromptLogprobs: request.topKPromptLogprobs > 0
+        ? TopKLogprobs(result.topPromptLogprobs, k: request.topKPromptLogprobs) : nil)
+  }
+}
+
+extension TopKLogprobs {
+  /// Empty cells hold id 0 and -99999, as `tinker-api.md` section 4 has them.
+  fileprivate init(_ rows: [[TokenLogprob]], k: Int) {
+    var ids: [Int32] = []
+    var values: [Float] = []
+    for row in rows {
+      for j in 0..<k {
+        ids.append(j < row.count ? row[j].token : 0)
+        values.append(j < row.count ? row[j].logprob : -99999)
+      }
+    }
+    let shape = [rows.count, k]
+    let (flatIDs, flatValues) = (Tensor(ids), Tensor(values))
+    self.init(
+      tokenIDs: flatIDs.reshaped(shape) ?? flatIDs,
+      logprobs: flatValues.reshaped(shape) ?? flatValues)
+  }
+}

@@ -1,0 +1,59 @@
+package import Engine
+package import Foundation
+import Tokenizers
+package import Wire
+
+/// The base models that a service offers, by public name. `tinsmith/mini` is always among them.
+package struct ServedModels: Sendable {
+  package static let miniName = "tinsmith/mini"
+
+  /// Folder of the embedded resources.
+  package static var resourceFolder: String {
+    Bundle.module.resourceURL?.appendingPathComponent("Resources").path ?? ""
+  }
+  /// The embedded model's Hugging Face folder.
+  package static var miniFolder: String { "\(resourceFolder)/mini" }
+
+  /// Name → Hugging Face folder.
+  package let folders: [String: String]
+
+  /// - Parameter bases: names and folders beside the embedded model.
+  package init(bases: [String: String] = [:]) {
+    folders = bases.merging([Self.miniName: Self.miniFolder]) { given, _ in given }
+  }
+
+  /// - Throws: `notFound` naming the models there are.
+  package func folder(of name: String) throws(EngineError) -> String {
+    guard let folder = folders[name] else {
+      let known = folders.keys.sorted().joined(separator: ", ")
+      throw EngineError(
+        .notFound, "base model \"\(name)\" is not served (served: \(known))", field: "base_model")
+    }
+    return folder
+  }
+
+  /// What `Admin.Capabilities` says, read from the models' config files.
+  ///
+  /// - Throws: `EngineError` naming the model whose folder cannot be served.
+  package func capabilities(version: String) throws(EngineError) -> CapabilitiesResponse {
+    var models: [Wire.BaseModel] = []
+    for (name, folder) in folders.sorted(by: { $0.key < $1.key }) {
+      let config: ModelConfig
+      do {
+        config = try ModelConfig(path: "\(folder)/config.json")
+        try config.checkArchitecture()
+      } catch {
+        throw EngineError(error.code, "base model \(name): \(error.message)", cause: error)
+      }
+      models.append(
+        Wire.BaseModel(
+          name: name, maxContextLength: config.maxPositions, tokenizer: folder,
+          architecture: config.modelType, parameters: UInt64(config.parameterCount),
+          precision: Numerics.precision, numericsVersion: String(Numerics.version),
+          vocabularySize: config.vocabularySize, isTrainable: true, isSampleable: true))
+    }
+    return CapabilitiesResponse(
+      serviceVersion: version, protocolVersions: [RequestHeader.currentVersion], models: models,
+      lossFns: LossFunction.Name.allCases.map(\.rawValue))
+  }
+}

@@ -1,0 +1,93 @@
+import Engine
+import RPC
+import Wire
+
+/// Saving and loading of models.
+extension Worker {
+  /// - Returns: the checkpoint's path.
+  func saveState(_ model: TrainedModel, _ request: SaveStateRequest) throws -> String {
+    let path = try CheckpointPath(
+      model: model.id, kind: .training, name: request.name, field: "name")
+    try write(
+      model, path, ttlSeconds: request.ttlSeconds, overwrite: request.overwrite,
+      userMetadata: request.userMetadata
+    ) { folder in
+      try AdapterFiles.write(
+        model.adapter, base: model.base.model.name, to: folder, storage: storage)
+      try TrainingStateFiles.write(
+        model.adapter, includesGradient: request.includeGradients, to: folder, storage: storage)
+    }
+    return path.text
+  }
+
+  /// Saves the adapter for sampling; the snapshot is ready in memory too.
+  ///
+  /// - Parameter seq: names the snapshot when the request does not.
+  func saveForSampler(
+    _ model: TrainedModel, _ request: SaveWeightsForSamplerRequest, seq: UInt64
+  ) throws -> String {
+    let path = try CheckpointPath(
+      model: model.id, kind: .sampler,
+      name: request.name.isEmpty ? "seq-\(seq)" : request.name, field: "name")
+    try write(
+      model, path, ttlSeconds: request.ttlSeconds,
+      overwrite: request.overwrite || request.name.isEmpty, userMetadata: request.userMetadata
+    ) { folder in
+      try AdapterFiles.write(
+        model.adapter, base: model.base.model.name, to: folder, storage: storage)
+    }
+    snapshots.insert(path.text, try model.adapter.snapshot(kernels: kernels))
+    return path.text
+  }
+
+  private func write(
+    _ model: TrainedModel, _ path: CheckpointPath, ttlSeconds: UInt64?, overwrite: Bool,
+    userMetadata: [String: String], _ body: (String) throws -> Void
+  ) throws {
+    let now = CheckpointStore.now()
+    let config = model.adapter.config
+    let manifest = CheckpointStore.Manifest(
+      path: path.text, baseModel: model.base.model.name, rank: config.rank, alpha: config.alpha,
+      trainAttention: config.groups.contains(.attention),
+      trainMLP: config.groups.contains(.mlp),
+      trainUnembed: config.groups.contains(.unembedding),
+      step: model.adapter.training?.stepCount ?? 0, createdUnixMilliseconds: now,
+      expiresUnixMilliseconds: ttlSeconds.map { now + $0 * 1000 } ?? 0,
+      userMetadata: userMetadata, files: [:])
+    do {
+      try checkpoints.write(path, overwrite: overwrite, manifest: manifest, body)
+    } catch let error as CheckpointExists {
+      throw RPCError(
+        .alreadyExists, "\(error.path) exists already; say overwrite to replace it",
+        field: "name")
+    }
+  }
+
+  /// Replaces a model's adapter by that of a checkpoint of the same base model.
+  func loadState(_ model: TrainedModel, _ request: LoadStateRequest) throws {
+    let path = try CheckpointPath(request.path, field: "path")
+    let manifest = try checkpoints.verified(path)
+    guard manifest.baseModel == model.base.model.name else {
+      throw RPCError(
+        .invalidArgument,
+        "the checkpoint is of base model \(manifest.baseModel), the model of "
+          + model.base.model.name, field: "path")
+    }
+    model.adapter = try readState(path, model.base, optimizer: request.optimizer)
+    model.isAccumulationBroken = false
+  }
+
+  /// A trainable adapter from a checkpoint whose files were verified.
+  func readState(
+    _ path: CheckpointPath, _ base: LoadedBase, optimizer: Bool
+  ) throws -> Adapter {
+    guard path.kind == .training else {
+      throw RPCError(
+        .invalidArgument,
+        "\(path.text) was saved for sampling; training continues from a path of save_state",
+        field: "path")
+    }
+    return try TrainingStateFiles.read(
+      checkpoints.url(path), optimizer: optimizer, model: base.model, kernels: kernels)
+  }
+}

@@ -1,0 +1,32 @@
+import ArgumentParser
+import Foundation
+
+/// `tinsmith-bench SUITE`: measures and prints one figure per line.
+@main
+struct BenchMain: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tinsmith-bench", abstract: "Measures the engine or the RPC layer.",
+    discussion: """
+      Figures are medians; noise is the spread of the samples. On a shared machine compare only \
+      figures of one run, or ratios against a peer that ran beside it.
+      """)
+
+  enum Suite: String, ExpressibleByArgument, CaseIterable { case engine, rpc }
+
+  @Argument(help: "engine or rpc.") var suite: Suite
+  @Flag(help: "One JSON object per figure and line.") var json = false
+  @Option(help: "Only figures whose name starts so.") var only = ""
+  @Option(help: "Compute threads.") var threads = 2
+  @Option(help: "Samples per figure.") var runs = 5
+  @Option(help: "Folder for the random models (1.2 GB for the 0.6B shape), kept between runs.")
+  var models = NSTemporaryDirectory() + "/tinsmith-bench"
+
+  func run() async throws {
+    let reporter = Reporter(json: json, only: only)
+    switch suite {
+    case .engine:
+      try EngineSuite(reporter: reporter, threads: threads, runs: runs, folder: models).run()
+    case .rpc: try await RPCSuite(reporter: reporter, runs: runs).run()
+    }
+  }
+}

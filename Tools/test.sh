@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# All tests that need no PyTorch: formatting, generated code, build without warnings, test suites.
+# Installs what is missing. The long checks against PyTorch are Tools/verify.sh.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+Tools/setup.sh
+
+echo "== format"
+swift format lint --strict --recursive Sources Tests Tools Package.swift
+
+echo "== generated code"
+Tools/generate-proto.sh --check
+
+# Release: numeric tests run at speed and what is tested is what is shipped. One build for all.
+echo "== build"
+flags=(-c release -Xswiftc -enable-testing)
+swift build "${flags[@]}" --build-tests 2>&1 | tee .build/build.log
+if grep -E "warning:" .build/build.log | grep -v "unhandled" | grep -q .; then
+  echo "test: the build has warnings" >&2
+  exit 1
+fi
+
+echo "== test"
+swift test "${flags[@]}" --skip-build --disable-xctest "$@"
