@@ -186,10 +186,10 @@ import Wire
     var bench = RouterBench()
     bench.create()
     bench.request("r1", seq: 1)
-    bench.state.expire(session: "s")
+    #expect(!bench.state.expire(session: "s"))
     bench.response("a", seq: 1)
     #expect(bench.actions() == ["forward r1 to 101", "deliver a to 1"])
-    bench.state.expire(session: "s")
+    #expect(bench.state.expire(session: "s"))
     #expect(bench.actions() == ["command sessionEnded(\"s\") to 101"])
   }
 

@@ -1,5 +1,6 @@
 import Foundation
 import RPC
+import Wire
 import ZeroMQ
 
 /// Where the processes of one measurement meet.

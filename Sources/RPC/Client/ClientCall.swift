@@ -48,6 +48,8 @@ final class ClientCall: @unchecked Sendable {
   var payload: Payload?
   /// Makes the payload, where the byte limit did not allow it when the request was submitted.
   var encode: (@Sendable () -> Payload)?
+  /// It was cancelled before it was sent.
+  var isCancelled = false
   /// The service said ACCEPTED.
   var isAccepted = false
   var bytes = 0

@@ -61,7 +61,9 @@ final class Router {
     if now >= nextSweep {
       nextSweep = now + Self.sweepMilliseconds
       state.sweep(now: now)
-      for session in board.expiredSessions(now: now) { state.expire(session: session) }
+      for session in board.expiredSessions(now: now) where state.expire(session: session) {
+        board.remove(session: session)
+      }
       board.publish(state.statistics)
     }
     try perform()

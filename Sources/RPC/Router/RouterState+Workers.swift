@@ -153,9 +153,11 @@ extension RouterState {
   }
 
   /// A session's lease ran out; it never ends with work under way.
-  package mutating func expire(session id: String) {
-    if let place = sessionIndex[id], sessions[place].requests > 0 { return }
+  /// - Returns: whether it ended.
+  package mutating func expire(session id: String) -> Bool {
+    if let place = sessionIndex[id], sessions[place].requests > 0 { return false }
     end(session: id)
+    return true
   }
 
   private mutating func end(session id: String) {

@@ -1,0 +1,86 @@
+internal import DequeModule
+internal import Logging
+internal import Wire
+internal import ZeroMQ
+
+/// What time alone brings about: heartbeats, time-outs, resending, a new connection.
+extension ChannelLoop {
+  func tick() throws {
+    let now = Monotonic.milliseconds()
+    guard now >= nextTick else { return }
+    nextTick = now + (timed.isEmpty ? 500 : 20)
+    if !timed.isEmpty { expire(now) }
+    if !resting.isEmpty { wakeResting(now) }
+    let silence = now - lastReceived
+    if silence >= configuration.silenceMilliseconds, outstanding.requests > 0 || isWaiting(now) {
+      try reconnect(now)
+    } else if now - lastHeartbeat
+      >= (silence >= configuration.heartbeatMilliseconds
+        ? configuration.heartbeatMilliseconds : configuration.leaseHeartbeatMilliseconds)
+    {
+      try beat(now)
+    }
+    nextTick = min(nextTick, now + configuration.heartbeatMilliseconds)
+  }
+
+  /// A heartbeat was sent after the last word from the router.
+  func isWaiting(_ now: UInt64) -> Bool { lastHeartbeat > lastReceived }
+
+  func beat(_ now: UInt64) throws {
+    lastHeartbeat = now
+    heartbeats += 1
+    let header = RequestHeader(
+      method: token.isEmpty ? .adminPing : .sessionsHeartbeat, seq: heartbeats,
+      clientName: configuration.clientName, clientIncarnation: incarnation, sessionToken: token)
+    _ = try Frames.send(header: header.encoded(), payload: .empty, to: socket)
+  }
+
+  func expire(_ now: UInt64) {
+    timed.removeAll { call in
+      if case .answered = call.phase { return true }
+      guard let deadline = call.deadline, now >= deadline else { return false }
+      // The wait ends here; the call itself stays until its seq is answered.
+      call.resolve(.failure(RPCError(.deadlineExceeded, "no answer within the time-out")))
+      return true
+    }
+  }
+
+  func wakeResting(_ now: UInt64) {
+    var due: [ClientCall] = []
+    resting.removeAll { call in
+      guard case .resting(let until) = call.phase else { return true }
+      if until > now {
+        nextTick = min(nextTick, until)
+        return false
+      }
+      due.append(call)
+      return true
+    }
+    requeue(due)
+  }
+
+  /// Puts calls back where they belong by the order of submission: older ones go first.
+  func requeue(_ calls: [ClientCall]) {
+    guard !calls.isEmpty else { return }
+    for call in calls { call.phase = .queued }
+    queue.append(contentsOf: calls)
+    queue.sort { $0.order < $1.order }
+  }
+
+  /// The connection is lost: a new one takes over everything that has no answer.
+  func reconnect(_ now: UInt64) throws {
+    logger.notice("no word from the router; connecting again")
+    socket = try Self.connect(configuration, context)
+    poller.replace(at: 0, with: socket)
+    lastReceived = now
+    outstanding = (0, 0)
+    var unanswered: [ClientCall] = []
+    for stream in streams.values {
+      for case let call? in stream.open {
+        if case .sent = call.phase { unanswered.append(call) }
+      }
+    }
+    requeue(unanswered)
+    try release()
+  }
+}
