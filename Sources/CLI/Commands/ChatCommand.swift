@@ -13,7 +13,7 @@ struct ChatCommand: AsyncParsableCommand {
   @Option(help: "What the model is told before the conversation.") var system: String?
 
   func run() async throws {
-    Terminal.startLogging(.warning)
+    Terminal.startLogging()
     let connection = try await Connection(endpoint: client.endpoint)
     let sampler = try await connection.sampler(client.model)
     let model = try TextModel(

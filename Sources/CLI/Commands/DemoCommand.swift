@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Glibc
 import Tinsmith
 
 /// `tinsmith demo`: fine-tunes a model through the real service and shows that it learned.
@@ -30,26 +31,23 @@ struct DemoCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    Terminal.startLogging(.warning)
-    var own: ServiceProcess?
-    if endpoint == nil {
+    Terminal.startLogging()
+    if let endpoint {
+      try await demonstrate(endpoint)
+    } else {
       Terminal.say("starting a service …")
-      own = try await ServiceProcess.start(threads: threads)
-    }
-    let interrupted = StopSignals { [own] in
-      Task {
-        await own?.stop()
-        exit(1)
+      let service = try await ServiceProcess.start(threads: threads)
+      let interrupted = StopSignals {
+        Task {
+          await service.stop()
+          Glibc.exit(1)
+        }
       }
+      defer { withExtendedLifetime(interrupted) {} }
+      let outcome = await Result.of { try await demonstrate(service.endpoint) }
+      await service.stop()
+      try outcome.get()
     }
-    defer { withExtendedLifetime(interrupted) {} }
-    do {
-      try await demonstrate(own?.endpoint ?? endpoint ?? ServiceClient.defaultEndpoint)
-    } catch {
-      await own?.stop()
-      throw error
-    }
-    await own?.stop()
     Terminal.say("The adapter is in \(URL(fileURLWithPath: out).path), as PEFT reads it.")
   }
 
@@ -92,7 +90,7 @@ struct DemoCommand: AsyncParsableCommand {
         + "\(run.recipe.batch) a step, at most \(run.recipe.steps) steps")
     let clock = ContinuousClock()
     let start = clock.now
-    var bar = ProgressBar(total: run.recipe.steps)
+    let bar = ProgressBar(total: run.recipe.steps)
     let losses = try await run.train(training) { progress in
       var note = "loss \(fixed(progress.loss, 3))"
       if let right = progress.right { note += "  right \(percent(right))" }

@@ -34,7 +34,8 @@ struct DoctorCommand: ParsableCommand {
   private static var system: String {
     let release = try? String(contentsOfFile: "/etc/os-release", encoding: .utf8)
     let name = release?.split(separator: "\n").first { $0.hasPrefix("PRETTY_NAME=") }
-    return name.map { $0.dropFirst("PRETTY_NAME=".count).replacing("\"", with: "") } ?? "Linux"
+    return name.map { String($0.dropFirst("PRETTY_NAME=".count)).replacing("\"", with: "") }
+      ?? "Linux"
   }
 
   private static func checkCPU(_ report: inout DoctorReport) {
@@ -64,7 +65,7 @@ struct DoctorCommand: ParsableCommand {
       .flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Double($0) }
       .map { $0 * 1024 }
     report.add("memory", "\(gibibytes(total)), \(gibibytes(available ?? 0)) of it available")
-    if let available, available < 1 << 30 {
+    if let available, available < Double(1 << 30) {
       report.problems.append("less than 1 GiB of memory is available")
     }
   }

@@ -10,7 +10,7 @@ struct ModelsCommand: AsyncParsableCommand {
   var endpoint = ServiceClient.defaultEndpoint
 
   func run() async throws {
-    Terminal.startLogging(.warning)
+    Terminal.startLogging()
     let connection = try await Connection(endpoint: endpoint)
     var rows = [["NAME", "ARCHITECTURE", "PARAMETERS", "CONTEXT", "PRECISION"]]
     for model in connection.capabilities.models {

@@ -23,7 +23,7 @@ struct RouterCommand: AsyncParsableCommand {
   @OptionGroup var service: ServiceOptions
 
   func run() async throws {
-    Terminal.startLogging(service.logLevel)
+    Terminal.startLogging(service.log.level)
     let folder = try DataFolder(service.data)
     var configuration = RouterConfiguration(listen: listen, workers: listenWorkers)
     configuration.rules.expectedWorkers = expectedWorkers

@@ -40,7 +40,7 @@ struct SampleCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    Terminal.startLogging(.warning)
+    Terminal.startLogging()
     let connection = try await Connection(endpoint: client.endpoint)
     let sampler = try await connection.sampler(client.model)
     let model = try TextModel(
@@ -49,7 +49,7 @@ struct SampleCommand: AsyncParsableCommand {
       prompt == "-"
       ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : prompt
     let tokens =
-      raw ? try model.tokenizer.encode(text) : try model.prompt([(role: "user", text: text)])
+      raw ? try model.tokens(text) : try model.prompt([(role: "user", text: text)])
     let response = try await sampler.sample(
       ModelInput(tokens: tokens), numSamples: numSamples,
       params: drawing.params(stop.isEmpty ? .endOfText : .strings(stop))

@@ -35,7 +35,7 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    Terminal.startLogging(service.logLevel)
+    Terminal.startLogging(service.log.level)
     let cores = ProcessInfo.processInfo.activeProcessorCount
     let supervisor = try Supervisor(
       service, listen: listen, workers: workers, threads: threads ?? max(1, cores / workers))

@@ -29,7 +29,7 @@ struct WorkerCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    Terminal.startLogging(service.logLevel)
+    Terminal.startLogging(service.log.level)
     try DataFolder.make(service.data)
     var configuration = TrainerConfiguration(
       routerEndpoint: router, name: name ?? "\(ProcessInfo.processInfo.hostName)-\(getpid())",
@@ -44,7 +44,7 @@ struct WorkerCommand: AsyncParsableCommand {
         worker.stop()
         // A batch may be long; nobody waits for it any more.
         Thread.sleep(forTimeInterval: 5)
-        exit(1)
+        Glibc.exit(1)
       }
     }
     try await worker.run()

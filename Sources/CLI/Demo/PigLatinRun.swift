@@ -42,35 +42,28 @@ struct PigLatinRun {
     let examples = try words.training.map { word in
       (
         prompt: try model.prompt([(role: "user", text: PigLatin.question(word))]),
-        answer: try model.tokenizer.encode(PigLatin.translate(word), addSpecialTokens: false)
-          + [end]
+        answer: try model.tokens(PigLatin.translate(word)) + [end]
       )
     }
     var random = SeededGenerator(seed: recipe.seed)
-    var (order, losses): ([Int], [Double]) = ([], [])
-    var right: Double?
-    var outstanding: [(Pending<ForwardBackwardOutput>, Pending<OptimStepOutput>)] = []
-    func collect() async throws {
-      let (pass, step) = outstanding.removeFirst()
-      losses.append(try await pass.value().loss)
-      _ = try await step.value()
-      report(Progress(step: losses.count, loss: losses.last ?? .nan, right: right))
-    }
+    var order: [Int] = []
+    var pipeline = Pipeline()
     for step in 0..<recipe.steps {
       if order.count < recipe.batch { order = examples.indices.shuffled(using: &random) }
       let batch = order.prefix(recipe.batch).map { examples[$0] }
       order.removeFirst(batch.count)
-      outstanding.append(submit(batch, step, training))
-      if outstanding.count > 2 { try await collect() }
+      pipeline.outstanding.append(submit(batch, step, training))
+      try await pipeline.collect(leaving: 2, report)
       if (step + 1) % recipe.checkEvery == 0, step + 1 < recipe.steps {
-        while !outstanding.isEmpty { try await collect() }
+        try await pipeline.collect(leaving: 0, report)
         let sampler = try await training.saveWeightsAndGetSamplingClient().value()
-        right = try await accuracy(sampler, words.stopping)
-        if let right, right >= recipe.enough { break }
+        let right = try await accuracy(sampler, words.stopping)
+        pipeline.right = right
+        if right >= recipe.enough { break }
       }
     }
-    while !outstanding.isEmpty { try await collect() }
-    return losses
+    try await pipeline.collect(leaving: 0, report)
+    return pipeline.losses
   }
 
   /// One step: the mean loss over the tokens of all answers, and AdamW.
@@ -108,5 +101,26 @@ struct PigLatinRun {
     let answers = try await answers(sampler, words)
     let right = zip(words, answers).count { PigLatin.translate($0) == $1 }
     return Double(right) / Double(max(words.count, 1))
+  }
+}
+
+/// Steps that were submitted, and what those before them came to.
+private struct Pipeline {
+  var outstanding: [(pass: Pending<ForwardBackwardOutput>, step: Pending<OptimStepOutput>)] = []
+  var losses: [Double] = []
+  /// Share of the words for stopping that was right last.
+  var right: Double?
+
+  /// Waits until at most `count` steps are outstanding.
+  mutating func collect(
+    leaving count: Int, _ report: (PigLatinRun.Progress) -> Void
+  ) async throws {
+    while outstanding.count > count {
+      let (pass, step) = outstanding.removeFirst()
+      let loss = try await pass.value().loss
+      losses.append(loss)
+      _ = try await step.value()
+      report(PigLatinRun.Progress(step: losses.count, loss: loss, right: right))
+    }
   }
 }

@@ -29,15 +29,22 @@ struct Connection {
   /// - Throws: `CommandError` if nothing answers within five seconds.
   init(endpoint: String) async throws {
     service = ServiceClient(endpoint: endpoint, displayName: "tinsmith command")
+    capabilities = try await Self.ask(service, endpoint)
+  }
+
+  private static func ask(
+    _ service: ServiceClient, _ endpoint: String
+  ) async throws -> ServerCapabilities {
     let pending = service.getServerCapabilities()
     let timer = Task {
       try await Task.sleep(for: .seconds(5))
       pending.cancel()
     }
     defer { timer.cancel() }
-    do {
-      capabilities = try await pending.value()
-    } catch  where error.code == .cancelled {
+    do throws(TinsmithError) {
+      return try await pending.value()
+    } catch {
+      guard error.code == .cancelled else { throw error }
       throw CommandError("no service answers at \(endpoint); `tinsmith serve` starts one")
     }
   }

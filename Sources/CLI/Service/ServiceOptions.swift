@@ -31,8 +31,8 @@ struct ServiceOptions: ParsableArguments {
       valueName: "name=dir"))
   var base: [BaseOption] = []
 
-  @Option(name: .customLong("log"), help: "Least level to log: debug, info, warning or error.")
-  var logLevel: Logger.Level = .info
+  @Option(help: "Least level to log.")
+  var log = LogLevel.info
 
   /// The models that are served: the embedded one and those of `--base`.
   var models: ServedModels {
@@ -48,8 +48,20 @@ struct ServiceOptions: ParsableArguments {
 
   /// The same options for a process that this one starts.
   var arguments: [String] {
-    ["--data", data, "--log", logLevel.rawValue] + base.flatMap { ["--base", $0.argument] }
+    ["--data", data, "--log", log.rawValue] + base.flatMap { ["--base", $0.argument] }
   }
 }
 
-extension Logger.Level: @retroactive ExpressibleByArgument {}
+/// What to log at least; the names are swift-log's.
+enum LogLevel: String, ExpressibleByArgument, CaseIterable {
+  case debug, info, warning, error
+
+  var level: Logger.Level {
+    switch self {
+    case .debug: .debug
+    case .info: .info
+    case .warning: .warning
+    case .error: .error
+    }
+  }
+}

@@ -2,7 +2,7 @@ import Dispatch
 import Glibc
 
 /// SIGINT and SIGTERM, as calls instead of sudden death.
-final class StopSignals: Sendable {
+final class StopSignals {
   private let sources: [any DispatchSourceSignal]
 
   /// - Parameter received: called for each signal, on a queue of the system.

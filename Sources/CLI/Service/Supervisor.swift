@@ -68,12 +68,9 @@ final class Supervisor: Sendable {
         post.yield(.routerEnded(error))
       }
     }
-    let outcome: Result<Void, any Error>
-    do {
+    let outcome = await Result.of {
       for index in 0..<workerCount { try startWorker(index) }
-      outcome = .success(try await serve(ready))
-    } catch {
-      outcome = .failure(error)
+      try await serve(ready)
     }
     watch.cancel()
     await end()

@@ -1,7 +1,7 @@
 import Foundation
 
 /// Shows how far a run is: one line that redraws on a terminal, a line now and then elsewhere.
-struct ProgressBar {
+final class ProgressBar {
   private let total: Int
   private let isInteractive: Bool
   private var lastLine = 0
@@ -15,7 +15,7 @@ struct ProgressBar {
   /// The run has done `step` of its steps.
   ///
   /// - Parameter note: what else to say, e.g. the loss.
-  mutating func update(_ step: Int, note: String) {
+  func update(_ step: Int, note: String) {
     if isInteractive {
       Terminal.say("\r\u{1B}[K" + line(step, note), terminator: "")
       hasDrawn = true
@@ -26,7 +26,7 @@ struct ProgressBar {
   }
 
   /// Leaves the line, so that what follows begins a new one.
-  mutating func finish() {
+  func finish() {
     if hasDrawn { Terminal.say("") }
     hasDrawn = false
   }

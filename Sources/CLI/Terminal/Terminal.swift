@@ -20,7 +20,7 @@ enum Terminal {
   /// Sends the logs of this process to stderr.
   ///
   /// - Parameter level: the least level to show.
-  static func startLogging(_ level: Logger.Level) {
+  static func startLogging(_ level: Logger.Level = .warning) {
     LoggingSystem.bootstrap { label in
       var handler = StreamLogHandler.standardError(label: label)
       handler.logLevel = level

@@ -4,17 +4,22 @@ import Trainer
 
 /// Text to tokens and back, for one base model.
 struct TextModel: Sendable {
-  let tokenizer: Tokenizer
+  private let tokenizer: Tokenizer
   private let template: ChatTemplate?
 
   /// Reads tokenizer and chat template from a folder; a model may have no template.
   init(folder: String) throws {
     let url = URL(fileURLWithPath: folder)
     tokenizer = try Tokenizer(directory: url)
-    do {
-      template = try ChatTemplate(directory: url)
-    } catch  where error.code == .invalidFile {
-      template = nil
+    template = try Self.template(url)
+  }
+
+  private static func template(_ url: URL) throws(TokenizerError) -> ChatTemplate? {
+    do throws(TokenizerError) {
+      return try ChatTemplate(directory: url)
+    } catch {
+      guard error.code == .invalidFile else { throw error }
+      return nil
     }
   }
 
@@ -47,7 +52,12 @@ struct TextModel: Sendable {
     let text = try template.render(
       messages: messages.map { .message(role: $0.role, content: $0.text) },
       addGenerationPrompt: true)
-    return try tokenizer.encode(text, addSpecialTokens: false)
+    return try tokens(text)
+  }
+
+  /// The tokens of a text as it stands.
+  func tokens(_ text: String) throws -> [Int32] {
+    try tokenizer.encode(text, addSpecialTokens: false)
   }
 
   /// The text of an answer, without its end token and other special ones.
