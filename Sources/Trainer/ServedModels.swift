@@ -1,5 +1,5 @@
 package import Engine
-package import Foundation
+import Foundation
 import Tokenizers
 package import Wire
 
@@ -9,7 +9,8 @@ package struct ServedModels: Sendable {
 
   /// Folder of the embedded resources.
   package static var resourceFolder: String {
-    Bundle.module.resourceURL?.appendingPathComponent("Resources").path ?? ""
+    // Not `resourceURL`: that one looks into a folder called Resources by itself.
+    Bundle.module.bundleURL.appendingPathComponent("Resources").path
   }
   /// The embedded model's Hugging Face folder.
   package static var miniFolder: String { "\(resourceFolder)/mini" }
