@@ -62,7 +62,9 @@ extension TemplateInterpreter {
       let characters = try arguments.bound(to: ["chars"], of: "trim")[0]
       return .string(
         PythonText.strip(text, try characterSet(characters), left: true, right: true))
-    case .indent: return .string(try indented(text, arguments))
+    case .indent:
+      guard case .string = value else { throw failure("indent of a \(value.typeName)") }
+      return .string(try indented(text, arguments))
     default: _ = try arguments.bound(to: [], of: filter.rawValue)
     }
     switch filter {
@@ -155,6 +157,7 @@ extension TemplateInterpreter {
   private func numberFilter(
     _ filter: TemplateFilter, _ value: TemplateValue, _ arguments: Arguments
   ) throws(TokenizerError) -> TemplateValue {
+    if case .undefined(let name) = value { throw failure("\(name) is undefined and no number") }
     switch filter {
     case .abs:
       _ = try arguments.bound(to: [], of: "abs")

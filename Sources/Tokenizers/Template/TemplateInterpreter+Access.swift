@@ -159,7 +159,7 @@ extension TemplateInterpreter {
       let scalars = Array(text.unicodeScalars)
       let kept = try Self.indices(numbers, scalars.count).map { scalars[$0] }
       return .string(String(String.UnicodeScalarView(kept)))
-    default: return .undefined("a slice of a \(base.typeName)")
+    default: throw failure("a slice of a \(base.typeName)")
     }
   }
 

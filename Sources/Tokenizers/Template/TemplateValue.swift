@@ -339,8 +339,13 @@ extension TemplateValue {
       return PythonText.find(Array(part.utf8), in: Array(text.utf8)) != nil
     case .list(let list): return list.items.contains { $0.equals(item) }
     case .dictionary(let dictionary):
-      guard case .string(let key) = item else { return false }
-      return dictionary[key] != nil
+      switch item {
+      case .string(let key): return dictionary[key] != nil
+      case .dictionary: throw TokenizerError(.invalidInput, "template: a dict as a key")
+      case .list(let list) where list.kind != .tuple:
+        throw TokenizerError(.invalidInput, "template: a \(item.typeName) as a key")
+      default: return false
+      }
     case .iterator(let iterator):
       while let next = iterator.next() {
         if next.equals(item) { return true }
