@@ -66,7 +66,7 @@ let package = Package(
     .testTarget(name: "RPCTests", dependencies: ["RPC", "Wire", "ZeroMQ"]),
     .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "CKernels"], exclude: ["Fixtures"]),
+      name: "EngineTests", dependencies: ["Engine", "CKernels", crypto], exclude: ["Fixtures"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["Fixtures"]),
     .testTarget(name: "TrainerTests", dependencies: ["Trainer", "Engine", "Wire"]),
     .testTarget(name: "TinsmithTests", dependencies: ["Tinsmith", "RPC", "Wire"]),

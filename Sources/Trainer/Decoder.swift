@@ -1,5 +1,6 @@
 import Engine
 import RPC
+import Wire
 
 /// Decoding of one base model: the generator, and who waits for each of its requests.
 final class Decoder {

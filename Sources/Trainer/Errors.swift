@@ -1,5 +1,6 @@
 import Engine
 import RPC
+import Wire
 
 extension RPCError {
   /// An error of the engine in gRPC's terms.

@@ -18,10 +18,11 @@ struct Handlers {
     }
   }
 
-  /// Runs a handler's body and answers: refusals by the clock, timings, errors.
+  /// Runs a handler's body and answers: refusals by the clock, timings, errors. `failed` hears of
+  /// any answer but OK before it leaves.
   static func run<Response: WireMessage>(
     _ worker: Worker, _ context: CallContext, _ reply: Reply<Response>,
-    _ body: () throws -> Response
+    failed: () -> Void = {}, _ body: () throws -> Response
   ) {
     var info = ReplyInfo()
     let start = Monotonic.microseconds()
@@ -34,6 +35,7 @@ struct Handlers {
       reply.finish(response, info: info)
     } catch {
       info.computeMicroseconds = Monotonic.microseconds() - start
+      failed()
       reply.fail(.from(error), info: info)
     }
   }

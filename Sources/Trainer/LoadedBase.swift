@@ -1,5 +1,6 @@
 import Engine
 import Foundation
+import Logging
 import Tokenizers
 
 /// A base model with everything that serves it on one worker.

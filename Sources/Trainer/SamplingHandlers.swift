@@ -32,9 +32,10 @@ extension Handlers {
   /// A method that is queued on the compute thread and ends when the decoder has its answer.
   private func decode<Request: WireMessage, Response: WireMessage>(
     _ table: inout MethodTable, _ method: Method, _ request: Request.Type,
-    _ body: @escaping @Sendable (
-      Worker, Request, CallContext, @escaping (Result<Response, RPCError>, ReplyInfo) -> Void
-    ) throws -> Void
+    _ body:
+      @escaping @Sendable (
+        Worker, Request, CallContext, @escaping (Result<Response, RPCError>, ReplyInfo) -> Void
+      ) throws -> Void
   ) {
     table.handle(method, Request.self, Response.self) { request, context, reply in
       compute.submit { worker in

@@ -21,6 +21,11 @@ package final class TrainerWorker: Sendable {
         worker.samplingSessions[stream] = nil
       }
     }
+    // A forward_backward that the router refused is a hole in the accumulation, too.
+    rpc.requestRefused = { stream, method in
+      guard method == .trainingForwardBackward else { return }
+      compute.submit { $0.models[stream]?.isAccumulationBroken = true }
+    }
     rpc.sessionEnded = { session in compute.submit { $0.endSession(session) } }
     var methods = MethodTable()
     let handlers = Handlers(compute: compute)

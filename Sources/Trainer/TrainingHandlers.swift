@@ -44,17 +44,9 @@ extension Handlers {
     table.handle(.trainingForwardBackward, Payload.self, Payload.self) { payload, context, reply in
       let request = Result { try ForwardBackwardRequest.decode(payload) }
       compute.submit { worker in
-        Self.run(worker, context, reply) {
-          do {
-            return try worker.model(context.stream).run(request.get(), accumulates: true).encode()
-          } catch {
-            worker.models[context.stream]?.isAccumulationBroken = true
-            throw error
-          }
-        }
-        // A refusal by the clock leaves a hole in the accumulation, too.
-        if context.isCancelled || context.isExpired {
-          worker.models[context.stream]?.isAccumulationBroken = true
+        let leaveHole: () -> Void = { worker.models[context.stream]?.isAccumulationBroken = true }
+        Self.run(worker, context, reply, failed: leaveHole) {
+          try worker.model(context.stream).run(request.get(), accumulates: true).encode()
         }
       }
     }
@@ -204,7 +196,7 @@ extension Wire.Datum {
           case .int32, .int64: .integers(try tensor.int64s())
           }
         inputs[name] = LossInput(shape: tensor.shape, values: values)
-      } catch let error as WireError {
+      } catch {
         throw RPCError(
           .invalidArgument, error.reason, field: "\(field).loss_fn_inputs[\(name)]", cause: error)
       }

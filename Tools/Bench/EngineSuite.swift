@@ -118,7 +118,7 @@ struct EngineSuite {
   /// Largest resident set so far, in bytes (mapped weights included).
   private static func peakMemory() -> Double {
     var usage = rusage()
-    getrusage(RUSAGE_SELF, &usage)
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return Double(usage.ru_maxrss) * 1024
   }
 }

@@ -30,7 +30,8 @@ struct Reporter {
     } else {
       let value = String(format: median >= 100 ? "%.0f" : "%.3g", median)
       let noise = String(format: "%.0f %%", spread * 100)
-      print("\(name.padding(toLength: 52, withPad: " ", startingAt: 0)) \(value) \(unit)  ±\(noise)")
+      print(
+        "\(name.padding(toLength: 52, withPad: " ", startingAt: 0)) \(value) \(unit)  ±\(noise)")
     }
     fflush(nil)
   }

@@ -42,7 +42,7 @@ struct Endpoints {
 }
 
 /// The other ends of a measurement, each this program again as a process of its own.
-enum RPCPeer: String {
+enum RPCPeer: String, CaseIterable {
   /// Our router with its keeper.
   case router
   /// A worker of ours that answers `Admin.WorkerPing`.
@@ -102,4 +102,17 @@ enum RPCPeer: String {
     case .echo: try RawPeer.echo(context, workers)
     }
   }
+}
+
+/// Seconds of processor time that a process has used, from the kernel's table (in steps of 10 ms).
+func processorSeconds(_ process: Int32) -> Double {
+  guard let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
+    let end = text.lastIndex(of: ")")
+  else { return 0 }
+  // Behind the name: state is field 3, so user and system time, 14 and 15, are 11 and 12 here.
+  let fields = text[text.index(after: end)...].split(separator: " ")
+  guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
+    return 0
+  }
+  return (user + system) / 100
 }

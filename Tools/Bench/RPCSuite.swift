@@ -11,11 +11,14 @@ import ZeroMQ
 /// - `rpc.tcp.256B.w64.p50`, `.p99`: microseconds from submission to answer
 /// - `rpc.tcp.256B.w1.p50`, `.p99`: the same with one outstanding, awaited by a task
 /// - `rpc.tcp.256B.w64.broker`, `rpc.tcp.256B.w64.vs_broker`: the bare broker, and our share of it
+/// - `rpc.tcp.256B.w64.client_cpu` and so on: processor time per request of each process, which a
+///   busy machine disturbs less than rates
 struct RPCSuite {
   let reporter: Reporter
   let runs: Int
 
   private static let bodyBytes = 256
+  private static let count = 40_000
 
   func run() async throws {
     // The suite starts this program again for the other ends.
@@ -28,19 +31,19 @@ struct RPCSuite {
   private func measure(_ transport: String) async throws {
     let endpoints = try Endpoints(transport)
     defer { endpoints.remove() }
-    let peers = try [
-      RPCPeer.router.start(endpoints), RPCPeer.worker.start(endpoints),
-      RPCPeer.broker.start(endpoints), RPCPeer.echo.start(endpoints),
-    ]
-    defer { for peer in peers { peer.terminate() } }
+    var peers: [RPCPeer: Process] = [:]
+    defer { for peer in peers.values { peer.terminate() } }
+    for peer in RPCPeer.allCases { peers[peer] = try peer.start(endpoints) }
     let prefix = "rpc.\(transport).\(Self.bodyBytes)B"
-    try await pipelined(prefix, endpoints)
+    try await pipelined(prefix, endpoints, peers.mapValues(\.processIdentifier))
     try await alone(prefix, endpoints)
   }
 
   // MARK: Many outstanding
 
-  private func pipelined(_ prefix: String, _ endpoints: Endpoints) async throws {
+  private func pipelined(
+    _ prefix: String, _ endpoints: Endpoints, _ peers: [RPCPeer: Int32]
+  ) async throws {
     let window = 64
     let name = "\(prefix).w\(window)"
     guard reporter.wants(name) else { return }
@@ -48,29 +51,43 @@ struct RPCSuite {
     let channel = try ClientChannel(
       ClientConfiguration(endpoint: endpoints.clients), context: context)
     let raw = try RawPeer(context, endpoints.brokerClients)
-    var rates: [Double] = []
-    var middles: [Double] = []
-    var tails: [Double] = []
-    var bare: [Double] = []
-    var shares: [Double] = []
+    let own = getpid()
+    var samples: [String: [Double]] = [:]
     for run in 0...runs {
       let stream = channel.stream("bench-\(UInt64.random(in: 0...UInt64.max))")
-      let broker = try raw.rate(count: 40_000, window: window, bodyBytes: Self.bodyBytes)
-      let ours = await Pump(stream, count: 40_000, bodyBytes: Self.bodyBytes).run(window: window)
+      let processes = peers.map { ($0.key.rawValue, $0.value) }
+      func used() -> [String: Double] {
+        Dictionary(uniqueKeysWithValues: processes.map { ($0.0, processorSeconds($0.1)) })
+          .merging(["client": processorSeconds(own)]) { _, own in own }
+      }
+      let start = used()
+      let broker = try raw.rate(count: Self.count, window: window, bodyBytes: Self.bodyBytes)
+      let before = used()
+      let ours = await Pump(stream, count: Self.count, bodyBytes: Self.bodyBytes)
+        .run(window: window)
+      let after = used()
       // The first round warms everything up.
       guard run > 0 else { continue }
-      rates.append(ours.rate)
-      middles.append(ours.microseconds(0.5))
-      tails.append(ours.microseconds(0.99))
-      bare.append(broker)
-      shares.append(ours.rate / broker)
+      samples["throughput", default: []].append(ours.rate)
+      samples["p50", default: []].append(ours.microseconds(0.5))
+      samples["p99", default: []].append(ours.microseconds(0.99))
+      samples["broker", default: []].append(broker)
+      samples["vs_broker", default: []].append(ours.rate / broker)
+      for end in ["client", "router", "worker"] {
+        let seconds = (after[end] ?? 0) - (before[end] ?? 0)
+        samples["\(end)_cpu", default: []].append(seconds * 1e6 / Double(Self.count))
+      }
+      let bare = (before["broker"] ?? 0) - (start["broker"] ?? 0)
+      samples["broker_cpu", default: []].append(bare * 1e6 / Double(Self.count))
     }
     await channel.closeAndWait()
-    reporter.report("\(name).throughput", samples: rates, unit: "requests/s")
-    reporter.report("\(name).p50", samples: middles, unit: "us")
-    reporter.report("\(name).p99", samples: tails, unit: "us")
-    reporter.report("\(name).broker", samples: bare, unit: "requests/s")
-    reporter.report("\(name).vs_broker", samples: shares, unit: "ratio")
+    for (what, unit) in [
+      ("throughput", "requests/s"), ("p50", "us"), ("p99", "us"), ("broker", "requests/s"),
+      ("vs_broker", "ratio"), ("client_cpu", "us"), ("router_cpu", "us"), ("worker_cpu", "us"),
+      ("broker_cpu", "us"),
+    ] {
+      reporter.report("\(name).\(what)", samples: samples[what] ?? [], unit: unit)
+    }
   }
 
   // MARK: One outstanding

@@ -51,7 +51,10 @@ extension ServiceLoop {
     let call = Call(
       method: method, stream: entry.name, facts: facts, sessionToken: token,
       received: Monotonic.microseconds(), outbox: control.outbox)
-    if let refusal = facts.refusal { return call.finish(Outcome(error: refusal)) }
+    if let refusal = facts.refusal {
+      configuration.requestRefused(entry.name, method)
+      return call.finish(Outcome(error: refusal))
+    }
     entry.calls[facts.seq] = call.cancelFlag
     guard let handler = methods.handler(of: method) else {
       call.finish(

@@ -25,6 +25,9 @@ package struct WorkerConfiguration: Sendable {
   package var openStream: @Sendable (_ stream: String, _ epoch: UInt64) -> StreamLog = { _, _ in
     StreamLog()
   }
+  /// Called on the loop thread when a request is recorded as refused without having reached its
+  /// handler (the router's permanent refusals).
+  package var requestRefused: @Sendable (_ stream: String, _ method: Method) -> Void = { _, _ in }
   /// Called on the loop thread when a stream is somebody else's or ended.
   package var closeStream: @Sendable (_ stream: String) -> Void = { _ in }
   /// Called on the loop thread when a session ended: its streams are not needed any more.
