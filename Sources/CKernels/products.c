@@ -3,11 +3,9 @@
 
 // Multiply-adds below which one thread is quicker than waking another (about 4 us of work).
 static const int64_t PARALLEL_PRODUCT = 1 << 17;
-// Row blocks of ck_linear: a copy of 120 rows × 256 of k (padded) and 120 × 256 outputs stay in L2
-// while the weights pass. Of ck_linear_backward: 240 rows × 128 outputs, and 240 × 128 inputs.
-enum { ROWS = 120, PANELS = 8 };
-enum { COPY_BYTES = (65536 + (ROWS + 12) * 48) * 4 };  // or 65536 floats of whole rows
-enum { BACKWARD_ROWS = 240, BACKWARD_COPY_BYTES = (BACKWARD_ROWS + 12) * (128 + 16) * 4 };
+// Row blocks of ck_linear: 120 rows × 256 of k and 120 × 512 outputs stay in L2 while the weights
+// pass. Of ck_linear_backward: 240 rows × 128 outputs, 240 × 192 inputs and the transposed block.
+enum { ROWS = 120, PANELS = 16, BACKWARD_ROWS = 240, BACKWARD_COLUMNS = 192 };
 
 ck_dtype ck_packed_dtype(ck_dtype source) { return source == CK_BF16 ? CK_BF16 : CK_F32; }
 
@@ -55,7 +53,9 @@ void ck_linear(ck_engine *e, float *y, int64_t ldy, const float *x, int64_t ldx,
                          .panel_block = panel_block,
                          .panel_blocks = (panels + panel_block - 1) / panel_block};
   int64_t items = (m + row_block - 1) / row_block * args.panel_blocks;
-  ck_pool_reserve(e->pool, COPY_BYTES);
+  // Many rows: their interleaved block of k and a panel's, in f32. Few: a copy of the rows.
+  int64_t many = (ROWS + tile) * 256 + 256 * 32 + 64, few = (32 + tile) * (w->k + 64);
+  ck_pool_reserve(e->pool, (size_t)max64(many, few) * 4);
   ck_pool_run(e->pool, e->table->linear, &args, items, 1, parallel);
 }
 
@@ -63,7 +63,7 @@ void ck_linear_backward(ck_engine *e, float *dx, int64_t lddx, const float *dy, 
                         int64_t m, const ck_packed *w, int accumulate) {
   if (m <= 0 || w->k <= 0) return;
   int parallel = m * w->n * w->k >= PARALLEL_PRODUCT && ck_engine_threads(e) > 1;
-  int64_t column_block = 128, tile = e->table->row_tile;
+  int64_t column_block = even_block(w->k, BACKWARD_COLUMNS, 16), tile = e->table->row_tile;
   int64_t column_blocks = (w->k + column_block - 1) / column_block;
   int64_t row_block = even_block(m, BACKWARD_ROWS, tile);
   if (parallel && column_blocks < 2 * ck_engine_threads(e)) {
@@ -73,7 +73,7 @@ void ck_linear_backward(ck_engine *e, float *dx, int64_t lddx, const float *dy, 
                                   .accumulate = accumulate, .row_block = row_block,
                                   .column_block = column_block,
                                   .column_blocks = column_blocks};
-  ck_pool_reserve(e->pool, 128 * 128 * 4 + BACKWARD_COPY_BYTES);
+  ck_pool_reserve(e->pool, (size_t)(128 * column_block + (BACKWARD_ROWS + tile) * 128 + 64) * 4);
   int64_t items = (m + row_block - 1) / row_block * column_blocks;
   ck_pool_run(e->pool, e->table->linear_backward, &args, items, 1, parallel);
 }

@@ -1,27 +1,5 @@
 // Products that read a matrix across its panels: input gradients and gradients of adapters.
 
-typedef uint32_t u8x __attribute__((vector_size(32)));
-typedef uint32_t u8_any __attribute__((vector_size(32), aligned(4), may_alias));
-
-/// 8 × 8 transposition of 32-bit words in registers.
-CK_INLINE void transpose8(u8x r[8]) {
-  u8x a[8], b[8];
-  for (int i = 0; i < 8; i += 2) {
-    a[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-    a[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-  }
-  for (int i = 0; i < 8; i += 4) {
-    b[i] = __builtin_shufflevector(a[i], a[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-    b[i + 1] = __builtin_shufflevector(a[i], a[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-    b[i + 2] = __builtin_shufflevector(a[i + 1], a[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
-    b[i + 3] = __builtin_shufflevector(a[i + 1], a[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
-  }
-  for (int i = 0; i < 4; i++) {
-    r[i] = __builtin_shufflevector(b[i], b[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-    r[i + 4] = __builtin_shufflevector(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
-  }
-}
-
 /// t[32][16] = the 32 outputs of a panel at 16 values of k, from 8 rows of bf16 pairs.
 static void transpose_bf16(float *t, const uint32_t *p) {
   for (int n = 0; n < 32; n += 8) {
@@ -92,7 +70,7 @@ enum { CK_N_BLOCK = 128 };
 static void linear_backward(const void *arguments, int64_t begin, int64_t end,
                             const ck_scratch *scratch) {
   const ck_linear_backward_args *g = arguments;
-  float *t = scratch->memory, *copy = t + CK_N_BLOCK * g->column_block;
+  float *t = scratch->memory, *copy = t + CK_N_BLOCK * ck_round_up(g->column_block, 16);
   int64_t n = g->w.n, k = g->w.k;
   for (int64_t item = begin; item < end; item++) {
     int64_t row = item / g->column_blocks * g->row_block;
@@ -104,11 +82,16 @@ static void linear_backward(const void *arguments, int64_t begin, int64_t end,
     for (int64_t at = 0; at == 0 || at < n; at += block) {
       int64_t length = n - at < block ? n - at : block, outputs = ck_round_up(length, 32);
       transpose_block(t, &g->w, at, length, col, cols);
-      product p = {.c = g->dx + row * g->lddx + col, .ldc = g->lddx, .b = t, .ldb = 16,
+      product p = {.c = g->dx + row * g->lddx + col, .ldc = g->lddx,
+                   .a = g->dy + row * g->lddy + at, .lda = g->lddy, .b = t, .ldb = 16,
                    .half = outputs * 16, .pair = outputs * 32, .cols = cols, .k = length,
-                   .accumulate = g->accumulate || at > 0};
-      place_rows(&p, copy, g->dy + row * g->lddy + at, g->lddy, rows, length, cols);
-      run_product(tiles_row, &p, rows, p.lda);
+                   .accumulate = g->accumulate || at > 0,
+                   .interleaved = rows > CK_FEW && cols > CK_NARROW};
+      if (p.interleaved) {
+        interleave_rows(copy, p.a, p.lda, rows, length);
+        p.a = copy;
+      }
+      run_product(p.interleaved ? tiles_col : tiles_row, &p, rows, p.lda);
     }
   }
 }

@@ -55,7 +55,9 @@ static void logprobs_backward(const void *arguments, int64_t begin, int64_t end,
     } else {
       v16 shift = vsplat(g->max[row]), factor = vsplat(-(total / g->sum[row]));
       int64_t i = 0;
-      for (; i + 16 <= g->vocab; i += 16) vstore(x + i, factor * vexp_below_zero(vload(x + i) - shift));
+      for (; i + 16 <= g->vocab; i += 16) {
+        vstore(x + i, factor * vexp_below_zero(vload(x + i) - shift));
+      }
       if (i < g->vocab) {
         v16 tail = vload_part(x + i, g->vocab - i, 0);
         vstore_part(x + i, factor * vexp_below_zero(tail - shift), g->vocab - i);
