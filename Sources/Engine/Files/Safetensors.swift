@@ -112,6 +112,21 @@ package struct Safetensors: Sendable {
           range: dataStart + offsets[0]..<dataStart + offsets[1], file: file)
       }
     }
+    // As the format demands: no holes, no overlaps, nothing behind the last tensor. Another layout
+    // is a file that was cut, glued or written wrongly.
+    var end = dataStart
+    for tensor in found.values.sorted(by: {
+      ($0.range.lowerBound, $0.range.upperBound)
+        < ($1.range.lowerBound, $1.range.upperBound)
+    }) {
+      guard tensor.range.lowerBound == end else {
+        throw damaged("\(tensor.name) does not begin where the tensor before it ends")
+      }
+      end = tensor.range.upperBound
+    }
+    guard end == file.bytes.count else {
+      throw damaged("\(file.bytes.count - end) bytes behind the last tensor")
+    }
     tensors = found
     self.metadata = metadata
   }

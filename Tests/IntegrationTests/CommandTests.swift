@@ -1,0 +1,86 @@
+import Foundation
+import Glibc
+import Testing
+
+/// What the commands print, and where.
+@Suite(.timeLimit(.minutes(3))) struct CommandTests {
+  @Test func modelsListsWhatIsServed() async throws {
+    let endpoint = try await TestService.running().endpoint
+    let (status, output, _) = try await Program.run(["models", "--endpoint", endpoint])
+    #expect(status == 0)
+    #expect(output.contains(TestService.tiny))
+    #expect(output.contains("tinsmith/mini"))
+  }
+
+  @Test func sampleAnswersAlikeEachTime() async throws {
+    let endpoint = try await TestService.running().endpoint
+    let arguments = [
+      "sample", "3+4=?", "--endpoint", endpoint, "--temperature", "0", "--max-tokens", "8",
+    ]
+    let first = try await Program.run(arguments)
+    #expect(first.status == 0, "\(first.errors)")
+    #expect(first.output.last == "\n")
+    #expect(!first.output.contains("<|im_end|>"))
+    #expect(try await Program.run(arguments).output == first.output)
+    let many = try await Program.run(arguments + ["--num-samples", "3"])
+    #expect(many.output == String(repeating: first.output, count: 3))
+  }
+
+  @Test func anUnknownModelIsNamed() async throws {
+    let endpoint = try await TestService.running().endpoint
+    let (status, output, errors) = try await Program.run([
+      "sample", "x", "--endpoint", endpoint, "--model", "no/such-model",
+    ])
+    #expect(status == 1)
+    #expect(output.isEmpty)
+    #expect(errors.contains("no/such-model"))
+  }
+
+  @Test func nobodyThereIsSaid() async throws {
+    let (status, _, errors) = try await Program.run([
+      "models", "--endpoint", "ipc:///tmp/tinsmith-nobody-\(getpid())",
+    ])
+    #expect(status == 1)
+    #expect(errors.contains("no service answers"))
+  }
+
+  @Test func doctorLooksAtTheDataFolder() async throws {
+    try await TestFolder.with { folder in
+      let good = try await Program.run(["doctor", "--data", "\(folder)/data"])
+      #expect(good.output.contains("tinsmith/mini"))
+      #expect(good.output.contains("x86-64-v"))
+      // A folder below a file cannot be made, whoever runs this.
+      try Data().write(to: URL(fileURLWithPath: "\(folder)/file"))
+      let bad = try await Program.run(["doctor", "--data", "\(folder)/file/data"])
+      #expect(bad.status == 1)
+      #expect(bad.output.contains("problem: "))
+    }
+  }
+
+  @Test func aDataFolderServesOneServiceAtATime() async throws {
+    try await TestFolder.with { folder in
+      let (first, second) = ("\(folder)/first", "\(folder)/second")
+      let data = "\(folder)/data"
+      let process = Process()
+      let (lifeline, output) = (Pipe(), Pipe())
+      process.executableURL = Program.url
+      process.arguments = [
+        "serve", "--listen", "ipc://\(first)", "--data", data, "--threads", "1", "--supervised",
+      ]
+      process.standardInput = lifeline
+      process.standardOutput = output
+      try process.run()
+      let ready = output.fileHandleForReading.availableData
+      #expect(String(decoding: ready, as: UTF8.self) == "ready ipc://\(first)\n")
+      let (status, _, errors) = try await Program.run([
+        "serve", "--listen", "ipc://\(second)", "--data", data,
+      ])
+      #expect(status == 1)
+      #expect(errors.contains("another service uses the data folder"))
+      process.terminate()
+      process.waitUntilExit()
+      #expect(process.terminationReason == .exit)
+      #expect(process.terminationStatus == 0)
+    }
+  }
+}

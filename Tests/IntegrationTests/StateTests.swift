@@ -1,0 +1,88 @@
+import Testing
+import Tinsmith
+
+/// Checkpoints: what is saved is what comes back.
+@Suite(.timeLimit(.minutes(3))) struct StateTests {
+  @Test func trainingGoesOnAsIfNothingHadHappened() async throws {
+    let service = try await TestService.client()
+    let training = try await TestService.model(service)
+    _ = try await Batches.trainOneByOne(training, 0..<5)
+    let path = try await training.saveState(name: "five").value()
+    #expect(path == "tinsmith://\(training.modelID)/weights/five")
+    let expected = try await Batches.trainOneByOne(training, 5..<10)
+
+    try await training.loadState(path: path, optimizer: true).value()
+    #expect(try await Batches.trainOneByOne(training, 5..<10) == expected)
+    let other = try await service.createTrainingClientFromStateWithOptimizer(path: path).value()
+    #expect(try await Batches.trainOneByOne(other, 5..<10) == expected)
+    #expect(other.info.lora.rank == 4)
+
+    // Without the optimizer the first loss is the same, and what follows is not.
+    let fresh = try await service.createTrainingClientFromState(path: path).value()
+    let without = try await Batches.trainOneByOne(fresh, 5..<10)
+    #expect(without[0] == expected[0])
+    #expect(without[4] != expected[4])
+    await service.close()
+  }
+
+  @Test func namesAreKeptUnlessToldOtherwise() async throws {
+    let service = try await TestService.client()
+    let training = try await TestService.model(service)
+    _ = try await training.saveState(name: "one").value()
+    let again = training.saveState(name: "one")
+    let error = await #expect(throws: TinsmithError.self) { try await again.value() }
+    #expect(error?.code == .alreadyExists)
+    _ = try await training.saveState(name: "one", overwrite: true).value()
+    let listed = try await service.listCheckpoints(modelID: training.modelID).value()
+    #expect(listed.map(\.name) == ["one"])
+    #expect(listed.first?.kind == .training)
+    await service.close()
+  }
+
+  @Test func aSnapshotStaysAsItWas() async throws {
+    let service = try await TestService.client()
+    let training = try await TestService.model(service)
+    _ = try await Batches.trainOneByOne(training, 0..<3)
+    let sampler = try await training.saveWeightsAndGetSamplingClient().value()
+    let path = try await training.saveWeightsForSampler(name: "three").value()
+    let prompt = ModelInput(tokens: Batches.tokens(12, seed: 3))
+    let before = try await sampler.computeLogprobs(prompt).value()
+    _ = try await Batches.trainOneByOne(training, 3..<6)
+    #expect(try await sampler.computeLogprobs(prompt).value() == before)
+    let named = try await service.createSamplingClient(modelPath: path).value()
+    #expect(try await named.computeLogprobs(prompt).value() == before)
+    let later = try await training.saveWeightsAndGetSamplingClient().value()
+    #expect(try await later.computeLogprobs(prompt).value() != before)
+    await service.close()
+  }
+
+  @Test func theTwoKindsOfCheckpointsAreNotMixedUp() async throws {
+    let service = try await TestService.client()
+    let training = try await TestService.model(service)
+    let state = try await training.saveState(name: "a").value()
+    let weights = try await training.saveWeightsForSampler(name: "a").value()
+    let sampling = service.createSamplingClient(modelPath: state)
+    var error = await #expect(throws: TinsmithError.self) { try await sampling.value() }
+    #expect(error?.code == .invalidArgument)
+    #expect(error?.field == "model_path")
+    let loading = training.loadState(path: weights)
+    error = await #expect(throws: TinsmithError.self) { try await loading.value() }
+    #expect(error?.code == .invalidArgument)
+    #expect(error?.field == "path")
+    await service.close()
+  }
+
+  @Test func anExportIsWhatPEFTReads() async throws {
+    let service = try await TestService.client()
+    let training = try await TestService.model(service)
+    let path = try await training.saveWeightsForSampler(name: "out").value()
+    let files = try await service.exportCheckpoint(path: path).value()
+    #expect(
+      Set(files.map(\.name)) == ["adapter_config.json", "adapter_model.safetensors"])
+    try await service.deleteCheckpoint(path: path).value()
+    let gone = service.exportCheckpoint(path: path)
+    let error = await #expect(throws: TinsmithError.self) { try await gone.value() }
+    #expect(error?.code == .notFound)
+    await service.close()
+  }
+}
