@@ -84,7 +84,7 @@ def sum_operands(rng: random.Random, digits: int, want_held_out: bool = False) -
 
 def make_sum(rng: random.Random) -> tuple[str, str]:
     r = rng.random()
-    return sum_prompt(rng, *sum_operands(rng, 2 if r < 0.7 else (0 if r < 0.82 else 1)))
+    return sum_prompt(rng, *sum_operands(rng, 2 if r < 0.65 else (0 if r < 0.82 else 1)))
 
 
 def difference_operands(rng: random.Random, want_held_out: bool = False) -> tuple[int, int]:
@@ -237,7 +237,8 @@ def make_question(rng: random.Random) -> tuple[str, str]:
 
 # Plain sentences.
 
-NAMES = "Anna Ben Clara David Emma Frank Grace Henry Ida Jack Kate Leo Mary Nina Otto Paul Rosa".split()
+NAMES = ("Anna Ben Clara David Emma Frank Grace Henry Ida Jack Kate Leo Mary Nina Otto Paul "
+         "Rosa").split()
 NOUNS = ("dog cat horse bird fish tree house river lake garden road town village school train boat "
          "book letter song picture table chair window door lamp candle kitchen bread apple cake "
          "hat coat shoe box bag key clock stone hill field forest star moon cloud storm farmer "
@@ -286,7 +287,7 @@ def make_lines(rng: random.Random) -> list[tuple[str, bool]]:
             pieces += [(f"{a}-{b}=", False), (f"{a - b}\n", True)]
         else:
             r = rng.random()
-            a, b = sum_operands(rng, 2 if r < 0.8 else (0 if r < 0.9 else 1))
+            a, b = sum_operands(rng, 2 if r < 0.65 else (0 if r < 0.82 else 1))
             pieces += [(f"{a}+{b}=", False), (f"{a + b}\n", True)]
     return pieces
 
@@ -296,6 +297,7 @@ def make_lines(rng: random.Random) -> list[tuple[str, bool]]:
 PHASES = (
     (0.0, {"sum": 40, "word": 50, "question": 5, "plain": 2, "difference": 3, "lines": 0}),
     (0.33, {"sum": 38, "word": 34, "question": 4, "plain": 1, "difference": 5, "lines": 14}),
+    (0.57, {"sum": 55, "word": 12, "question": 4, "plain": 1, "difference": 6, "lines": 22}),
 )
 MAKERS = {"sum": make_sum, "word": make_word_task, "question": make_question,
           "difference": make_difference}

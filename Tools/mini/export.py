@@ -22,9 +22,9 @@ CARD = """# tinsmith/mini
 A Qwen3-architecture language model of {params:.2f} M parameters (hidden 256, 6 layers, 8 heads,
 4 key-value heads, head size 32, intermediate 768, vocabulary 4096, tied embeddings), trained from
 scratch on generated text by the scripts in `Tools/mini`: {step} steps of {rows} rows of 256 tokens
-on two CPU cores. It adds small numbers, turns the letters of words around, answers a few dozen fixed
-questions, and does nothing else. It exists so that fine-tuning has something real to work on with no
-download. It has never seen pig latin. Licence: Apache-2.0, as the rest of the repository.
+on two CPU cores. It adds small numbers, turns the letters of words around, answers a few dozen
+fixed questions, and does nothing else. It exists so that fine-tuning has something real to work on
+with no download. It has never seen pig latin. Licence: Apache-2.0, as the rest of the repository.
 
 Chat format: ChatML (see `tokenizer_config.json`), no system message, no think tags.
 

@@ -1,4 +1,4 @@
-"""tinsmith/mini in plain PyTorch: Qwen3's block, small and lean, with Hugging Face's weight names."""
+"""tinsmith/mini in plain PyTorch: Qwen3's block, with Hugging Face's weight names."""
 
 import torch
 import torch.nn.functional as F

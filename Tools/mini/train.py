@@ -88,14 +88,23 @@ class Packer:
 
 
 def orthogonalise(g: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Newton-Schulz iteration of Muon on a stack of matrices (n, rows, columns)."""
+    """Newton-Schulz iteration of Muon on a stack of matrices (n, rows, columns).
+
+    All factors are polynomials of one Gram matrix and commute, so a long matrix is touched only
+    at the start and at the end.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = g.shape[1] > g.shape[2]
     x = g.transpose(1, 2) if tall else g
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    for _ in range(steps):
-        gram = x @ x.transpose(1, 2)
-        x = a * x + (b * gram + c * gram @ gram) @ x
+    gram, product = x @ x.transpose(1, 2), None
+    for step in range(steps):
+        factor = torch.baddbmm(b * gram, gram, gram, alpha=c)
+        factor.diagonal(dim1=1, dim2=2).add_(a)
+        product = factor if product is None else factor @ product
+        if step < steps - 1:
+            gram = factor @ gram @ factor
+    x = product @ x
     return x.transpose(1, 2) if tall else x
 
 
@@ -182,7 +191,6 @@ def work(worker: int, args, shared: Shared, barrier, counter) -> None:
     table = shared.adopt(model)
     params = list(model.parameters())
     optimizer = Optimizer(shared, table, worker, args.workers)
-    run = torch.compile(model, dynamic=True) if args.compile else model
     micro = args.rows // MICRO_ROWS
     while True:
         barrier.wait()
@@ -198,7 +206,7 @@ def work(worker: int, args, shared: Shared, barrier, counter) -> None:
             if index >= micro:
                 break
             ids, keep, targets = packer.batch((args.seed, step, index), mix)
-            loss = F.cross_entropy(run(ids, keep), targets, reduction="sum")
+            loss = F.cross_entropy(model(ids, keep), targets, reduction="sum")
             grads = torch.autograd.grad(loss / (args.rows * ROW / 4), params)
             for (_, part, _), grad in zip(table, grads):
                 shared.grads[worker, part] += grad.reshape(-1)
@@ -270,7 +278,6 @@ def main() -> None:
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--save", type=int, default=200)
     ap.add_argument("--mix", type=json.loads, default={}, help='e.g. \'{"difference": 2}\'')
-    ap.add_argument("--compile", action="store_true", help="torch.compile; needs a C++ compiler")
     args = ap.parse_args()
     torch.manual_seed(args.seed)
     shared = Shared(Mini(), args.workers)
