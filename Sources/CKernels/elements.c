@@ -4,6 +4,8 @@
 #include "engine.h"
 #include "kernels/philox.h"
 
+#pragma STDC FP_CONTRACT OFF
+
 // Values per claim: enough to hide the claim, a multiple of 16 so that lanes keep their place.
 static const int64_t CHUNK = 8192;
 // What an exponential or a division costs beside an addition.

@@ -143,7 +143,9 @@ void ck_attention(ck_engine *e, float *o, float *max, float *sum, const float *q
                   const float *base, int64_t page_stride, const ck_attention_shape *shape,
                   const ck_sequence *sequences, int64_t count);
 /// Whole sequences only (start == 0; pages unused). k and v are row-major as given to
-/// ck_kv_write. dq, dk, dv are stored. p is recomputed from max and sum.
+/// ck_kv_write. dq, dk, dv are stored. p is recomputed from max and sum. Chains of dk and dv run
+/// over the heads of the group ascending, within a head over queries ascending; those of dq over
+/// keys ascending.
 void ck_attention_backward(ck_engine *e, float *dq, float *dk, float *dv, const float *d_o,
                            const float *q, const float *k, const float *v, const float *o,
                            const float *max, const float *sum, const ck_attention_shape *shape,
@@ -158,7 +160,8 @@ void ck_softcap_backward(ck_engine *e, float *dy, const float *y, float cap, int
 /// Rule d: max[i] = max of row i, sum[i] = Σ exp(l - max) in 16 lanes.
 void ck_softmax_stats(ck_engine *e, float *max, float *sum, const float *logits, int64_t rows,
                       int64_t vocab);
-/// logprobs[i, j] = (logits[i, targets[i, j]] - max[i]) - log(sum[i]); targets [rows, k].
+/// logprobs[i, j] = (logits[i, targets[i, j]] - max[i]) - log(sum[i]); targets [rows, k]. A target
+/// outside [0, vocab) gives NaN here, and no gradient below.
 void ck_logprobs(ck_engine *e, float *logprobs, const float *logits, const float *max,
                  const float *sum, const int32_t *targets, int64_t rows, int64_t k, int64_t vocab);
 /// In place: logits become d logits = Σ_j dp[i, j]·(onehot(targets[i, j]) - softmax). The sum of
@@ -182,7 +185,8 @@ typedef struct {
 
 /// Rule l: tokens[i] drawn from row i. With top-k or top-p: candidates ordered (logit descending,
 /// id ascending), cut to k, then to the shortest prefix whose mass reaches p; else ids ascending.
-/// Sums in double over exp((l - m)/T); the counter-based Philox4x32-10 gives u in [0, 1).
+/// Sums in double over exp((l - m)/T); the counter-based Philox4x32-10 gives u in [0, 1). top_p
+/// refers to the mass of the top_k candidates, or of all ids without top_k.
 void ck_draw(ck_engine *e, int32_t *tokens, const float *logits, const float *max,
              const ck_draw_params *params, int64_t rows, int64_t vocab);
 
