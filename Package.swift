@@ -41,7 +41,9 @@ let package = Package(
     // Libraries
     .target(name: "ZeroMQ", dependencies: ["CZMQ"]),
     .target(name: "Wire", dependencies: ["CProto"]),
-    .target(name: "RPC", dependencies: ["ZeroMQ", "Wire", crypto, logging, collections]),
+    .target(
+      name: "RPC", dependencies: ["ZeroMQ", "Wire", crypto, logging, collections],
+      exclude: ["README.md"]),
     .target(name: "Engine", dependencies: ["CKernels"]),
     .target(name: "Tokenizers"),
     .target(
