@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Wire
 internal import ZeroMQ
 
@@ -96,6 +97,10 @@ extension String {
   /// Whether the text has exactly these UTF-8 bytes.
   func hasBytes(_ bytes: UnsafeRawBufferPointer) -> Bool {
     var copy = self
-    return copy.withUTF8 { $0.count == bytes.count && $0.elementsEqual(bytes) }
+    return copy.withUTF8 { own in
+      guard own.count == bytes.count, let left = own.baseAddress, let right = bytes.baseAddress
+      else { return own.count == bytes.count }
+      return memcmp(left, right, bytes.count) == 0
+    }
   }
 }

@@ -6,7 +6,7 @@ internal import Glibc
 /// A router holds thousands of messages and opens none of them. One Swift object per frame would
 /// cost it more than libzmq does, so the parts live in cells of a few large blocks, linked into
 /// messages, and cells are used again.
-package final class MessageStore {
+package struct MessageStore: ~Copyable {
   /// Names one stored message; dead after `send` or `release`.
   package struct ID: Hashable, Sendable {
     let first: Int32
@@ -58,7 +58,7 @@ package final class MessageStore {
     blocks[Int(index) / Self.blockCells] + Int(index) % Self.blockCells
   }
 
-  private func takeCell() -> Int32 {
+  private mutating func takeCell() -> Int32 {
     if firstFree == Self.none { addBlock() }
     let index = firstFree
     firstFree = next[Int(index)]
@@ -66,7 +66,7 @@ package final class MessageStore {
     return index
   }
 
-  private func addBlock() {
+  private mutating func addBlock() {
     let start = Int32(next.count)
     let block = UnsafeMutablePointer<zmq_msg_t>.allocate(capacity: Self.blockCells)
     for offset in 0..<Self.blockCells { zmq_msg_init(block + offset) }
@@ -76,7 +76,7 @@ package final class MessageStore {
     firstFree = start
   }
 
-  private func freeCell(_ index: Int32) {
+  private mutating func freeCell(_ index: Int32) {
     next[Int(index)] = firstFree
     firstFree = index
   }
@@ -85,7 +85,7 @@ package final class MessageStore {
 
   /// Takes the next whole message.
   /// - Returns: nil when none is waiting.
-  package func receive(from socket: Socket) throws(ZMQError) -> Received? {
+  package mutating func receive(from socket: Socket) throws(ZMQError) -> Received? {
     let first = takeCell()
     let got: Int32?
     do {
@@ -136,7 +136,7 @@ package final class MessageStore {
 
   /// Drops the first part (a routing id).
   /// - Returns: the message without it; nil when that was its only part.
-  package func dropFirst(_ id: ID) -> ID? {
+  package mutating func dropFirst(_ id: ID) -> ID? {
     let rest = next[Int(id.first)]
     zmq_msg_close(cell(id.first))
     zmq_msg_init(cell(id.first))
@@ -161,7 +161,7 @@ package final class MessageStore {
 
   /// Sends a message to one peer of a ROUTER socket and forgets it, whatever happens.
   /// - Returns: `unreachable` when the peer is gone or does not take any more.
-  package func send(
+  package mutating func send(
     _ id: ID, to socket: Socket, routingID: UnsafeRawBufferPointer
   ) throws(ZMQError) -> Sending {
     do {
@@ -190,7 +190,7 @@ package final class MessageStore {
   }
 
   /// Forgets a message.
-  package func release(_ id: ID) {
+  package mutating func release(_ id: ID) {
     count -= 1
     var index = id.first
     while index != Self.none {

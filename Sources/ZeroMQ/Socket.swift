@@ -86,6 +86,18 @@ package final class Socket {
     try check("zmq_connect") { zmq_connect(handle, endpoint) }
   }
 
+  /// A socket that gets a message whenever a connection of this one breaks. libzmq connects again
+  /// by itself and says nothing, although what was under way is lost.
+  package func disconnections() throws(ZMQError) -> Socket {
+    let endpoint = "inproc://tinsmith-monitor-\(UInt64.random(in: 0...UInt64.max))"
+    try check("zmq_socket_monitor") {
+      zmq_socket_monitor(handle, endpoint, Int32(ZMQ_EVENT_DISCONNECTED))
+    }
+    let monitor = try Socket(context, .pair)
+    try monitor.connect(endpoint)
+    return monitor
+  }
+
   // MARK: Sending
 
   /// Sends one part, copied.

@@ -31,7 +31,7 @@ import Wire
     var table = ConnectionTable(limit: 2)
     for id: [UInt8] in [[0, 1, 2, 3, 255], [7], [UInt8](repeating: 9, count: 255)] {
       let connection = id.withUnsafeBytes { table.connection($0) }
-      let back = connection.map { table.withRoutingID(of: $0) { [UInt8]($0) } }
+      let back = connection.map { table.routingID(of: $0).withBytes { [UInt8]($0) } }
       #expect(back == id)
     }
     let known = [UInt8]([7]).withUnsafeBytes { table.connection($0) }

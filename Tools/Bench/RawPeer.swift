@@ -42,7 +42,7 @@ final class RawPeer {
     var poller = Poller()
     poller.add(back)
     try poller.wait(milliseconds: -1)
-    let store = MessageStore(maximumParts: 16)
+    var store = MessageStore(maximumParts: 16)
     guard let greeting = try store.receive(from: back) else { return }
     let worker = [UInt8](store.firstPart(of: greeting.id))
     store.release(greeting.id)

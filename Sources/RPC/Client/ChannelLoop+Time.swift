@@ -69,9 +69,11 @@ extension ChannelLoop {
 
   /// The connection is lost: a new one takes over everything that has no answer.
   func reconnect(_ now: UInt64) throws {
-    logger.notice("no word from the router; connecting again")
+    logger.notice("the connection to the router is lost; connecting again")
     socket = try Self.connect(configuration, context)
+    breaks = try socket.disconnections()
     poller.replace(at: 0, with: socket)
+    poller.replace(at: 2, with: breaks)
     lastReceived = now
     outstanding = (0, 0)
     var unanswered: [ClientCall] = []

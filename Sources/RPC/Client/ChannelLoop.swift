@@ -21,6 +21,8 @@ final class ChannelLoop {
   let incarnation = UInt64.random(in: 1...UInt64.max)
 
   var socket: Socket
+  /// Says when the socket's connection broke.
+  var breaks: Socket
   var poller = Poller()
   var token = ""
   var streams: [String: StreamHandle] = [:]
@@ -53,8 +55,10 @@ final class ChannelLoop {
     self.stopFlag = stopFlag
     window = (configuration.initialWindowRequests, configuration.initialWindowBytes)
     socket = try Self.connect(configuration, context)
+    breaks = try socket.disconnections()
     poller.add(socket)
     poller.add(descriptor: outbox.descriptor)
+    poller.add(breaks)
   }
 
   static func connect(
@@ -90,7 +94,9 @@ final class ChannelLoop {
     guard outbox.prepareToSleep() else { return }
     if !stopFlag.isSet {
       let now = Monotonic.milliseconds()
-      try poller.wait(milliseconds: isBlocked ? 10 : Int(max(1, nextTick - min(nextTick, now))))
+      let isReady = try poller.wait(
+        milliseconds: isBlocked ? 10 : Int(max(1, nextTick - min(nextTick, now))))
+      if isReady, poller.isReady(2) { try reconnect(now) }
     }
     outbox.wokeUp()
   }

@@ -25,14 +25,25 @@ struct ConnectionTable {
     return ConnectionID(Self.chosen | UInt64(ids.count - 1))
   }
 
-  func withRoutingID<Result>(
-    of connection: ConnectionID, _ body: (UnsafeRawBufferPointer) throws -> Result
-  ) rethrows -> Result {
-    if connection.number & Self.chosen == 0 {
-      // Byte 0, then the four bytes of the number, in memory order.
-      let bytes = (connection.number << 8).littleEndian
-      return try withUnsafeBytes(of: bytes) { try body(UnsafeRawBufferPointer(rebasing: $0[..<5])) }
+  func routingID(of connection: ConnectionID) -> RoutingID {
+    connection.number & Self.chosen == 0
+      ? .automatic(connection.number) : .chosen(ids[Int(connection.number & ~Self.chosen)])
+  }
+}
+
+/// What names a peer to its ROUTER socket.
+enum RoutingID {
+  /// Byte 0, then the four bytes of the number, in memory order.
+  case automatic(UInt64)
+  case chosen([UInt8])
+
+  func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+    switch self {
+    case .automatic(let number):
+      try withUnsafeBytes(of: (number << 8).littleEndian) {
+        try body(UnsafeRawBufferPointer(rebasing: $0[..<5]))
+      }
+    case .chosen(let bytes): try bytes.withUnsafeBytes(body)
     }
-    return try ids[Int(connection.number & ~Self.chosen)].withUnsafeBytes(body)
   }
 }

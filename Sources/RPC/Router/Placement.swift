@@ -40,7 +40,10 @@ extension RouterState {
   private func choose(_ method: Method) -> ConnectionID? {
     let wantsKeeper = method.route == .keeper
     return workers.filter { $0.value.isKeeper == wantsKeeper }
-      .min { ($0.value.streams, $0.value.name) < ($1.value.streams, $1.value.name) }?.key
+      .min {
+        ($0.value.streams, queues[$0.key]?.name ?? "")
+          < ($1.value.streams, queues[$1.key]?.name ?? "")
+      }?.key
   }
 
   mutating func own(_ place: Int, by worker: ConnectionID) {
@@ -57,9 +60,7 @@ extension RouterState {
     else { return }
     while let head = streams[place].requests.held[streams[place].requests.next] {
       let seq = streams[place].requests.next
-      guard workers[worker]?.fits(head.room, head.cost) ?? false,
-        workers[worker]?[class: head.room].isEmpty ?? false
-      else {
+      guard hasRoom(worker, head.room, head.cost) else {
         streams[place].isQueued = true
         return append(place, seq: seq, head.room, to: worker)
       }
@@ -72,7 +73,7 @@ extension RouterState {
   mutating func enqueue(_ place: Int, seq: UInt64, _ room: Method.Room) {
     guard let worker = streams[place].worker else { return }
     let cost = streams[place].requests.held[seq]?.cost ?? 0
-    if workers[worker]?.fits(room, cost) ?? false, workers[worker]?[class: room].isEmpty ?? false {
+    if hasRoom(worker, room, cost) {
       dispatchHeld(seq, place: place, to: worker)
     } else {
       append(place, seq: seq, room, to: worker)
@@ -83,18 +84,31 @@ extension RouterState {
     _ place: Int, seq: UInt64, _ room: Method.Room, to worker: ConnectionID
   ) {
     let item = FairQueue.Item(stream: place, generation: streams[place].generation, seq: seq)
-    workers[worker]?[class: room].append(item)
+    queues[worker]?[room].append(item)
+    workers[worker]?.waiting += 1
+  }
+
+  /// Whether a request may go now: it fits, and nothing of its class waits before it.
+  private func hasRoom(_ worker: ConnectionID, _ room: Method.Room, _ cost: UInt64) -> Bool {
+    guard let record = workers[worker], record.fits(room, cost) else { return false }
+    return record.waiting == 0 || queues[worker]?[room].isEmpty ?? true
+  }
+
+  private mutating func removeFirst(_ room: Method.Room, of worker: ConnectionID) {
+    queues[worker]?[room].removeFirst()
+    workers[worker]?.waiting -= 1
   }
 
   /// Room came back: the next ones in the queue.
   mutating func drainQueue(_ room: Method.Room, of worker: ConnectionID) {
-    while let item = workers[worker]?[class: room].first {
+    guard workers[worker]?.waiting ?? 0 > 0 else { return }
+    while let item = queues[worker]?[room].first {
       guard let cost = costIfCurrent(item, worker) else {
-        workers[worker]?[class: room].removeFirst()
+        removeFirst(room, of: worker)
         continue
       }
       guard workers[worker]?.fits(room, cost) ?? false else { return }
-      workers[worker]?[class: room].removeFirst()
+      removeFirst(room, of: worker)
       let isOrdered = streams[item.stream].ordering == .ordered
       if isOrdered {
         streams[item.stream].isQueued = false

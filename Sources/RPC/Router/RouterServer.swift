@@ -57,7 +57,7 @@ package final class RouterServer: Sendable {
     workerEndpoint = workers.endpoint
     thread = LoopThread(name: "rpc-router") {
       let (clients, workers) = sockets.take()
-      let router = Router(
+      var router = Router(
         clients: clients, workers: workers, rules: configuration.rules, authority: authority,
         board: board, wakeup: wakeup, stopFlag: stopFlag)
       try router.run()

@@ -90,11 +90,12 @@ extension RouterState {
   private mutating func register(_ hello: WorkerHello, _ worker: ConnectionID, _ now: UInt64) {
     guard hello.protocolVersion == RequestHeader.currentVersion else { return }
     // The same worker on a new connection: what it was sent on the old one may be lost.
-    for (old, record) in workers where record.name == hello.name && old != worker {
+    for (old, record) in queues where record.name == hello.name && old != worker {
       lost(worker: old, now: now)
     }
     if workers[worker] == nil {
       workers[worker] = WorkerRecord(hello, now: now)
+      queues[worker] = WorkerQueues(name: hello.name)
     } else {
       workers[worker]?.room = hello.room
     }
@@ -180,6 +181,7 @@ extension RouterState {
   /// A worker's connection is gone or said goodbye.
   package mutating func lost(worker: ConnectionID, now: UInt64) {
     guard workers.removeValue(forKey: worker) != nil else { return }
+    queues[worker] = nil
     for place in streams.indices {
       switch streams[place].owner {
       case .open(worker), .opening(worker): lostStream(place, of: worker, now)

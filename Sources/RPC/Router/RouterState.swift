@@ -15,6 +15,7 @@ package struct RouterState: Sendable {
   var streamIndex: [String: Int] = [:]
   var freeStreams: [Int] = []
   var workers: [ConnectionID: WorkerRecord] = [:]
+  var queues: [ConnectionID: WorkerQueues] = [:]
   var sessions: [SessionRecord] = [SessionRecord(id: "")]
   var sessionIndex: [String: Int] = [:]
   var connections: [ConnectionID: ConnectionRecord] = [:]

@@ -41,13 +41,14 @@ struct StreamRecord {
   }
 }
 
-/// A worker (or the keeper) that has registered.
+/// A worker (or the keeper) that has registered: what every request and answer looks at. Numbers
+/// only, so that looking costs no reference counts.
 struct WorkerRecord {
-  var name: String
   var isKeeper: Bool
   var room: WorkerRoom
   var used = WorkerRoom(trainingTokens: 0, decodeTokens: 0, controlRequests: 0)
-  var waiting: (training: FairQueue, decode: FairQueue, control: FairQueue)
+  /// Requests in its queues, all classes.
+  var waiting = 0
   var streams = 0
   var progress: UInt64 = 0
   var lastHeard: UInt64
@@ -55,10 +56,8 @@ struct WorkerRecord {
   var lastStream = 0
 
   init(_ hello: WorkerHello, now: UInt64) {
-    name = hello.name
     isKeeper = hello.isKeeper
     room = hello.room
-    waiting = (FairQueue(), FairQueue(), FairQueue())
     lastHeard = now
   }
 
@@ -86,21 +85,31 @@ struct WorkerRecord {
     case .control: used.controlRequests -= min(cost, used.controlRequests)
     }
   }
+}
+
+/// The rest of a worker: its name, and what waits for its room.
+struct WorkerQueues {
+  var name: String
+  private var training = FairQueue()
+  private var decode = FairQueue()
+  private var control = FairQueue()
+
+  init(name: String) { self.name = name }
 
   /// The queue of a class.
-  subscript(class class: Method.Room) -> FairQueue {
+  subscript(class: Method.Room) -> FairQueue {
     get {
       switch `class` {
-      case .training: waiting.training
-      case .decode: waiting.decode
-      case .control: waiting.control
+      case .training: training
+      case .decode: decode
+      case .control: control
       }
     }
     _modify {
       switch `class` {
-      case .training: yield &waiting.training
-      case .decode: yield &waiting.decode
-      case .control: yield &waiting.control
+      case .training: yield &training
+      case .decode: yield &decode
+      case .control: yield &control
       }
     }
   }
