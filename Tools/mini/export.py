@@ -28,7 +28,7 @@ with no download. It has never seen pig latin. Licence: Apache-2.0, as the rest 
 
 Chat format: ChatML (see `tokenizer_config.json`), no system message, no think tags.
 
-Greedy answers to {n} held-out items of each kind (item or word absent from training), percent right:
+Greedy answers to {n} held-out items of each kind (absent from training), percent right:
 
 | task | percent |
 | --- | --- |
