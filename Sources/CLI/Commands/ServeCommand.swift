@@ -39,10 +39,9 @@ struct ServeCommand: AsyncParsableCommand {
     let cores = ProcessInfo.processInfo.activeProcessorCount
     let supervisor = try Supervisor(
       service, listen: listen, workers: workers, threads: threads ?? max(1, cores / workers))
-    let signals = StopSignals { supervisor.stop() }
+    let signals = StopSignals(isSupervised: supervised) { supervisor.stop() }
     defer { withExtendedLifetime(signals) {} }
     if supervised {
-      StopSignals.ignoreInterrupt()
       Lifeline.watch { supervisor.stop() }
     }
     try await supervisor.run { endpoint in Terminal.say("ready \(endpoint)") }

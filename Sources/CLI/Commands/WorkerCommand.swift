@@ -36,10 +36,9 @@ struct WorkerCommand: AsyncParsableCommand {
       dataFolder: URL(fileURLWithPath: service.data).path, models: service.models)
     configuration.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     let worker = try TrainerWorker(configuration, context: try Context())
-    let signals = StopSignals { worker.stop() }
+    let signals = StopSignals(isSupervised: supervised) { worker.stop() }
     defer { withExtendedLifetime(signals) {} }
     if supervised {
-      StopSignals.ignoreInterrupt()
       Lifeline.watch {
         worker.stop()
         // A batch may be long; nobody waits for it any more.

@@ -10,7 +10,7 @@ struct PigLatinRun {
     var learningRate = 2e-3
     var warmUp = 20
     /// How often the words for stopping are tried.
-    var checkEvery = 50
+    var checkEvery = 25
     /// Share of them that is enough.
     var enough = 0.9
     var seed: UInt64 = 5

@@ -5,9 +5,12 @@ import Glibc
 final class StopSignals {
   private let sources: [any DispatchSourceSignal]
 
-  /// - Parameter received: called for each signal, on a queue of the system.
-  init(_ received: @escaping @Sendable () -> Void) {
-    sources = [SIGINT, SIGTERM].map { number in
+  /// - Parameters:
+  ///   - isSupervised: leaves Ctrl-C, which reaches all processes of a terminal, to the supervisor.
+  ///   - received: called for each signal, on a queue of the system.
+  init(isSupervised: Bool = false, _ received: @escaping @Sendable () -> Void) {
+    if isSupervised { signal(SIGINT, SIG_IGN) }
+    sources = (isSupervised ? [SIGTERM] : [SIGINT, SIGTERM]).map { number in
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number)
       source.setEventHandler { received() }
@@ -17,7 +20,4 @@ final class StopSignals {
   }
 
   deinit { for source in sources { source.cancel() } }
-
-  /// A supervised process leaves Ctrl-C to its supervisor, which gets it, too.
-  static func ignoreInterrupt() { signal(SIGINT, SIG_IGN) }
 }
