@@ -44,6 +44,27 @@ import Testing
     #expect(errors.contains("no service answers"))
   }
 
+  /// The demo from end to end, one step long; over the service under test.
+  @Test func demoLeavesAnAdapter() async throws {
+    let endpoint = try await TestService.running().endpoint
+    try await TestFolder.with { folder in
+      let out = "\(folder)/adapter"
+      let (status, output, errors) = try await Program.run([
+        "demo", "--endpoint", endpoint, "--steps", "1", "--quick", "--out", out,
+      ])
+      #expect(status == 0, "\(errors)")
+      let last = try #require(output.split(separator: "\n").last)
+      #expect(last == "The adapter is in \(out), as PEFT reads it.")
+      #expect(output.contains("1/1  loss "))
+      #expect(output.contains("60 held-out words (before: "))
+      #expect(!output.contains("\u{1B}"))
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: out).sorted() == [
+          "adapter_config.json", "adapter_model.safetensors",
+        ])
+    }
+  }
+
   @Test func doctorLooksAtTheDataFolder() async throws {
     try await TestFolder.with { folder in
       let good = try await Program.run(["doctor", "--data", "\(folder)/data"])

@@ -91,13 +91,18 @@ struct DemoCommand: AsyncParsableCommand {
     let clock = ContinuousClock()
     let start = clock.now
     let bar = ProgressBar(total: run.recipe.steps)
-    let losses = try await run.train(training) { progress in
+    let outcome = try await run.train(training) { progress in
       var note = "loss \(fixed(progress.loss, 3))"
       if let right = progress.right { note += "  right \(percent(right))" }
       bar.update(progress.step, note: note)
     }
     bar.finish()
     let seconds = (clock.now - start) / .seconds(1)
+    let losses = outcome.losses
+    if losses.count < run.recipe.steps, let right = outcome.right {
+      Terminal.say(
+        "stopped early: \(percent(right)) of \(run.words.stopping.count) other words right")
+    }
     Terminal.say("loss \(Sparkline.draw(losses, width: 60))")
     Terminal.say(
       "     \(fixed(losses.first ?? .nan, 3)) → \(fixed(losses.last ?? .nan, 3)) in "

@@ -25,6 +25,14 @@ struct PigLatinRun {
     var right: Double?
   }
 
+  /// What training came to.
+  struct Outcome: Sendable {
+    /// Mean loss of a token, step by step.
+    var losses: [Double]
+    /// Share of the words for stopping that was right when they were last tried.
+    var right: Double?
+  }
+
   let model: TextModel
   let recipe: Recipe
   let words: PigLatin.Words
@@ -34,10 +42,9 @@ struct PigLatinRun {
   /// Each step is submitted before the one before it is awaited, so that the service never waits
   /// for this process.
   ///
-  /// - Returns: the losses of the steps.
   func train(
     _ training: TrainingClient, _ report: (Progress) -> Void
-  ) async throws -> [Double] {
+  ) async throws -> Outcome {
     let end = try model.endToken()
     let examples = try words.training.map { word in
       (
@@ -63,7 +70,7 @@ struct PigLatinRun {
       }
     }
     try await pipeline.collect(leaving: 0, report)
-    return pipeline.losses
+    return Outcome(losses: pipeline.losses, right: pipeline.right)
   }
 
   /// One step: the mean loss over the tokens of all answers, and AdamW.
