@@ -104,6 +104,20 @@ import Wire
     #expect(bench.actions() == ["forward r1 again to 101", "forward r2 to 101"])
   }
 
+  @Test func aLateCopyOfSomethingAcknowledgedDoesNotTurnTheStreamBack() {
+    var bench = RouterBench()
+    bench.create()
+    for seq: UInt64 in 1...3 {
+      bench.request("r\(seq)", seq: seq)
+      bench.response("a", seq: seq)
+    }
+    _ = bench.actions()
+    bench.request("late", seq: 1)
+    bench.response("stale", seq: 1, code: .aborted)
+    bench.request("r4", seq: 4, acked: 3)
+    #expect(bench.actions() == ["forward late to 101", "deliver stale to 1", "forward r4 to 101"])
+  }
+
   @Test func otherStreamsDoNotWaitForAGap() {
     var bench = RouterBench()
     bench.create()

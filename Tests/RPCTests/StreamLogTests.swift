@@ -73,8 +73,8 @@ import Wire
   @Test func acknowledgedAnswersAreForgotten() {
     var log = log(5)
     #expect(word(log.begin(seq: 4, digest: digest("4"), acked: 3)) == "replay answer 4")
-    #expect(word(log.begin(seq: 3, digest: digest("3"), acked: 3)) == "ABORTED")
-    #expect(word(log.begin(seq: 0, digest: digest("0"), acked: 0)) == "ABORTED")
+    #expect(word(log.begin(seq: 3, digest: digest("3"), acked: 3)) == "DATA_LOSS")
+    #expect(word(log.begin(seq: 0, digest: digest("0"), acked: 0)) == "DATA_LOSS")
   }
 
   @Test func answersBeyondTheLimitAreLost() {

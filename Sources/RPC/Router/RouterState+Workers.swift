@@ -53,11 +53,13 @@ extension RouterState {
     _ request: InFlight, _ peek: ResponsePeek, place: Int, _ worker: ConnectionID
   ) {
     discharge(request.session, bytes: request.bytes)
+    // A repeat was no new turn of its stream, whatever the owner says of it: a late copy of
+    // something long acknowledged must not turn the stream back.
+    guard let room = request.room else { return }
     if streams[place].ordering == .ordered, !peek.code.consumesSeq {
       // The client sends it again, and what is behind it must wait for that.
       streams[place].requests.next = min(streams[place].requests.next, peek.seq)
     }
-    guard let room = request.room else { return }
     workers[worker]?.giveBack(room, request.cost)
     drainQueue(room, of: worker)
   }

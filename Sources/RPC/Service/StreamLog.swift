@@ -201,9 +201,13 @@ package struct StreamLog: Sendable {
       "the client has answers up to seq \(acked), the service knows of \(nextSeq) requests")
   }
 
+  /// A code that consumes the seq, as its run did: only a late copy can meet it, and "send it
+  /// again" would turn the stream back to a seq that nobody will send.
   private func forgotten(_ seq: UInt64) -> RPCError {
-    seq <= acked
-      ? RPCError(.aborted, "seq \(seq) was answered and acknowledged")
-      : RPCError(.dataLoss, "the answer of seq \(seq) is kept no more")
+    RPCError(
+      .dataLoss,
+      seq <= acked
+        ? "seq \(seq) was answered and acknowledged; its answer is kept no more"
+        : "the answer of seq \(seq) is kept no more")
   }
 }
