@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import Tinsmith
 import Wire
@@ -19,6 +20,22 @@ import Wire
     #expect(try await third.value().modelID == "s:train:1")
     #expect(transport.methods.filter { $0 == .sessionsCreate }.count == 1)
     #expect(Set(transport.calls.map(\.stream)) == ["", "s:train:0", "s:train:1", "s:sample:0"])
+  }
+
+  @Test func aSessionThatFailedIsTriedAgain() async throws {
+    let attempts = Atomic(0)
+    let transport = FakeTransport { call in
+      if call.method == .sessionsCreate {
+        let attempt = attempts.add(1, ordering: .relaxed).newValue
+        if attempt == 1 { throw TinsmithError(.unavailable, "not yet") }
+      }
+      return try FakeTransport.standard(call)
+    }
+    let service = ServiceClient(transport: transport)
+    let first = service.createSamplingClient(baseModel: "base")
+    let error = await #expect(throws: TinsmithError.self) { try await first.value() }
+    #expect(error?.code == .unavailable)
+    _ = try await service.createSamplingClient(baseModel: "base").value()
   }
 
   @Test func orderIsThatOfTheCalls() async throws {

@@ -80,6 +80,13 @@ public final class Pending<Value: Sendable>: Sendable {
   /// Whether the answer is there.
   public var isFinished: Bool { state.withLock { $0.outcome != nil } }
 
+  /// Whether it ended with an error.
+  var hasFailed: Bool {
+    state.withLock { state in
+      if case .failure? = state.outcome { true } else { false }
+    }
+  }
+
   /// Asks the service to give up the call. One that has begun may still finish; the answer then
   /// stands. A cancelled `forwardBackward` makes the next `optimStep` fail, as a failed one does.
   public func cancel() {

@@ -68,10 +68,10 @@ final class Session: Sendable {
     try state.withLock { state in transport(&state) }.get()
   }
 
-  /// The session, created at its first use.
+  /// The session, created at its first use; if that failed, this tries again.
   func established() -> Pending<Established> {
     state.withLock { state in
-      if let established = state.established { return established }
+      if let established = state.established, !established.hasFailed { return established }
       let established: Pending<Established>
       switch transport(&state) {
       case .failure(let error): established = Pending(failed: error)
