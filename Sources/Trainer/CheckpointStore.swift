@@ -61,9 +61,7 @@ struct CheckpointStore {
   }
 
   private func writeManifest(_ manifest: Manifest, in folder: String) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let json = try encoder.encode(manifest)
+    let json = try encode(manifest)
     try storage.writeFile("\(folder)/\(Self.manifestName)") { file in
       try json.withUnsafeBytes { try file.append($0) }
     }
@@ -73,12 +71,16 @@ struct CheckpointStore {
   func update(_ path: CheckpointPath, _ change: (inout Manifest) -> Void) throws {
     var manifest = try manifest(path)
     change(&manifest)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let json = try encoder.encode(manifest)
+    let json = try encode(manifest)
     try storage.replaceFile("\(url(path))/\(Self.manifestName)") { file in
       try json.withUnsafeBytes { try file.append($0) }
     }
+  }
+
+  private func encode(_ manifest: Manifest) throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(manifest)
   }
 
   func remove(_ path: CheckpointPath) throws {
