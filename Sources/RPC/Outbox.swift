@@ -69,9 +69,11 @@ package final class Outbox<Element: Sendable>: Sendable {
   }
 
   /// The loop has slept.
-  func wokeUp() {
+  /// - Parameter signalled: the poll found the descriptor ready; else there is nothing to take
+  ///   back, and a signal that comes only now makes the next poll return.
+  func wokeUp(signalled: Bool) {
     isSleeping.store(false, ordering: .sequentiallyConsistent)
-    wakeup.drain()
+    if signalled { wakeup.drain() }
   }
 
   /// The loop ends: `body` takes what is queued and whatever is appended later.

@@ -121,6 +121,25 @@ import Wire
     #expect(bench.actions() == ["deliver x to 1", "deliver y to 1"])
   }
 
+  @Test func aSessionHasOnlySoManyStreams() {
+    var bench = RouterBench()
+    let limit = RouterLimits.streamsPerSession
+    for number in 0..<limit {
+      bench.request("r", .samplingSample, "s:sample:\(number)", seq: 1)
+      bench.response("a", "s:sample:\(number)", seq: 1, epoch: 0)
+    }
+    _ = bench.actions()
+    bench.request("r", .samplingSample, "s:sample:\(limit)", seq: 1)
+    #expect(bench.actions() == ["answer 1 RESOURCE_EXHAUSTED to 1", "drop r"])
+    // Another session is not concerned, and idle streams are forgotten in time.
+    bench.request("r", .samplingSample, "t:sample:0", seq: 1, session: "t")
+    #expect(bench.actions() == ["forward r to 101"])
+    bench.now += RouterLimits.idleMilliseconds
+    bench.state.sweep(now: bench.now)
+    bench.request("r", .samplingSample, "s:sample:\(limit)", seq: 1)
+    #expect(bench.actions() == ["forward r to 101"])
+  }
+
   // MARK: Futures
 
   @Test func cancellingAHeldRequestUsesUpItsSeq() {

@@ -160,6 +160,22 @@ import Wire
     #expect(bench.actions() == ["command open(stream: \"s:train:1\", epoch: 1) to 102"])
   }
 
+  @Test func samplingSessionsFindTheirWorkerAgain() {
+    var homes: [[UInt64]] = []
+    for _ in 0..<2 {
+      // A router that knows nothing of the other one.
+      var bench = RouterBench()
+      bench.register(RouterBench.second, "w2")
+      homes.append(
+        (0..<40).map { number in
+          bench.request("r", .samplingSample, "s:sample:\(number)", seq: 1)
+          return bench.state.streams.last?.worker?.number ?? 0
+        })
+    }
+    #expect(homes[0] == homes[1])
+    #expect(Set(homes[0]) == [101, 102])
+  }
+
   @Test func anEndedSessionIsRefusedAndItsWorkersAreTold() {
     var bench = RouterBench()
     bench.create()

@@ -142,7 +142,7 @@ import Wire
   @Test func anOutboxDoesNotSleepOverWork() throws {
     let outbox = try Outbox<Int>()
     #expect(outbox.prepareToSleep())
-    outbox.wokeUp()
+    outbox.wokeUp(signalled: false)
     outbox.push(1)
     #expect(!outbox.prepareToSleep())
     #expect(Array(outbox.take()) == [1])

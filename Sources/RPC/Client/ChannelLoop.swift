@@ -92,13 +92,13 @@ final class ChannelLoop {
 
   func sleep() throws {
     guard outbox.prepareToSleep() else { return }
+    var isReady = false
     if !stopFlag.isSet {
-      let now = Monotonic.milliseconds()
-      let isReady = try poller.wait(
-        milliseconds: isBlocked ? 10 : Int(max(1, nextTick - min(nextTick, now))))
-      if isReady, poller.isReady(2) { try reconnect(now) }
+      let rest = nextTick - min(nextTick, Monotonic.milliseconds())
+      isReady = try poller.wait(milliseconds: isBlocked ? 10 : Int(max(1, rest)))
     }
-    outbox.wokeUp()
+    outbox.wokeUp(signalled: isReady && poller.isReady(1))
+    if isReady, poller.isReady(2) { try reconnect(Monotonic.milliseconds()) }
   }
 
   func end(_ failure: RPCError) {

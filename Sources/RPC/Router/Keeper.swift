@@ -3,11 +3,6 @@ internal import Wire
 
 /// What router and keeper, two threads, tell each other besides messages.
 final class RouterBoard: Sendable {
-  /// How long a session lives without a heartbeat.
-  static let leaseSeconds = 600
-  /// How often a client should send one.
-  static let heartbeatSeconds = 10
-
   private let counters = Mutex(RouterCounters())
   private let heartbeats = Mutex<[String: UInt64]>([:])
 
@@ -22,12 +17,15 @@ final class RouterBoard: Sendable {
     heartbeats.withLock { $0[session] = Monotonic.milliseconds() }
   }
 
+  /// Sessions whose lease runs.
+  var liveSessions: Int { heartbeats.withLock { $0.count } }
+
   func remove(session: String) { heartbeats.withLock { $0[session] = nil } }
 
   /// Sessions without a sign of life for a whole lease; they are counted anew from here.
   func expiredSessions(now: UInt64) -> [String] {
     heartbeats.withLock { heartbeats in
-      let lease = UInt64(Self.leaseSeconds) * 1000
+      let lease = UInt64(RouterLimits.leaseSeconds) * 1000
       let expired = heartbeats.filter { now >= $0.value + lease }.map(\.key)
       for session in expired { heartbeats[session] = now }
       return expired
@@ -68,15 +66,20 @@ enum Keeper {
     _ ended: @escaping @Sendable (String) -> Void
   ) {
     table.answer(.sessionsCreate, CreateSessionRequest.self) { _, _ in
+      guard board.liveSessions < RouterLimits.sessions else {
+        throw RPCError(
+          .resourceExhausted, "more than \(RouterLimits.sessions) sessions",
+          retryAfterMilliseconds: 1000)
+      }
       let session = makeSessionID()
       board.beat(session: session)
       return CreateSessionResponse(
         sessionID: session, token: authority.token(for: session),
-        leaseSeconds: RouterBoard.leaseSeconds, heartbeatSeconds: RouterBoard.heartbeatSeconds)
+        leaseSeconds: RouterLimits.leaseSeconds, heartbeatSeconds: RouterLimits.heartbeatSeconds)
     }
     table.answer(.sessionsHeartbeat, HeartbeatRequest.self) { _, context in
       board.beat(session: try session(of: context, authority))
-      return HeartbeatResponse(leaseSeconds: RouterBoard.leaseSeconds)
+      return HeartbeatResponse(leaseSeconds: RouterLimits.leaseSeconds)
     }
     table.answer(.sessionsFinish, FinishSessionRequest.self) { _, context in
       let session = try session(of: context, authority)

@@ -17,7 +17,8 @@ extension RouterState {
         if peek.seq > 0, peek.acked == 0 { return }
       }
     }
-    guard let method = peek.method, let worker = choose(method) else {
+    guard let method = peek.method, let worker = choose(method, for: streams[place].name)
+    else {
       throw ownerIsAway(place)
     }
     if streams[place].ordering == .independent {
@@ -36,14 +37,29 @@ extension RouterState {
       .unavailable, "the stream's owner is not there yet", retryAfterMilliseconds: 100)
   }
 
-  /// The worker with the fewest streams; the keeper for what only it answers.
-  private func choose(_ method: Method) -> ConnectionID? {
+  /// Models go to the worker with the fewest streams. Other streams go where their name says, so
+  /// that a sampling session finds its worker again after the router has forgotten it. The keeper
+  /// has what only it answers.
+  private func choose(_ method: Method, for stream: String) -> ConnectionID? {
     let wantsKeeper = method.route == .keeper
-    return workers.filter { $0.value.isKeeper == wantsKeeper }
-      .min {
-        ($0.value.streams, queues[$0.key]?.name ?? "")
-          < ($1.value.streams, queues[$1.key]?.name ?? "")
-      }?.key
+    let candidates = workers.filter { $0.value.isKeeper == wantsKeeper }.map { id, record in
+      (id: id, streams: record.streams, name: queues[id]?.name ?? "")
+    }
+    if method.ordering == .ordered {
+      return candidates.min { ($0.streams, $0.name) < ($1.streams, $1.name) }?.id
+    }
+    return candidates.max { Self.rank(stream, $0.name) < Self.rank(stream, $1.name) }?.id
+  }
+
+  /// Rendezvous hashing (FNV-1a over both names): each stream ranks the workers in an order of its
+  /// own, and a worker that comes or goes moves only the streams that rank it first.
+  private static func rank(_ stream: String, _ worker: String) -> UInt64 {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in stream.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+    for byte in worker.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+    // The last bytes reach the high bits too late without this.
+    hash ^= hash >> 32
+    return hash &* 0xd6e8_feb8_6659_fd93
   }
 
   mutating func own(_ place: Int, by worker: ConnectionID) {

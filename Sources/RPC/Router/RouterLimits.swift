@@ -10,8 +10,18 @@ package enum RouterLimits {
   package static let anonymousRequests = 4096
   /// Bytes held by the router for all sessions together.
   package static let heldBytes = 1 << 30
+  /// Sessions alive at once.
+  package static let sessions = 65_536
+  /// How long a session lives without a heartbeat; never ended with work queued.
+  package static let leaseSeconds = 600
+  /// How often a client should send a heartbeat.
+  package static let heartbeatSeconds = 10
   /// Streams that the router knows at once.
   package static let streams = 65_536
+  /// Streams of one session: each may have one request waiting beyond the window.
+  package static let streamsPerSession = 8192
+  /// Streams of all clients without a session together, one for each connection at least.
+  package static let anonymousStreams = 16_384
   /// Connections that the router remembers at once.
   package static let connections = 65_536
   /// Copies of one running request that are passed to its owner; more only move the connection.

@@ -110,10 +110,10 @@ extension RouterState {
         .unavailable, "nothing is known of this stream; send the request again",
         retryAfterMilliseconds: isRecovering(now) ? 100 : 0)
     }
-    guard streamIndex.count < RouterLimits.streams else {
-      throw RPCError(
-        .resourceExhausted, "more than \(RouterLimits.streams) streams",
-        retryAfterMilliseconds: 1000)
+    let limit =
+      session == 0 ? RouterLimits.anonymousStreams : RouterLimits.streamsPerSession
+    guard streamIndex.count < RouterLimits.streams, sessions[session].streams < limit else {
+      throw RPCError(.resourceExhausted, "too many streams", retryAfterMilliseconds: 1000)
     }
     let place = addStream(
       name, forKeeper: isForKeeper, ordering: method.ordering, session: session, now: now)

@@ -87,6 +87,7 @@ package struct RouterState: Sendable {
     _ name: String, forKeeper: Bool = false, ordering: Method.Ordering, session: Int, now: UInt64
   ) -> Int {
     let key = forKeeper ? StreamRecord.keeperMark + name : name
+    sessions[session].streams += 1
     if let place = freeStreams.popLast() {
       let generation = streams[place].generation &+ 1
       streams[place] = StreamRecord(
@@ -105,6 +106,7 @@ package struct RouterState: Sendable {
   /// Forgets a stream with nothing held or at a worker.
   mutating func removeStream(_ place: Int) {
     if let worker = streams[place].worker { workers[worker]?.streams -= 1 }
+    sessions[streams[place].session].streams -= 1
     streamIndex[streams[place].key] = nil
     streams[place].name = "\u{0}"
     streams[place].key = "\u{0}"

@@ -120,6 +120,7 @@ struct SessionRecord {
   var id: String
   var requests = 0
   var bytes = 0
+  var streams = 0
   var hasEnded = false
 }
 

@@ -101,11 +101,12 @@ final class ServiceLoop {
 
   private func sleep() throws {
     guard control.outbox.prepareToSleep() else { return }
+    var isReady = false
     if !control.shouldStop {
-      let wait = nextHeartbeat - min(nextHeartbeat, Monotonic.milliseconds())
-      try poller.wait(milliseconds: Int(max(1, wait)))
+      let rest = nextHeartbeat - min(nextHeartbeat, Monotonic.milliseconds())
+      isReady = try poller.wait(milliseconds: Int(max(1, rest)))
     }
-    control.outbox.wokeUp()
+    control.outbox.wokeUp(signalled: isReady && poller.isReady(1))
   }
 
   // MARK: Connection
