@@ -66,8 +66,10 @@ extension ChannelLoop {
     stream.epoch = max(stream.epoch, facts.epoch)
     switch facts.event {
     case .accepted:
+      // Only owners of ordered streams keep requests; any other worker must be sent it again.
+      guard call.method.ordering == .ordered, !call.isAccepted else { return }
       call.isAccepted = true
-      backpressure.remove(call.bytes)
+      if call.payload != nil { backpressure.remove(call.bytes) }
       call.payload = nil
     case .partial:
       call.partial(payload, offset: facts.header?.partialOffset ?? 0)
