@@ -46,6 +46,13 @@ rm -r "$out/raw"
 } > "$out/include/CProto.h"
 
 if $check; then
+  # The schema is for any language: those of the clients must be able to compile it, too.
+  if command -v protoc >/dev/null; then
+    mkdir -p "$out/others"
+    (cd Proto && protoc --python_out="$out/others" --cpp_out="$out/others" \
+      --java_out="$out/others" tinsmith/v1/*.proto)
+    rm -r "$out/others"
+  fi
   diff -r "$out" Sources/CProto && echo "Sources/CProto is up to date"
 else
   mkdir -p Sources/CProto

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what Tinsmith needs from the system's packages. Asks nothing; does nothing when all is
-# there. Swift itself (6.2 or later) must be on the PATH.
+# Installs what Tinsmith needs from the system's packages, and those named as arguments. Asks
+# nothing; does nothing when all is there. Swift itself (6.2 or later) must be on the PATH.
 set -euo pipefail
 
-packages=(libzmq3-dev libprotobuf-c-dev libopenblas-dev)
+packages=(libzmq3-dev libprotobuf-c-dev libopenblas-dev "$@")
 
 missing=()
 for package in "${packages[@]}"; do

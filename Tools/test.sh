@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-Tools/setup.sh
+Tools/setup.sh protobuf-c-compiler protobuf-compiler
 
 echo "== format"
 swift format lint --strict --recursive Sources Tests Tools Package.swift
