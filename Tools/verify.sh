@@ -2,7 +2,7 @@
 # The long checks against PyTorch, transformers and PEFT, in a virtual environment of their own:
 # 1. the golden files are what their generator makes; 2. the generator's model is transformers'
 # and PEFT's; 3. adapters go from PEFT to Tinsmith and back; 4. the embedded model is a model that
-# transformers can use. Needs about 3 GB of disk for .venv on the first run.
+# transformers can use. Needs about 6 GB of disk for .venv on the first run.
 #
 #   Tools/verify.sh                 everything; builds the tinsmith binary if it is not there
 #   VENV=DIR Tools/verify.sh        with an environment that has Tools/verify/requirements.txt
