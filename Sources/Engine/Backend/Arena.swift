@@ -82,15 +82,4 @@ package final class Arena {
     }
     return Indices(pointer: pointer, count: values.count)
   }
-
-  /// A copy of `values` as one row each of width 1.
-  func floats(_ values: some Collection<Float>) throws(EngineError) -> Rows {
-    let rows = try rows(max(values.count, 1), 1)
-    var i = 0
-    for value in values {
-      rows.pointer[i] = value
-      i += 1
-    }
-    return Rows(rows.pointer, count: values.count, width: 1)
-  }
 }

@@ -33,8 +33,6 @@ package final class Kernels {
   deinit { ck_engine_destroy(handle) }
 
   package var threads: Int { Int(ck_engine_threads(handle)) }
-  /// 3 or 4: the x86-64 level of the kernels in use.
-  package var instructionSet: Int { Int(ck_engine_isa(handle)) }
 
   // MARK: Products
 

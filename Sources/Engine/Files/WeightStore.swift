@@ -43,9 +43,6 @@ package final class WeightStore {
     }
   }
 
-  /// Path of the mapped cache file (for memory accounting).
-  package var mappedPath: String { packed.file.path }
-
   /// The packed matrix [outputs, inputs] called `name`.
   ///
   /// - Throws: `notFound` or `invalidArgument` when it is missing or has another shape.

@@ -1,14 +1,13 @@
 import Glibc
 
 /// Paged keys and values of the sequences being decoded. A page number names the same page in
-/// every layer. Pages are counted, so sequences that share a prompt share its whole pages.
+/// every layer. The samples of a request share the whole pages of its prompt.
 package final class KVCache {
   private let base: UnsafeMutableRawPointer
   private let bytes: Int
   private let shapes: [AttentionShape]
   private let layerOffsets: [Int]
   private let pageFloats: Int
-  private var references: [Int32]
   private var free: [Int32]
 
   /// Pages in the pool and pages not in use.
@@ -36,7 +35,6 @@ package final class KVCache {
       region != MAP_FAILED
     else { throw EngineError(.resourceExhausted, "cannot reserve a KV cache of \(bytes) bytes") }
     base = region
-    references = Array(repeating: 0, count: pageCount)
     free = (0..<Int32(pageCount)).reversed()
   }
 
@@ -47,25 +45,20 @@ package final class KVCache {
     return PagePool(base: floats + layerOffsets[layer], stride: pageFloats, shape: shapes[layer])
   }
 
-  /// `count` zeroed pages with one reference each, or nil when not so many are free.
+  /// `count` zeroed pages, or nil when not so many are free.
   ///
   /// Zeroed, because what another sequence left (NaN among it) must not meet p = 0.
   func allocate(_ count: Int) -> [Int32]? {
     guard count <= free.count else { return nil }
     return (0..<count).map { _ in
       let page = free.removeLast()
-      references[Int(page)] = 1
       memset(address(page), 0, pageFloats * 4)
       return page
     }
   }
 
-  func retain(_ page: Int32) { references[Int(page)] += 1 }
-
-  func release(_ page: Int32) {
-    references[Int(page)] -= 1
-    if references[Int(page)] == 0 { free.append(page) }
-  }
+  /// Gives a page back; whoever allocated it does so once.
+  func release(_ page: Int32) { free.append(page) }
 
   /// Copies a page that sequences are about to fill differently.
   func copy(_ page: Int32, to other: Int32) {
