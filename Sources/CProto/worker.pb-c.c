@@ -984,7 +984,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__worker_hello__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__worker_hello__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__worker_heartbeat__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tinsmith__v1__worker_heartbeat__field_descriptors[4] =
 {
   {
     "progress",
@@ -1022,16 +1022,29 @@ static const ProtobufCFieldDescriptor tinsmith__v1__worker_heartbeat__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "stats",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__WorkerHeartbeat, n_stats),
+    offsetof(Tinsmith__V1__WorkerHeartbeat, stats),
+    &tinsmith__v1__named_number__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__worker_heartbeat__field_indices_by_name[] = {
   1,   /* field[1] = outstanding */
   0,   /* field[0] = progress */
   2,   /* field[2] = room */
+  3,   /* field[3] = stats */
 };
 static const ProtobufCIntRange tinsmith__v1__worker_heartbeat__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__worker_heartbeat__descriptor =
 {
@@ -1041,7 +1054,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__worker_heartbeat__descriptor =
   "Tinsmith__V1__WorkerHeartbeat",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__WorkerHeartbeat),
-  3,
+  4,
   tinsmith__v1__worker_heartbeat__field_descriptors,
   tinsmith__v1__worker_heartbeat__field_indices_by_name,
   1,  tinsmith__v1__worker_heartbeat__number_ranges,

@@ -100,7 +100,8 @@ extension StatsResponse: ResponseRoot {
   }
 
   init(_ c: Tinsmith__V1__StatsResponse, _ reader: Reader) throws(WireError) {
-    values = try reader.numbers(c.values, c.n_values, "values")
+    values = try reader.numbers(
+      c.values, c.n_values, "values", limit: Limits.maxStatistics)
   }
 
   func fill(_ c: inout Tinsmith__V1__StatsResponse, _ writer: Writer) {

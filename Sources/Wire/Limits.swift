@@ -38,6 +38,10 @@ package enum Limits {
   package static let maxListItems = 16 << 10
   /// Pairs in a list of pairs.
   package static let maxPairs = 1024
+  /// Numbers that one worker reports of itself.
+  package static let maxWorkerStatistics = 128
+  /// Numbers of a whole service in one answer of `Admin.Stats`.
+  package static let maxStatistics = 16 << 10
 
   // MARK: Tensors
 

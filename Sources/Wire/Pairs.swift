@@ -96,9 +96,9 @@ extension Reader {
   /// Numbers by name.
   func numbers(
     _ start: UnsafeMutablePointer<UnsafeMutablePointer<Tinsmith__V1__NamedNumber>?>?, _ count: Int,
-    _ name: String
+    _ name: String, limit: Int = Limits.maxPairs
   ) throws(WireError) -> [String: Double] {
-    try pairs(start, count, name) { c throws(WireError) in
+    try pairs(start, count, name, limit: limit) { c throws(WireError) in
       let pair = try NamedNumber(c, self)
       return (pair.name, pair.value)
     }

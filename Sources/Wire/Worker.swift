@@ -48,7 +48,9 @@ package struct WorkerHello: Sendable, Equatable {
 /// What a worker tells the router.
 package enum WorkerMessage: Sendable, Equatable {
   case hello(WorkerHello)
-  case heartbeat(progress: UInt64, outstanding: UInt64, room: WorkerRoom)
+  /// `stats` are numbers of the worker by name, at most `Limits.maxWorkerStatistics`.
+  case heartbeat(
+    progress: UInt64, outstanding: UInt64, room: WorkerRoom, stats: [String: Double] = [:])
   case opened(OwnedStream)
   case closed(OwnedStream)
   case sessionEnded(String)
@@ -59,13 +61,14 @@ package enum WorkerMessage: Sendable, Equatable {
     var out = FieldWriter(reserving: 64)
     switch self {
     case .hello(let hello): out.put(1, message: hello.write)
-    case .heartbeat(let progress, let outstanding, let room):
+    case .heartbeat(let progress, let outstanding, let room, let stats):
       out.put(
         2,
         message: { inner in
           inner.put(1, varint: progress)
           inner.put(2, varint: outstanding)
           inner.put(3, message: room.write)
+          for (name, value) in stats { inner.put(4, name: name, number: value) }
         })
     case .opened(let stream):
       out.put(
@@ -98,15 +101,23 @@ package enum WorkerMessage: Sendable, Equatable {
     case 2:
       var numbers: (UInt64, UInt64) = (0, 0)
       var room = WorkerRoom()
+      var stats: [String: Double] = [:]
       while let (field, type) = try reader.next() {
         switch (field, type) {
         case (1, 0): numbers.0 = try reader.varint()
         case (2, 0): numbers.1 = try reader.varint()
         case (3, 2): room = try WorkerRoom(reading: try reader.block())
+        case (4, 2):
+          let (name, value) = try namedNumber(in: try reader.block())
+          stats[name] = value
+          guard stats.count <= Limits.maxWorkerStatistics else {
+            throw WireError(.tooLarge, "more than \(Limits.maxWorkerStatistics) statistics")
+          }
         default: try reader.skip(type)
         }
       }
-      self = .heartbeat(progress: numbers.0, outstanding: numbers.1, room: room)
+      self = .heartbeat(
+        progress: numbers.0, outstanding: numbers.1, room: room, stats: stats)
     case 3: self = .opened(try namedStream(&reader))
     case 4: self = .closed(try namedStream(&reader))
     case 5: self = .sessionEnded(try namedStream(&reader).stream)
@@ -174,6 +185,15 @@ extension FieldWriter {
     put(field, block: inner.bytes)
   }
 
+  fileprivate mutating func put(_ field: UInt32, name: String, number: Double) {
+    put(
+      field,
+      message: { inner in
+        inner.put(1, text: name, limit: Limits.maxNameBytes)
+        inner.put(2, fixed64: number.bitPattern)
+      })
+  }
+
   fileprivate mutating func put(_ field: UInt32, stream: String, number: UInt64) {
     put(
       field,
@@ -203,6 +223,22 @@ private func namedStream(_ reader: inout FieldReader) throws(WireError) -> Owned
     case (1, 2): result.stream = try reader.text(limit: Limits.maxStreamBytes)
     case (2, 0): result.epoch = try reader.varint()
     case (3, 0): result.nextSeq = try reader.varint()
+    default: try reader.skip(type)
+    }
+  }
+  return result
+}
+
+/// Reads a `NamedNumber`.
+private func namedNumber(
+  in block: UnsafeRawBufferPointer
+) throws(WireError) -> (name: String, value: Double) {
+  var result = (name: "", value: 0.0)
+  var reader = FieldReader(block)
+  while let (field, type) = try reader.next() {
+    switch (field, type) {
+    case (1, 2): result.name = try reader.text(limit: Limits.maxNameBytes)
+    case (2, 1): result.value = Double(bitPattern: try reader.fixed64())
     default: try reader.skip(type)
     }
   }

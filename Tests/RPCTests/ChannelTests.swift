@@ -196,7 +196,7 @@ struct ChannelTests {
       .adminHealth, HealthRequest(), HealthResponse.self)
     #expect(health.workersExpected == 1)
     let stats = try await channel.control.call(.adminStats, StatsRequest(), StatsResponse.self)
-    #expect(stats.values["router.requests"] != nil)
+    #expect(stats.values["router.requests_total"] != nil)
     await channel.closeAndWait()
     await fixture.stop()
   }

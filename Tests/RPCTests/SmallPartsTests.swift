@@ -44,6 +44,8 @@ import Wire
 
   @Test(arguments: [
     WorkerMessage.heartbeat(progress: 7, outstanding: 3, room: WorkerRoom(trainingTokens: 1)),
+    .heartbeat(
+      progress: 0, outstanding: 0, room: WorkerRoom(), stats: ["a_total": 0, "memory_bytes": 1e12]),
     .opened(OwnedStream(stream: "s:train:0", nextSeq: 5, epoch: 2)),
     .closed(OwnedStream(stream: "s:train:0", nextSeq: 0, epoch: 2)),
     .sessionEnded("s"), .goodbye,
@@ -51,6 +53,22 @@ import Wire
   func workerMessagesSurvive(message: WorkerMessage) throws {
     let back = try message.encoded().withUnsafeBytes { try WorkerMessage(decoding: $0) }
     #expect(back == message)
+  }
+
+  @Test func heartbeatsHoldSoManyNumbers() throws {
+    func message(_ count: Int) -> WorkerMessage {
+      let stats = (0..<count).map { ("n\($0)", Double($0)) }
+      return .heartbeat(
+        progress: 0, outstanding: 0, room: WorkerRoom(),
+        stats: Dictionary(uniqueKeysWithValues: stats))
+    }
+    let most = message(Limits.maxWorkerStatistics)
+    #expect(try most.encoded().withUnsafeBytes { try WorkerMessage(decoding: $0) } == most)
+    #expect(throws: WireError.self) {
+      try message(Limits.maxWorkerStatistics + 1).encoded().withUnsafeBytes {
+        try WorkerMessage(decoding: $0)
+      }
+    }
   }
 
   @Test func hellosSurvive() throws {

@@ -3,13 +3,18 @@ internal import Wire
 
 /// What router and keeper, two threads, tell each other besides messages.
 final class RouterBoard: Sendable {
-  private let counters = Mutex(RouterCounters())
+  private let numbers = Mutex((counters: RouterCounters(), report: [String: Double]()))
   private let heartbeats = Mutex<[String: UInt64]>([:])
 
   /// The router's numbers, at most a second old.
-  var statistics: RouterCounters { counters.withLock { $0 } }
+  var statistics: RouterCounters { numbers.withLock { $0.counters } }
 
-  func publish(_ value: RouterCounters) { counters.withLock { $0 = value } }
+  /// The numbers of router, workers and tenants by name, at most a second old.
+  var report: [String: Double] { numbers.withLock { $0.report } }
+
+  func publish(_ counters: RouterCounters, report: [String: Double]) {
+    numbers.withLock { $0 = (counters, report) }
+  }
 
   /// A session gave a sign of life (also one from before a restart: leases run only while the
   /// service is up).
@@ -56,7 +61,7 @@ enum Keeper {
         uptimeMilliseconds: Monotonic.milliseconds() - started)
     }
     table.answer(.adminStats, StatsRequest.self) { _, _ in
-      StatsResponse(values: board.statistics.named)
+      StatsResponse(values: board.report)
     }
     return table
   }
@@ -102,20 +107,6 @@ enum Keeper {
   static func makeSessionID() -> String {
     let alphabet = Array("abcdefghijkmnpqrstuvwxyz23456789")
     return "s" + String((0..<20).map { _ in alphabet[Int.random(in: 0..<alphabet.count)] })
-  }
-}
-
-extension RouterCounters {
-  /// As `Admin.Stats` gives them.
-  package var named: [String: Double] {
-    [
-      "router.requests": Double(requests), "router.answers": Double(answers),
-      "router.refusals": Double(refusals), "router.unreadable": Double(unreadable),
-      "router.stale_answers": Double(staleAnswers), "router.held": Double(held),
-      "router.in_flight": Double(inFlight), "router.streams": Double(streams),
-      "router.sessions": Double(sessions), "router.connections": Double(connections),
-      "router.workers": Double(workers),
-    ]
   }
 }
 

@@ -67,7 +67,7 @@ struct Router: ~Copyable {
       for session in board.expiredSessions(now: now) where state.expire(session: session) {
         board.remove(session: session)
       }
-      board.publish(state.statistics)
+      board.publish(state.statistics, report: state.report)
     }
     try perform()
   }

@@ -86,6 +86,9 @@ package final class RouterServer: Sendable {
   /// The router's numbers, at most a second old.
   package var statistics: RouterCounters { board.statistics }
 
+  /// All numbers of the service by name, as `Admin.Stats` gives them, at most a second old.
+  package var report: [String: Double] { board.report }
+
   /// Starts both threads and returns.
   package func start() throws {
     try thread.start()

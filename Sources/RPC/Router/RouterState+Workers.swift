@@ -77,9 +77,10 @@ extension RouterState {
     workers[worker]?.lastHeard = now
     switch message {
     case .hello: break
-    case .heartbeat(let progress, _, let room):
+    case .heartbeat(let progress, let outstanding, let room, let stats):
       workers[worker]?.progress = progress
       workers[worker]?.room = room
+      queues[worker]?.report(stats, outstanding: outstanding)
       actions.append(.command(.heartbeat, to: worker))
     case .opened(let stream): opened(stream, worker)
     case .closed(let stream): closed(stream, worker)

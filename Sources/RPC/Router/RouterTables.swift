@@ -90,11 +90,29 @@ struct WorkerRecord {
 /// The rest of a worker: its name, and what waits for its room.
 struct WorkerQueues {
   var name: String
+  /// What it reported of itself last, by name; see `WorkerConfiguration.statistics`.
+  private(set) var statistics: [String: Double] = [:]
   private var training = FairQueue()
   private var decode = FairQueue()
   private var control = FairQueue()
 
   init(name: String) { self.name = name }
+
+  /// Keeps what a heartbeat said; what could not be a name or a number elsewhere is left out.
+  mutating func report(_ statistics: [String: Double], outstanding: UInt64) {
+    self.statistics = statistics.filter { name, value in
+      value.isFinite && !name.isEmpty
+        && name.utf8.allSatisfy { byte in
+          switch byte {
+          case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+            true
+          default: false
+          }
+        }
+    }
+    self.statistics["requests"] = Double(outstanding)
+  }
 
   /// The queue of a class.
   subscript(class: Method.Room) -> FairQueue {

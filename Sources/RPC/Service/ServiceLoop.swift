@@ -124,7 +124,8 @@ final class ServiceLoop {
     let outstanding = streams.values.reduce(0) { $0 + $1.calls.count }
     try send(
       .heartbeat(
-        progress: progress.value, outstanding: UInt64(outstanding), room: configuration.room))
+        progress: progress.value, outstanding: UInt64(outstanding), room: configuration.room,
+        stats: configuration.statistics()))
   }
 
   private func sayHello() throws {
