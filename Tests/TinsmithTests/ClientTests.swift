@@ -110,6 +110,16 @@ import Wire
     #expect(try ComputeLogprobsRequest.decode(last.payload).source == .modelPath(path))
   }
 
+  @Test func statisticsNeedNoSession() async throws {
+    let transport = FakeTransport { call in
+      #expect(call.method == .adminStats)
+      return StatsResponse(values: ["router.in_flight": 3]).encode()
+    }
+    let stats = try await ServiceClient(transport: transport).stats().value()
+    #expect(stats == ["router.in_flight": 3])
+    #expect(transport.methods == [.adminStats])
+  }
+
   @Test func aClosedClientSaysSo() async {
     let service = ServiceClient(transport: FakeTransport())
     await service.close()

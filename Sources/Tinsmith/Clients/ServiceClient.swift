@@ -79,6 +79,17 @@ public final class ServiceClient: Sendable {
     }
   }
 
+  /// Counters and gauges of the service by name, e.g. `router.in_flight`. Needs no session.
+  public func stats() -> Pending<[String: Double]> {
+    do throws(TinsmithError) {
+      let sender = StreamSender("", transport: try session.transport(), timeout: timeout)
+      let answer = sender.send(.adminStats, StatsRequest(), as: StatsResponse.self)
+      return Pending { try await answer.value().values }
+    } catch {
+      return Pending(failed: error)
+    }
+  }
+
   /// Suspends while more is waiting to be sent than this process should hold. A loop that submits
   /// far ahead of the service awaits it between calls.
   public func ready() async {
