@@ -127,4 +127,51 @@ import Testing
     #expect(results[2].tokens == Array(expected.tokens[...end]))
     #expect(results[2].stopReason == .stop && results[0].stopReason == .length)
   }
+
+  /// What another request left in the cache moves no bit, saves what it says, and stays within its
+  /// scope; a small cache gives it up when pages are needed.
+  @Test(arguments: [1 << 25, 1 << 20])
+  func prefixCacheMovesNoBit(cacheBytes: Int) throws {
+    let adapter = try golden.adapter("all-r3")
+    let cache = try KVCache(shapes: golden.model.transformer.attentionShapes, bytes: cacheBytes)
+    let generator = Generator(
+      model: golden.model, kernels: golden.kernels, arena: try Arena(bytes: 1 << 28), cache: cache)
+    func run(_ request: GenerationRequest) throws -> GenerationResult {
+      let id = try generator.add(request)
+      while true {
+        for case .finished(id, let result) in generator.step() { return result }
+      }
+    }
+    func scoped(_ count: Int, _ scope: String?, _ adapter: Adapter?) -> GenerationRequest {
+      var result = request(count, adapter, samples: 2)
+      result.wantsPromptLogprobs = false
+      result.cacheScope = scope
+      return result
+    }
+    let first = try run(scoped(70, "a", adapter))
+    #expect(first.cachedPromptTokens == 0)
+    let again = try run(scoped(70, "a", adapter))
+    #expect(again.cachedPromptTokens == 64)
+    #expect(again.sequences.map(\.tokens) == first.sequences.map(\.tokens))
+    #expect(again.sequences.map(\.logprobs) == first.sequences.map(\.logprobs))
+    // A longer prompt that continues a sample: prompt and sampled tokens are found.
+    var longer = scoped(70, "a", adapter)
+    longer.prompt += first.sequences[1].tokens
+    let continued = try run(longer)
+    #expect(continued.cachedPromptTokens == 96)
+    longer.cacheScope = nil
+    let alone = try run(longer)
+    #expect(alone.cachedPromptTokens == 0)
+    #expect(continued.sequences.map(\.logprobs) == alone.sequences.map(\.logprobs))
+    // Whole prompts are never taken from the cache: the last token's logits are wanted.
+    #expect(try run(scoped(64, "a", adapter)).cachedPromptTokens == 32)
+    // Another scope and other weights share nothing; prompt log-probs need every position.
+    #expect(try run(scoped(70, "b", nil)).cachedPromptTokens == 0)
+    var scored = scoped(70, "a", adapter)
+    scored.wantsPromptLogprobs = true
+    #expect(try run(scored).cachedPromptTokens == 0)
+    // Many others: the cache never holds more than there is.
+    for i in 0..<40 { _ = try run(scoped(40 + i, "scope \(i)", nil)) }
+    #expect(cache.freePages + generator.cachedPages == cache.pageCount, "pages were lost")
+  }
 }

@@ -77,6 +77,9 @@ package final class Adapter {
     site.index < factors.count ? factors[site.index] : nil
   }
 
+  /// Bytes of memory: parameters, their packed copies, gradients and moments.
+  package var bytes: Int { parameters.count * 4 * (training == nil ? 2 : 6) }
+
   /// Number of trainable values.
   package var parameterCount: Int { tensors.reduce(0) { $0 + $1.countA + $1.countB } }
 

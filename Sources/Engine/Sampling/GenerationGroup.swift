@@ -33,6 +33,8 @@ final class GenerationGroup {
   private var scheduled = 0
   /// Pages of each sample; the prompt's whole pages are shared.
   private var pages: [[Int32]] = []
+  /// Positions that came from the prefix cache.
+  private var cached = 0
 
   init(id: Int, request: GenerationRequest) {
     self.id = id
@@ -44,12 +46,15 @@ final class GenerationGroup {
   }
 
   private var isPrefilled: Bool { prefilled == request.prompt.count }
+  /// Sequences that have not ended.
+  var openSequences: Int { sequences.count { $0.stopReason == nil } }
   var isFinished: Bool { isPrefilled && sequences.allSatisfy { $0.stopReason != nil } }
 
   var result: GenerationResult {
     GenerationResult(
       sequences: sequences, promptLogprobs: request.wantsPromptLogprobs ? promptLogprobs : [],
-      topPromptLogprobs: request.topPromptLogprobs > 0 ? topPrompt : [])
+      topPromptLogprobs: request.topPromptLogprobs > 0 ? topPrompt : [],
+      cachedPromptTokens: cached)
   }
 
   // MARK: Pages
@@ -64,7 +69,17 @@ final class GenerationGroup {
   /// stopped half way by its neighbours.
   var pagesNeeded: Int { sharedPages + request.sampleCount * pagesPerSample }
 
-  func assign(_ all: [Int32]) {
+  /// Pages of a known prefix that this request can start from. Its last prompt token is computed in
+  /// any case, and all of them are when their log-probs are asked for.
+  var reusablePages: Int {
+    request.wantsPromptLogprobs || request.topPromptLogprobs > 0
+      ? 0 : (request.prompt.count - 1) / PagePool.positionsPerPage
+  }
+
+  /// Takes over the pages: the first `reused` hold the start of the prompt already.
+  func assign(_ all: [Int32], reused: Int) {
+    prefilled = reused * PagePool.positionsPerPage
+    cached = prefilled
     let shared = all[..<sharedPages]
     pages = (0..<request.sampleCount).map { sample in
       let start = sharedPages + sample * pagesPerSample
@@ -77,6 +92,16 @@ final class GenerationGroup {
     for page in first[..<sharedPages] { cache.release(page) }
     for list in pages { for page in list[sharedPages...] { cache.release(page) } }
     pages = []
+  }
+
+  /// Leaves what was computed for later requests: each sequence's whole pages, without its last
+  /// token, which was never put in.
+  func leavePages(_ prefixes: inout PrefixCache, _ cache: KVCache) {
+    guard let scope = request.cacheScope else { return }
+    for (sequence, list) in zip(sequences, pages) {
+      prefixes.insert(
+        request.prompt + sequence.tokens.dropLast(), scope: scope, pages: list, in: cache)
+    }
   }
 
   // MARK: A step
@@ -148,10 +173,14 @@ final class GenerationGroup {
 
   /// Ends the step: when the prompt is done, its last, partly filled page is copied to the other
   /// samples, which now go their own ways.
-  func advance(_ cache: KVCache) {
+  func advance(_ cache: KVCache, _ prefixes: inout PrefixCache) {
     guard !isPrefilled else { return }
     prefilled = max(prefilled, scheduled)
-    guard isPrefilled, request.prompt.count % PagePool.positionsPerPage != 0 else { return }
+    guard isPrefilled else { return }
+    if let scope = request.cacheScope, let first = pages.first {
+      prefixes.insert(request.prompt, scope: scope, pages: first, in: cache)
+    }
+    guard request.prompt.count % PagePool.positionsPerPage != 0 else { return }
     for list in pages.dropFirst() { cache.copy(pages[0][sharedPages], to: list[sharedPages]) }
   }
 }

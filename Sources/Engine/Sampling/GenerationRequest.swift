@@ -45,6 +45,9 @@ package struct GenerationRequest {
   /// Decides after each token whether a sequence ends (stop strings; the engine knows no text).
   /// Called with the sample's index and its tokens so far.
   package var shouldStop: ((_ sample: Int, _ tokens: [Int32]) -> Bool)?
+  /// Requests of one scope (a tenant and the exact weights) share pages of common prefixes; nil
+  /// shares nothing.
+  package var cacheScope: String?
 
   package init(prompt: [Int32], adapter: Adapter? = nil) {
     self.prompt = prompt
@@ -103,4 +106,6 @@ package struct GenerationResult: Sendable {
   /// Per prompt token; the first has none.
   package internal(set) var promptLogprobs: [Float?]
   package internal(set) var topPromptLogprobs: [[TokenLogprob]]
+  /// Prompt tokens whose keys and values were found in the cache.
+  package internal(set) var cachedPromptTokens = 0
 }

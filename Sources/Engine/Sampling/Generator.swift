@@ -17,7 +17,8 @@ package final class Generator {
   package let model: BaseModel
   let kernels: Kernels
   let arena: Arena
-  let cache: KVCache
+  package let cache: KVCache
+  private var prefixes = PrefixCache()
 
   /// Prompt rows of one step, so that decoding sequences are not held up by a long prefill.
   package var prefillRows = 512
@@ -34,6 +35,16 @@ package final class Generator {
   }
 
   package var isIdle: Bool { waiting.isEmpty && running.isEmpty }
+
+  /// Rows of the last step, and how many of them were of prompts.
+  package private(set) var lastRows = 0
+  package private(set) var lastPrefillRows = 0
+
+  /// Sequences that the next step computes, and requests that wait for pages.
+  package var runningSequences: Int { running.reduce(0) { $0 + $1.openSequences } }
+  package var waitingRequests: Int { waiting.count }
+  /// Pages that hold prefixes for later requests.
+  package var cachedPages: Int { prefixes.count }
 
   /// Queues a request.
   ///
@@ -62,6 +73,7 @@ package final class Generator {
 
   /// Runs one pass: a chunk of prompts and one token of every decoding sequence.
   package func step() -> [GenerationEvent] {
+    (lastRows, lastPrefillRows) = (0, 0)
     admit()
     guard !running.isEmpty else { return [] }
     do throws(EngineError) {
@@ -77,11 +89,26 @@ package final class Generator {
 
   /// Admits in order of arrival; the first that does not fit waits for pages.
   private func admit() {
-    while let group = waiting.first, let pages = cache.allocate(group.pagesNeeded) {
-      group.assign(pages)
-      running.append(group)
-      waiting.removeFirst()
+    var admitted = 0
+    while admitted < waiting.count, admit(waiting[admitted]) { admitted += 1 }
+    waiting.removeFirst(admitted)
+  }
+
+  private func admit(_ group: GenerationGroup) -> Bool {
+    let reused =
+      group.request.cacheScope.map {
+        prefixes.find(group.request.prompt, scope: $0, limit: group.reusablePages)
+      } ?? []
+    for page in reused { cache.retain(page) }
+    let needed = group.pagesNeeded - reused.count
+    if cache.freePages < needed { prefixes.makeRoom(needed, in: cache) }
+    guard let fresh = cache.allocate(needed) else {
+      for page in reused { cache.release(page) }
+      return false
     }
+    group.assign(reused + fresh, reused: reused.count)
+    running.append(group)
+    return true
   }
 
   private func runStep() throws(EngineError) -> [GenerationEvent] {
@@ -92,6 +119,8 @@ package final class Generator {
     for group in running {
       group.schedule(into: &batch, plan: &plan, prefillBudget: &prefillBudget)
     }
+    lastRows = batch.rows
+    lastPrefillRows = prefillRows - prefillBudget
     let pass = try Pass(
       kernels: kernels, arena: arena, policy: .inference, batch: batch, store: .cache(cache))
     let hidden = pass.tape[try model.transformer.hidden(pass)].value
@@ -99,8 +128,9 @@ package final class Generator {
     let events = try draw(plan.draws, hidden, batch.segments)
     var finished: [GenerationEvent] = []
     for group in running {
-      group.advance(cache)
+      group.advance(cache, &prefixes)
       if group.isFinished {
+        group.leavePages(&prefixes, cache)
         group.releasePages(cache)
         finished.append(.finished(id: group.id, group.result))
       }

@@ -1,7 +1,8 @@
 import Glibc
 
 /// Paged keys and values of the sequences being decoded. A page number names the same page in
-/// every layer. The samples of a request share the whole pages of its prompt.
+/// every layer. A page may have several users: the samples of a request share the whole pages of its
+/// prompt, and requests share those of a common prefix.
 package final class KVCache {
   private let base: UnsafeMutableRawPointer
   private let bytes: Int
@@ -9,6 +10,7 @@ package final class KVCache {
   private let layerOffsets: [Int]
   private let pageFloats: Int
   private var free: [Int32]
+  private var uses: [Int32]
 
   /// Pages in the pool and pages not in use.
   package let pageCount: Int
@@ -36,6 +38,7 @@ package final class KVCache {
     else { throw EngineError(.resourceExhausted, "cannot reserve a KV cache of \(bytes) bytes") }
     base = region
     free = (0..<Int32(pageCount)).reversed()
+    uses = Array(repeating: 0, count: pageCount)
   }
 
   deinit { munmap(base, bytes) }
@@ -52,13 +55,22 @@ package final class KVCache {
     guard count <= free.count else { return nil }
     return (0..<count).map { _ in
       let page = free.removeLast()
+      uses[Int(page)] = 1
       memset(address(page), 0, pageFloats * 4)
       return page
     }
   }
 
-  /// Gives a page back; whoever allocated it does so once.
-  func release(_ page: Int32) { free.append(page) }
+  /// One more user of a page that is in use.
+  func retain(_ page: Int32) { uses[Int(page)] += 1 }
+
+  /// One user less; the last one frees the page.
+  func release(_ page: Int32) {
+    uses[Int(page)] -= 1
+    if uses[Int(page)] == 0 { free.append(page) }
+  }
+
+  func isUsedOnce(_ page: Int32) -> Bool { uses[Int(page)] == 1 }
 
   /// Copies a page that sequences are about to fill differently.
   func copy(_ page: Int32, to other: Int32) {

@@ -3,7 +3,6 @@ import CKernels
 /// A request on its way through the micro-batches: what it has answered so far.
 struct RequestAccumulator {
   let request: TrainingRequest
-  var failure: EngineError?
   /// Log-probs of all datums one after another.
   var logprobs: [Float] = []
   var sums = ck_loss_sums()
@@ -15,7 +14,7 @@ struct RequestAccumulator {
   }
 
   /// Checks the request and readies the adapter's working gradient.
-  func begin(others: ArraySlice<TrainingRequest>) throws(EngineError) {
+  func begin(others: [TrainingRequest]) throws(EngineError) {
     guard !request.data.isEmpty else { throw .invalid("data", "has no datum") }
     guard request.accumulates else { return }
     guard let adapter = request.adapter, let training = adapter.training else {
@@ -30,7 +29,6 @@ struct RequestAccumulator {
   /// Commits the gradient and makes the answer.
   func finish(kernels: Kernels) -> Result<TrainingResult, EngineError> {
     do throws(EngineError) {
-      if let failure { throw failure }
       guard sums.loss.isFinite, logprobs.allSatisfy(\.isFinite) else {
         throw EngineError(.failedPrecondition, "the loss or a log-prob is not finite")
       }

@@ -1,121 +1,94 @@
-/// A forward or forward_backward of one adapter.
-package struct TrainingRequest {
-  package let adapter: Adapter?
-  package let data: [TrainingDatum]
-  package let loss: LossFunction
-  /// False for `forward`: no gradient is accumulated.
-  package let accumulates: Bool
-
-  package init(
-    adapter: Adapter?, data: [TrainingDatum], loss: LossFunction, accumulates: Bool
-  ) {
-    self.adapter = adapter
-    self.data = data
-    self.loss = loss
-    self.accumulates = accumulates
-  }
-}
-
-/// What a forward or forward_backward answers.
-package struct TrainingResult: Sendable {
-  /// Per datum, [tokens] or [tokens, targets per token], of the unscaled distribution.
-  package let logprobs: [[Float]]
-  /// `name:reduction` → value.
-  package let metrics: [String: Double]
-}
-
-/// Runs training requests of any adapters together over one base model.
+/// Training requests of any adapters on their way through one base model: they join and leave
+/// between micro-batches, like sequences of a `Generator`.
 ///
 /// Rows of different requests never meet in a sum: results are those of each request alone
-/// (numerics contract 1 and 2). A request that fails leaves no trace.
-package final class TrainingEngine {
-  package let model: BaseModel
-  package let kernels: Kernels
-  let arena: Arena
+/// (numerics contract 1 and 2). A request that fails or is cancelled leaves no trace. Between two
+/// steps the arena is free for others.
+package final class TrainingRun {
+  /// Some datums of a request.
+  package struct Piece: Sendable, Equatable {
+    package let request: Int
+    package let datums: Range<Int>
 
-  /// Most rows of a micro-batch; a longer datum is one by itself.
-  package var maxRows = 2048
-  /// Bytes of activations to keep; beyond it blocks are recomputed in backward.
-  package var activationBudget = 2 << 30
-
-  package init(model: BaseModel, kernels: Kernels, arena: Arena) {
-    self.model = model
-    self.kernels = kernels
-    self.arena = arena
+    package init(request: Int, datums: Range<Int>) {
+      self.request = request
+      self.datums = datums
+    }
   }
 
-  /// Runs `requests`, each adapter at most once among those that accumulate.
-  package func run(
-    _ requests: [TrainingRequest]
-  ) -> [Result<TrainingResult, EngineError>] {
-    var accumulators = requests.map { RequestAccumulator($0) }
-    for i in accumulators.indices {
-      do throws(EngineError) {
-        try accumulators[i].begin(others: requests[..<i])
-      } catch {
-        accumulators[i].failure = error
-      }
-    }
-    for batch in microBatches(accumulators) {
-      do throws(EngineError) {
-        try runMicroBatch(batch, &accumulators)
-      } catch {
-        for item in batch { accumulators[item.request].failure = error }
-      }
-    }
-    return accumulators.indices.map { i in accumulators[i].finish(kernels: kernels) }
-  }
+  package typealias Completion = (request: Int, result: Result<TrainingResult, EngineError>)
 
-  /// A datum of a request.
-  struct Item {
+  /// A datum of a request of the batch (by its place there).
+  private struct Item {
     let request: Int
-    let datum: Int
+    let datum: TrainingDatum
   }
 
-  /// Cuts the datums, in order, into batches of rows. Requests that accumulate never share a batch
-  /// with those that do not.
-  private func microBatches(_ accumulators: [RequestAccumulator]) -> [[Item]] {
-    let limit = max(1, min(maxRows, activationBudget / max(1, bytesPerRow)))
-    var batches: [[Item]] = []
-    var rows = 0
-    var accumulates: Bool?
-    for (r, accumulator) in accumulators.enumerated() where accumulator.failure == nil {
-      let request = accumulator.request
-      for (d, datum) in request.data.enumerated() {
-        let count = datum.tokens.count
-        if accumulates != request.accumulates || rows + count > limit {
-          batches.append([])
-          rows = 0
-          accumulates = request.accumulates
-        }
-        batches[batches.count - 1].append(Item(request: r, datum: d))
-        rows += count
+  private let engine: TrainingEngine
+  private var requests: [Int: RequestAccumulator] = [:]
+  private var nextID = 0
+
+  package init(engine: TrainingEngine) { self.engine = engine }
+
+  /// Takes a request in.
+  ///
+  /// - Returns: the number by which pieces name it.
+  /// - Throws: `failedPrecondition` when its adapter cannot be trained or has another request that
+  ///   accumulates under way.
+  package func add(_ request: TrainingRequest) throws(EngineError) -> Int {
+    let accumulator = RequestAccumulator(request)
+    try accumulator.begin(others: requests.values.map(\.request))
+    defer { nextID += 1 }
+    requests[nextID] = accumulator
+    return nextID
+  }
+
+  /// Drops a request; what it computed is forgotten.
+  package func cancel(_ request: Int) { requests[request] = nil }
+
+  /// Runs one micro-batch.
+  ///
+  /// - Parameter pieces: each continues its request where the last piece of it ended; either all
+  ///   requests accumulate or none. Pieces of requests that are not here are passed over.
+  /// - Returns: the requests that ended: their last datum was run, or they failed.
+  package func step(_ pieces: [Piece]) -> [Completion] {
+    let pieces = pieces.filter { requests[$0.request] != nil }
+    var accumulators = pieces.compactMap { requests.removeValue(forKey: $0.request) }
+    var failure: EngineError?
+    do throws(EngineError) {
+      try run(pieces, &accumulators)
+    } catch {
+      failure = error
+    }
+    var completions: [Completion] = []
+    for (i, piece) in pieces.enumerated() {
+      if let failure {
+        completions.append((piece.request, .failure(failure)))
+      } else if piece.datums.upperBound >= accumulators[i].request.data.count {
+        completions.append((piece.request, accumulators[i].finish(kernels: engine.kernels)))
+      } else {
+        requests[piece.request] = accumulators[i]
       }
     }
-    return batches
+    return completions
   }
 
-  /// Bytes of activations that a recorded row keeps.
-  private var bytesPerRow: Int {
-    let config = model.config
-    let attention = config.heads * config.headDimension * 3
-    let keys = config.kvHeads * config.headDimension * 3
-    let perLayer = 6 * config.hiddenSize + attention + keys + 4 * config.intermediateSize
-    return 4 * (config.layers * perLayer + 8 * config.hiddenSize)
-  }
-
-  private func runMicroBatch(
-    _ items: [Item], _ accumulators: inout [RequestAccumulator]
+  private func run(
+    _ pieces: [Piece], _ accumulators: inout [RequestAccumulator]
   ) throws(EngineError) {
-    arena.clear(keep: activationBudget)
+    let (model, kernels, arena) = (engine.model, engine.kernels, engine.arena)
+    guard let accumulates = accumulators.first?.request.accumulates else { return }
+    arena.clear(keep: engine.activationBudget)
     var batch = RowBatch()
-    for item in items {
-      let request = accumulators[item.request].request
-      batch.append(request.data[item.datum].tokens, adapter: request.adapter)
+    var items: [Item] = []
+    for (i, piece) in pieces.enumerated() {
+      let request = accumulators[i].request
+      for datum in request.data[piece.datums.clamped(to: request.data.indices)] {
+        batch.append(datum.tokens, adapter: request.adapter)
+        items.append(Item(request: i, datum: datum))
+      }
     }
-    guard let first = items.first else { return }
-    let accumulates = accumulators[first.request].request.accumulates
-    let fits = batch.rows * bytesPerRow <= activationBudget
+    let fits = batch.rows * engine.bytesPerRow <= engine.activationBudget
     let pass = try Pass(
       kernels: kernels, arena: arena,
       policy: accumulates ? (fits ? .keepAll : .recompute) : .inference, batch: batch,
@@ -139,16 +112,16 @@ package final class TrainingEngine {
     var row = 0
     var start = 0
     while start < items.count {
-      let request = accumulators[items[start].request].request
-      let k = request.data[items[start].datum].targetsPerToken
+      let loss = accumulators[items[start].request].request.loss
+      let k = items[start].datum.targetsPerToken
       var end = start
       var pieces: [LossPiece] = []
       var rows = 0
       while end < items.count {
         let other = accumulators[items[end].request].request
-        let datum = other.data[items[end].datum]
+        let datum = items[end].datum
         guard datum.targetsPerToken == k,
-          other.loss.needsWholeSequence == request.loss.needsWholeSequence
+          other.loss.needsWholeSequence == loss.needsWholeSequence
         else { break }
         pieces.append(
           LossPiece(request: items[end].request, datum: datum, loss: other.loss, row: row + rows))
@@ -156,7 +129,7 @@ package final class TrainingEngine {
         end += 1
       }
       let run = row..<row + rows
-      if request.loss.needsWholeSequence {
+      if loss.needsWholeSequence {
         try head.wholeSequences(run, pieces, &accumulators, gradient: gradient)
       } else {
         try head.blocks(run, pieces, k, &accumulators, gradient: gradient)
