@@ -19,7 +19,7 @@ final class Fixture: Sendable {
 
   init(
     workers: Int = 1, tcp: Bool = false, rules: RouterRules = RouterRules(),
-    recorder: Recorder = Recorder(),
+    recorder: Recorder = Recorder(), tenants: [Tenant] = [],
     configure: (inout WorkerConfiguration) -> Void = { _ in }
   ) throws {
     let number = Self.count.add(1, ordering: .relaxed).newValue
@@ -30,6 +30,7 @@ final class Fixture: Sendable {
       workers: tcp ? "tcp://127.0.0.1:*" : "inproc://workers-\(number)")
     configuration.rules = rules
     configuration.rules.expectedWorkers = workers
+    configuration.tenants = tenants
     sessionKey = configuration.sessionKey
     router = try RouterServer(configuration, context: context)
     try router.start()
@@ -65,11 +66,11 @@ final class Fixture: Sendable {
 
   /// A channel with a session.
   func session(
-    _ change: (inout ClientConfiguration) -> Void = { _ in }
+    apiKey: String = "", _ change: (inout ClientConfiguration) -> Void = { _ in }
   ) async throws -> (ClientChannel, String) {
     let channel = try channel(change)
     let created = try await channel.control.call(
-      .sessionsCreate, CreateSessionRequest(), CreateSessionResponse.self)
+      .sessionsCreate, CreateSessionRequest(apiKey: apiKey), CreateSessionResponse.self)
     channel.use(sessionToken: created.token)
     return (channel, created.sessionID)
   }
@@ -123,7 +124,8 @@ final class Recorder: Sendable {
     }
   }
 
-  /// CreateModel and OptimStep count; Forward echoes; Sample and GetInfo fail in two ways.
+  /// CreateModel and OptimStep count; Forward echoes; Sample and GetInfo fail in two ways;
+  /// ComputeLogprobs tells the tenant.
   func methods(worker: String) -> MethodTable {
     var table = MethodTable.workerPing
     for method in [Method.trainingCreateModel, .trainingOptimStep] {
@@ -140,6 +142,9 @@ final class Recorder: Sendable {
       reply.finish(request)
     }
     table.handle(.trainingGetInfo, Payload.self, Payload.self) { _, _, _ in }
+    table.handle(.samplingComputeLogprobs, Payload.self, Payload.self) { _, context, reply in
+      reply.finish(Payload(text: String(context.tenant)))
+    }
     table.handle(.samplingSample, Payload.self, Payload.self) { request, context, reply in
       _ = self.record(context, request, worker)
       for piece in 0..<3 { reply.partial(Payload(text: "piece \(piece)"), offset: UInt64(piece)) }

@@ -20,10 +20,13 @@ struct RouterBench {
   static let keeper = ConnectionID(100)
 
   /// A router with a keeper and one registered worker, whose greetings are done.
-  init(_ change: (inout RouterRules) -> Void = { _ in }, registered: Bool = true) {
+  init(
+    _ change: (inout RouterRules) -> Void = { _ in }, registered: Bool = true,
+    tenants: TenantDirectory = TenantDirectory()
+  ) {
     var rules = RouterRules()
     change(&rules)
-    state = RouterState(rules, authority: authority, now: now)
+    state = RouterState(rules, authority: authority, tenants: tenants, now: now)
     var hello = WorkerHello(name: "keeper")
     hello.isKeeper = true
     state.control(.hello(hello), from: Self.keeper, now: now)
@@ -45,12 +48,14 @@ struct RouterBench {
   mutating func request(
     _ text: String, _ method: Method = .trainingOptimStep, _ stream: String = "s:train:0",
     seq: UInt64, acked: UInt64 = 0, from client: ConnectionID = RouterBench.client,
-    session: String? = "s", bytes: Int = 100, cost: UInt64 = 1, timeout: UInt32 = 0,
+    session: String? = "s", tenant: String = Tenant.defaultName, bytes: Int = 100, cost: UInt64 = 1,
+    timeout: UInt32 = 0,
     change: (inout RequestHeader) -> Void = { _ in }
   ) {
     var header = RequestHeader(
       method: method, stream: stream, seq: seq, acked: acked,
-      sessionToken: session.map(authority.token) ?? "", timeoutMilliseconds: timeout,
+      sessionToken: session.map { authority.token(for: $0, tenant: tenant) } ?? "",
+      timeoutMilliseconds: timeout,
       costPromptTokens: cost)
     change(&header)
     let parcel = name(text)

@@ -82,7 +82,7 @@ private struct World {
   ) -> RouterState {
     var rules = RouterRules()
     rules.windowRequests = window
-    return RouterState(rules, authority: authority, now: now)
+    return RouterState(rules, authority: authority, tenants: TenantDirectory(), now: now)
   }
 
   private mutating func chance(_ percent: Int) -> Bool {

@@ -8,21 +8,23 @@ import Wire
 
   @Test func tokensNameTheirSession() {
     let authority = SessionAuthority(key: [UInt8](repeating: 3, count: 32))
-    let token = authority.token(for: "sabc")
-    #expect(authority.session(of: token) == "sabc")
-    #expect(SessionAuthority(key: [UInt8](repeating: 4, count: 32)).session(of: token) == nil)
+    let token = authority.token(for: "sabc", tenant: "acme")
+    #expect(authority.grant(of: token) == SessionGrant(session: "sabc", tenant: "acme"))
+    #expect(SessionAuthority.tenant(in: token) == "acme")
+    #expect(SessionAuthority.tenant(in: "") == "default")
+    #expect(SessionAuthority(key: [UInt8](repeating: 4, count: 32)).grant(of: token) == nil)
   }
 
   @Test func changedTokensAreRefused() {
     let authority = SessionAuthority(key: [UInt8](repeating: 3, count: 32))
-    let token = Array(authority.token(for: "sabc").utf8)
+    let token = Array(authority.token(for: "sabc", tenant: "acme").utf8)
     for index in token.indices {
       var changed = token
       changed[index] ^= 1
-      #expect(authority.session(of: String(decoding: changed, as: UTF8.self)) == nil)
+      #expect(authority.grant(of: String(decoding: changed, as: UTF8.self)) == nil)
     }
-    #expect(authority.session(of: "") == nil)
-    #expect(authority.session(of: String(repeating: "é", count: 40)) == nil)
+    #expect(authority.grant(of: "") == nil)
+    #expect(authority.grant(of: String(repeating: "é", count: 40)) == nil)
   }
 
   // MARK: Routing ids

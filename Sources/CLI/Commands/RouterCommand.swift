@@ -22,11 +22,14 @@ struct RouterCommand: AsyncParsableCommand {
 
   @OptionGroup var service: ServiceOptions
 
+  @OptionGroup var tenants: TenantsOption
+
   func run() async throws {
     Terminal.startLogging(service.log.level)
     let folder = try DataFolder(service.data)
     var configuration = RouterConfiguration(listen: listen, workers: listenWorkers)
     configuration.rules.expectedWorkers = expectedWorkers
+    configuration.tenants = try tenants.read()
     configuration.sessionKey = try folder.sessionKey(SessionAuthority.makeKey)
     let router = try RouterServer(
       configuration, keeper: try KeeperMethods.table(service.models), context: try Context())

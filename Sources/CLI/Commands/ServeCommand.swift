@@ -22,6 +22,8 @@ struct ServeCommand: AsyncParsableCommand {
 
   @OptionGroup var service: ServiceOptions
 
+  @OptionGroup var tenants: TenantsOption
+
   @Flag(help: .hidden) var supervised = false
 
   func validate() throws {
@@ -38,7 +40,8 @@ struct ServeCommand: AsyncParsableCommand {
     Terminal.startLogging(service.log.level)
     let cores = ProcessInfo.processInfo.activeProcessorCount
     let supervisor = try Supervisor(
-      service, listen: listen, workers: workers, threads: threads ?? max(1, cores / workers))
+      service, listen: listen, tenants: try tenants.read(), workers: workers,
+      threads: threads ?? max(1, cores / workers))
     let signals = StopSignals(isSupervised: supervised) { supervisor.stop() }
     defer { withExtendedLifetime(signals) {} }
     if supervised {

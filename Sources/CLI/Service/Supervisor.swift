@@ -30,7 +30,9 @@ final class Supervisor: Sendable {
   ///
   /// - Throws: `CommandError` or an error of a lower layer, for instance if a base model cannot be
   ///   served, or if the port is taken.
-  init(_ options: ServiceOptions, listen: String, workers: Int, threads: Int) throws {
+  init(
+    _ options: ServiceOptions, listen: String, tenants: [Tenant], workers: Int, threads: Int
+  ) throws {
     self.options = options
     self.threads = threads
     workerCount = workers
@@ -40,6 +42,7 @@ final class Supervisor: Sendable {
       var configuration = RouterConfiguration(
         listen: listen, workers: "ipc://\(socketFolder)/workers")
       configuration.rules.expectedWorkers = workers
+      configuration.tenants = tenants
       configuration.sessionKey = try folder.sessionKey(SessionAuthority.makeKey)
       router = try RouterServer(
         configuration, keeper: try KeeperMethods.table(options.models), context: try Context())

@@ -43,11 +43,11 @@ final class RouterBoard: Sendable {
 enum Keeper {
   /// - Parameter ended: called when a client finished its session.
   static func methods(
-    authority: SessionAuthority, board: RouterBoard, expectedWorkers: Int,
-    ended: @escaping @Sendable (String) -> Void
+    authority: SessionAuthority, tenants: TenantDirectory, board: RouterBoard,
+    expectedWorkers: Int, ended: @escaping @Sendable (String) -> Void
   ) -> MethodTable {
     var table = MethodTable()
-    addSessions(to: &table, authority, board, ended)
+    addSessions(to: &table, authority, tenants, board, ended)
     let started = Monotonic.milliseconds()
     table.handle(.adminPing, Payload.self, Payload.self) { request, _, reply in
       // PingRequest and PingResponse have the same form.
@@ -67,10 +67,11 @@ enum Keeper {
   }
 
   private static func addSessions(
-    to table: inout MethodTable, _ authority: SessionAuthority, _ board: RouterBoard,
-    _ ended: @escaping @Sendable (String) -> Void
+    to table: inout MethodTable, _ authority: SessionAuthority, _ tenants: TenantDirectory,
+    _ board: RouterBoard, _ ended: @escaping @Sendable (String) -> Void
   ) {
-    table.answer(.sessionsCreate, CreateSessionRequest.self) { _, _ in
+    table.answer(.sessionsCreate, CreateSessionRequest.self) { request, _ in
+      let tenant = try tenants.tenant(forKey: request.apiKey)
       guard board.liveSessions < RouterLimits.sessions else {
         throw RPCError(
           .resourceExhausted, "more than \(RouterLimits.sessions) sessions",
@@ -79,7 +80,7 @@ enum Keeper {
       let session = makeSessionID()
       board.beat(session: session)
       return CreateSessionResponse(
-        sessionID: session, token: authority.token(for: session),
+        sessionID: session, token: authority.token(for: session, tenant: tenant),
         leaseSeconds: RouterLimits.leaseSeconds, heartbeatSeconds: RouterLimits.heartbeatSeconds)
     }
     table.answer(.sessionsHeartbeat, HeartbeatRequest.self) { _, context in
@@ -97,10 +98,10 @@ enum Keeper {
   private static func session(
     of context: CallContext, _ authority: SessionAuthority
   ) throws -> String {
-    guard let session = authority.session(of: context.sessionToken) else {
+    guard let grant = authority.grant(of: context.sessionToken) else {
       throw RPCError(.unauthenticated, "the session token is not valid", field: "session_token")
     }
-    return session
+    return grant.session
   }
 
   /// 20 letters and digits, 100 random bits: whoever names a session knows it.

@@ -32,14 +32,14 @@ struct Router: ~Copyable {
 
   init(
     clients: Socket, workers: Socket, rules: RouterRules, authority: SessionAuthority,
-    board: RouterBoard, wakeup: Wakeup, stopFlag: StopFlag
+    tenants: TenantDirectory, board: RouterBoard, wakeup: Wakeup, stopFlag: StopFlag
   ) {
     self.clients = clients
     self.workers = workers
     self.board = board
     self.wakeup = wakeup
     self.stopFlag = stopFlag
-    state = RouterState(rules, authority: authority, now: now)
+    state = RouterState(rules, authority: authority, tenants: tenants, now: now)
     poller.add(clients)
     poller.add(workers)
     poller.add(descriptor: wakeup.descriptor)

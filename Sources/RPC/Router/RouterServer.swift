@@ -13,6 +13,8 @@ package struct RouterConfiguration: Sendable {
   /// The secret of session tokens, at least 32 bytes; kept over restarts by whoever starts the
   /// router, or sessions end with it.
   package var sessionKey = SessionAuthority.makeKey()
+  /// Who may open sessions, and with which weights; empty lets everybody in.
+  package var tenants: [Tenant] = []
 
   package init(listen: String, workers: String) {
     self.listen = listen
@@ -44,6 +46,7 @@ package final class RouterServer: Sendable {
     context: Context
   ) throws {
     let wakeup = try Wakeup()
+    let tenants = try TenantDirectory(configuration.tenants)
     let clients = try Self.bind(configuration.listen, context)
     let workers = try Self.bind(configuration.workers, context)
     let number = Self.count.add(1, ordering: .relaxed).newValue
@@ -59,13 +62,13 @@ package final class RouterServer: Sendable {
       let (clients, workers) = sockets.take()
       var router = Router(
         clients: clients, workers: workers, rules: configuration.rules, authority: authority,
-        board: board, wakeup: wakeup, stopFlag: stopFlag)
+        tenants: tenants, board: board, wakeup: wakeup, stopFlag: stopFlag)
       try router.run()
     }
     let endings = SessionEndings()
     var table = Keeper.methods(
-      authority: authority, board: board, expectedWorkers: configuration.rules.expectedWorkers,
-      ended: { endings.end($0) })
+      authority: authority, tenants: tenants, board: board,
+      expectedWorkers: configuration.rules.expectedWorkers, ended: { endings.end($0) })
     table.merge(methods)
     var keeper = WorkerConfiguration(endpoint: keeperEndpoint, name: "keeper")
     keeper.isKeeper = true

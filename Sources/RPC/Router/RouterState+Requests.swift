@@ -54,10 +54,12 @@ extension RouterState {
       throw RPCError(.unauthenticated, "no session token", field: "session_token")
     }
     let token = String(decoding: peek.token, as: UTF8.self)
-    guard let id = authority.session(of: token) else {
+    guard let grant = authority.grant(of: token), let weight = directory.weight(of: grant.tenant)
+    else {
       throw RPCError(.unauthenticated, "the session token is not valid", field: "session_token")
     }
-    let place = sessionPlace(id)
+    let place = sessionPlace(grant.session)
+    sessions[place].tenant = tenants.place(of: grant.tenant, weight: weight)
     guard !sessions[place].hasEnded else { throw Self.ended }
     connections[client]?.token = token
     connections[client]?.session = place

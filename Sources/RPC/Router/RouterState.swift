@@ -8,6 +8,7 @@ internal import Wire
 package struct RouterState: Sendable {
   let rules: RouterRules
   let authority: SessionAuthority
+  let directory: TenantDirectory
   /// Streams from before `started` may still have an owner that has not registered.
   let started: UInt64
 
@@ -18,6 +19,7 @@ package struct RouterState: Sendable {
   var queues: [ConnectionID: WorkerQueues] = [:]
   var sessions: [SessionRecord] = [SessionRecord(id: "")]
   var sessionIndex: [String: Int] = [:]
+  var tenants = TenantTable()
   var connections: [ConnectionID: ConnectionRecord] = [:]
   /// Workers (by name) that have ever registered.
   var knownWorkers: Set<String> = []
@@ -30,9 +32,13 @@ package struct RouterState: Sendable {
   package var counters = RouterCounters()
 
   /// - Parameter now: from here on the clock runs.
-  package init(_ rules: RouterRules, authority: SessionAuthority, now: UInt64) {
+  package init(
+    _ rules: RouterRules, authority: SessionAuthority,
+    tenants directory: TenantDirectory, now: UInt64
+  ) {
     self.rules = rules
     self.authority = authority
+    self.directory = directory
     started = now
     actions.reserveCapacity(64)
     // Place 0 is never a client's: a fresh `lastStream` must not hit.

@@ -136,6 +136,8 @@ struct WorkerQueues {
 /// What one session has outstanding. Place 0 belongs to all clients without a session.
 struct SessionRecord {
   var id: String
+  /// The place of its tenant; 0 until its token was seen.
+  var tenant = 0
   var requests = 0
   var bytes = 0
   var streams = 0

@@ -1,7 +1,16 @@
 internal import Crypto
 
-/// Makes and checks session tokens. A token holds its session's id and an HMAC-SHA256 over it, so
-/// whoever has the key can check it with no table: `<session>.<64 hex digits>`.
+/// What a valid session token says.
+package struct SessionGrant: Sendable, Equatable {
+  /// The session's id.
+  package let session: String
+  /// The name of the tenant that opened it.
+  package let tenant: String
+}
+
+/// Makes and checks session tokens. A token holds its session's id, its tenant's name and an
+/// HMAC-SHA256 over both, so whoever has the key can check it with no table:
+/// `<session>.<tenant>.<64 hex digits>`. Neither id nor name contains a dot.
 package struct SessionAuthority: Sendable {
   private let key: SymmetricKey
 
@@ -12,13 +21,14 @@ package struct SessionAuthority: Sendable {
   package static func makeKey() -> [UInt8] { (0..<32).map { _ in UInt8.random(in: 0...255) } }
 
   /// The token of a session.
-  package func token(for session: String) -> String {
-    let code = HMAC<SHA256>.authenticationCode(for: Array(session.utf8), using: key)
-    return session + "." + code.map(Self.hex).joined()
+  package func token(for session: String, tenant: String = Tenant.defaultName) -> String {
+    let text = session + "." + tenant
+    let code = HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: key)
+    return text + "." + code.map(Self.hex).joined()
   }
 
-  /// The session of a token, or nil if the token was not made with this key.
-  package func session(of token: String) -> String? {
+  /// What a token grants, or nil if the token was not made with this key.
+  package func grant(of token: String) -> SessionGrant? {
     let utf8 = Array(token.utf8)
     guard utf8.count > 65, utf8[utf8.count - 65] == UInt8(ascii: ".") else { return nil }
     var code: [UInt8] = []
@@ -28,14 +38,22 @@ package struct SessionAuthority: Sendable {
       }
       code.append(high << 4 | low)
     }
-    let session = utf8[..<(utf8.count - 65)]
-    guard HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: session, using: key) else {
-      return nil
-    }
-    return String(decoding: session, as: UTF8.self)
+    let text = utf8[..<(utf8.count - 65)]
+    guard HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: text, using: key),
+      let dot = text.firstIndex(of: UInt8(ascii: "."))
+    else { return nil }
+    return SessionGrant(
+      session: String(decoding: text[..<dot], as: UTF8.self),
+      tenant: String(decoding: text[(dot + 1)...], as: UTF8.self))
   }
 
-  private static func hex(_ byte: UInt8) -> String {
+  /// The tenant named in a token that somebody else has checked; `default` without one.
+  package static func tenant(in checked: String) -> Substring {
+    let parts = checked.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
+    return parts.count == 3 ? parts[1] : Substring(Tenant.defaultName)
+  }
+
+  static func hex(_ byte: UInt8) -> String {
     let text = String(byte, radix: 16)
     return byte < 16 ? "0" + text : text
   }

@@ -12,7 +12,9 @@ package struct CallContext: Sendable {
   package var seq: UInt64 { call.seq }
   /// The session that the stream belongs to: what stands before the first colon.
   package var session: Substring { call.stream.prefix { $0 != ":" } }
-  /// The session token; only the keeper is given it.
+  /// The tenant that the work is for, from the session token, which the router has checked.
+  package var tenant: Substring { SessionAuthority.tenant(in: call.sessionToken) }
+  /// The session token, empty for calls without one.
   package var sessionToken: String { call.sessionToken }
   /// Bits of the header.
   package var flags: RequestHeader.Flags { call.flags }

@@ -4,7 +4,7 @@ internal import Wire
 /// What happens to one request: the stream's log decides, a handler works, the outcome is sent.
 extension ServiceLoop {
   func perform(
-    _ facts: RequestFacts, _ entry: StreamEntry, _ payload: Payload, token: String
+    _ facts: RequestFacts, _ entry: StreamEntry, _ payload: Payload
   ) throws {
     guard let method = facts.method else {
       let error = RPCError(.unimplemented, "method \(facts.methodNumber)")
@@ -14,23 +14,23 @@ extension ServiceLoop {
       guard let verdict = entry.log?.await(seq: facts.seq, acked: facts.acked) else {
         return try refuseUnowned(facts, entry)
       }
-      return try act(on: verdict, method, facts, entry, payload, token)
+      return try act(on: verdict, method, facts, entry, payload)
     }
     guard method.ordering == .ordered else {
-      return start(method, facts, entry, payload, token)
+      return start(method, facts, entry, payload)
     }
     let digest = facts.refusal == nil ? PayloadDigest(payload) : nil
     let verdict = entry.log?.begin(seq: facts.seq, digest: digest, acked: facts.acked)
     guard let verdict else { return try refuseUnowned(facts, entry) }
-    try act(on: verdict, method, facts, entry, payload, token)
+    try act(on: verdict, method, facts, entry, payload)
   }
 
   private func act(
     on verdict: StreamLog.Verdict, _ method: Method, _ facts: RequestFacts, _ entry: StreamEntry,
-    _ payload: Payload, _ token: String
+    _ payload: Payload
   ) throws {
     switch verdict {
-    case .run: start(method, facts, entry, payload, token)
+    case .run: start(method, facts, entry, payload)
     case .replay(let outcome): try sendFinal(entry, facts.seq, facts.traceID, outcome)
     case .alreadyRunning: break
     case .refuse(let error):
@@ -45,11 +45,10 @@ extension ServiceLoop {
   }
 
   private func start(
-    _ method: Method, _ facts: RequestFacts, _ entry: StreamEntry, _ payload: Payload,
-    _ token: String
+    _ method: Method, _ facts: RequestFacts, _ entry: StreamEntry, _ payload: Payload
   ) {
     let call = Call(
-      method: method, stream: entry.name, facts: facts, sessionToken: token,
+      method: method, stream: entry.name, facts: facts, sessionToken: entry.token,
       received: Monotonic.microseconds(), outbox: control.outbox)
     if let refusal = facts.refusal {
       configuration.requestRefused(entry.name, method)

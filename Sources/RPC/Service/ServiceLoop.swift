@@ -32,10 +32,17 @@ final class StreamEntry {
   /// Only streams that the router gave to this worker have a log.
   var log: StreamLog?
   var epoch: UInt64 = 0
+  /// The token of its last request: a stream has one session, so it is rarely another one.
+  private(set) var token = ""
   /// What handlers work on, for cancelling.
   var calls: [UInt64: CancelFlag] = [:]
 
   init(name: String) { self.name = name }
+
+  func note(token bytes: UnsafeRawBufferPointer) {
+    guard !bytes.isEmpty, !token.hasBytes(bytes) else { return }
+    token = String(decoding: bytes, as: UTF8.self)
+  }
 }
 
 /// The body of a worker's I/O thread. It computes nothing: it receives, asks the stream's log,
@@ -164,7 +171,7 @@ final class ServiceLoop {
 
   private enum First {
     case control
-    case request(RequestFacts, StreamEntry, token: String)
+    case request(RequestFacts, StreamEntry)
     case garbage(WireError)
   }
 
@@ -181,13 +188,13 @@ final class ServiceLoop {
         if message.1 { try socket.skipRest() }
         try obey(message.0)
       }
-    case .request(let facts, let entry, let token):
+    case .request(let facts, let entry):
       guard let (payload, _) = try Frames.receivePayload(from: socket, more: more) else {
         let error = RPCError(.invalidArgument, "more than \(Limits.maxAttachments) attachments")
         try sendFinal(entry, facts.seq, facts.traceID, Outcome(error: error))
         return true
       }
-      try perform(facts, entry, payload, token: token)
+      try perform(facts, entry, payload)
     case .garbage(let error):
       logger.warning("a request header from the router was not readable: \(error)")
       if more { try socket.skipRest() }
@@ -199,13 +206,13 @@ final class ServiceLoop {
     do throws(WireError) {
       let peek = try RequestPeek(frame)
       let entry = try entry(named: peek.stream)
-      let token = configuration.isKeeper ? String(decoding: peek.token, as: UTF8.self) : ""
+      entry.note(token: peek.token)
       var facts = RequestFacts(peek)
       if peek.flags.contains(.tombstone) {
         let header = try RequestHeader(decoding: frame)
         facts.refusal = RPCError(header.refusalCode, header.refusalMessage)
       }
-      return .request(facts, entry, token: token)
+      return .request(facts, entry)
     } catch {
       return .garbage(error)
     }

@@ -14,7 +14,7 @@ package struct WorkerConfiguration: Sendable {
   package var precision = ""
   /// What this worker can take at once.
   package var room = WorkerRoom()
-  /// The keeper answers Sessions and Admin and is given session tokens.
+  /// The keeper answers Sessions and Admin.
   package var isKeeper = false
   /// How often the router hears of this worker.
   package var heartbeatMilliseconds: UInt64 = 1000
