@@ -60,7 +60,7 @@ let package = Package(
       ]),
     .executableTarget(
       name: "Bench",
-      dependencies: ["CKernels", "Engine", "RPC", "Wire", "ZeroMQ", argumentParser],
+      dependencies: ["CKernels", "Engine", "RPC", "Tinsmith", "Wire", "ZeroMQ", argumentParser],
       path: "Tools/Bench"),
     // Tests
     .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),

@@ -39,6 +39,11 @@ struct CheckpointStore {
     FileManager.default.fileExists(atPath: "\(url(path))/\(Self.manifestName)")
   }
 
+  /// Which version of a checkpoint is there; nil if there is none.
+  func identity(_ path: CheckpointPath) -> SnapshotCache.FileIdentity? {
+    SnapshotCache.FileIdentity("\(url(path))/\(Self.manifestName)")
+  }
+
   // MARK: Writing
 
   /// Writes a checkpoint whose files `body` makes in the folder it is given.

@@ -34,33 +34,31 @@ final class ComputeThread: Sendable {
     }
   }
 
-  /// Appends a job; jobs run in order.
+  /// Hands something to the thread; it runs before the next piece of computing, in order.
   func submit(_ job: @escaping Job) {
     state.withLock { $0.jobs.append(job) }
     signal.signal()
   }
 
-  /// Ends the thread after the job that is running.
+  /// Ends the thread after the piece that is running.
   func stop() {
     state.withLock { $0.isStopping = true }
     signal.signal()
   }
 
-  /// Alternates: one job, then one step of decoding, so neither waits long for the other.
+  /// Everything that was handed over, then one piece of computing; sleeps when there is nothing.
   private func run(_ worker: Worker) {
-    var taken: ArraySlice<Job> = []
     while true {
-      if taken.isEmpty {
-        let (jobs, isStopping) = state.withLock { state in
-          defer { state.jobs = [] }
-          return (state.jobs, state.isStopping)
-        }
-        if isStopping { return }
-        taken = jobs[...]
+      let (jobs, isStopping) = state.withLock { state in
+        defer { state.jobs = [] }
+        return (state.jobs, state.isStopping)
       }
-      if let job = taken.popFirst() { job(worker) }
-      worker.decodeStep()
-      if taken.isEmpty, worker.isIdle { signal.wait() }
+      if isStopping { return }
+      for job in jobs { job(worker) }
+      if worker.step() || !jobs.isEmpty { continue }
+      worker.rest()
+      signal.wait()
+      worker.wake()
     }
   }
 }

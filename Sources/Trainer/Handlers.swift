@@ -5,8 +5,26 @@ import Wire
 /// Registers the service's methods: each is decoded by the table and runs on the compute thread.
 struct Handlers {
   let compute: ComputeThread
+  let preparation: Preparation
 
-  /// A method that runs on the compute thread from begin to end.
+  /// A method of a model: it runs by itself, behind the requests of its stream before it.
+  func handleInOrder<Request: WireMessage & Sendable, Response: WireMessage>(
+    _ table: inout MethodTable, _ method: Method, _ request: Request.Type,
+    _ body: @escaping @Sendable (Worker, Request, CallContext) throws -> Response
+  ) {
+    table.handle(method, Request.self, Response.self) { request, context, reply in
+      // Behind the data that is being prepared for the same stream.
+      preparation.enqueue {
+        compute.submit { worker in
+          worker.queue.append(context.stream, tenant: String(context.tenant)) { worker in
+            Self.run(worker, context, reply) { try body(worker, request, context) }
+          }
+        }
+      }
+    }
+  }
+
+  /// A method that runs on the compute thread from begin to end, as soon as possible.
   func handle<Request: WireMessage, Response: WireMessage>(
     _ table: inout MethodTable, _ method: Method, _ request: Request.Type,
     _ body: @escaping @Sendable (Worker, Request, CallContext) throws -> Response
@@ -18,11 +36,10 @@ struct Handlers {
     }
   }
 
-  /// Runs a handler's body and answers: refusals by the clock, timings, errors. `failed` hears of
-  /// any answer but OK before it leaves.
+  /// Runs a handler's body and answers: refusals by the clock, timings, errors.
   static func run<Response: WireMessage>(
     _ worker: Worker, _ context: CallContext, _ reply: Reply<Response>,
-    failed: () -> Void = {}, _ body: () throws -> Response
+    _ body: () throws -> Response
   ) {
     var info = ReplyInfo()
     let start = Monotonic.microseconds()
@@ -35,7 +52,6 @@ struct Handlers {
       reply.finish(response, info: info)
     } catch {
       info.computeMicroseconds = Monotonic.microseconds() - start
-      failed()
       reply.fail(.from(error), info: info)
     }
   }

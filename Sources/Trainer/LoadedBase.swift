@@ -7,6 +7,8 @@ import Tokenizers
 final class LoadedBase {
   let model: Engine.BaseModel
   let engine: TrainingEngine
+  /// The training requests under way.
+  let run: TrainingRun
   let decoder: Decoder
   /// For stop strings and the default stop tokens; nil when the folder has no tokenizer we read.
   let tokenizer: Tokenizer?
@@ -17,10 +19,12 @@ final class LoadedBase {
     model = try Engine.BaseModel(
       name: name, folder: folder, cache: cache, storage: worker.storage, kernels: worker.kernels)
     engine = TrainingEngine(model: model, kernels: worker.kernels, arena: worker.arena)
+    run = TrainingRun(engine: engine)
     let pages = try KVCache(
       shapes: model.attentionShapes, bytes: worker.configuration.kvCacheBytes)
     decoder = Decoder(
-      Generator(model: model, kernels: worker.kernels, arena: worker.arena, cache: pages))
+      Generator(model: model, kernels: worker.kernels, arena: worker.arena, cache: pages),
+      worker.statistics)
     do {
       tokenizer = try Tokenizer(directory: URL(fileURLWithPath: folder))
     } catch {

@@ -6,7 +6,7 @@ import Wire
 /// The service `Sampling`.
 extension Handlers {
   func addSampling(to table: inout MethodTable) {
-    handle(&table, .samplingSaveWeightsForSampler, SaveWeightsForSamplerRequest.self) {
+    handleInOrder(&table, .samplingSaveWeightsForSampler, SaveWeightsForSamplerRequest.self) {
       worker, request, context in
       let model = try worker.model(context.stream)
       return SaveWeightsForSamplerResponse(
@@ -14,39 +14,31 @@ extension Handlers {
     }
     handle(&table, .samplingCreateSamplingSession, CreateSamplingSessionRequest.self) {
       worker, request, context in
-      let (base, _) = try worker.samplingTarget(request.source)
+      let base = try worker.samplingTarget(request.source, tenant: String(context.tenant)).base
       worker.samplingSessions[context.stream] = request.source
       return CreateSamplingSessionResponse(
         samplingSessionID: context.stream, baseModel: base.model.name,
         tokenizer: base.model.folder, maxContextLength: base.model.config.maxPositions)
     }
-    decode(&table, .samplingSample, SampleRequest.self) { worker, request, context, finish in
-      try worker.sample(request, context, finish)
+    decode(&table, .samplingSample, SampleRequest.self) { worker, request, context, reply in
+      try worker.sample(request, context, reply)
     }
     decode(&table, .samplingComputeLogprobs, ComputeLogprobsRequest.self) {
-      worker, request, context, finish in
-      try worker.computeLogprobs(request, context, finish)
+      worker, request, context, reply in
+      try worker.computeLogprobs(request, context, reply)
     }
   }
 
   /// A method that is queued on the compute thread and ends when the decoder has its answer.
   private func decode<Request: WireMessage, Response: WireMessage>(
     _ table: inout MethodTable, _ method: Method, _ request: Request.Type,
-    _ body:
-      @escaping @Sendable (
-        Worker, Request, CallContext, @escaping (Result<Response, RPCError>, ReplyInfo) -> Void
-      ) throws -> Void
+    _ body: @escaping @Sendable (Worker, Request, CallContext, Reply<Response>) throws -> Void
   ) {
     table.handle(method, Request.self, Response.self) { request, context, reply in
       compute.submit { worker in
         do {
           try Self.refuseIfUnwanted(context)
-          try body(worker, request, context) { result, info in
-            switch result {
-            case .success(let response): reply.finish(response, info: info)
-            case .failure(let error): reply.fail(error, info: info)
-            }
-          }
+          try body(worker, request, context, reply)
         } catch {
           reply.fail(.from(error))
         }
@@ -55,82 +47,134 @@ extension Handlers {
   }
 }
 
+/// What a request samples from.
+struct SamplingTarget {
+  let base: LoadedBase
+  let adapter: Adapter?
+  /// Whose cached keys and values it may share.
+  let cacheScope: String
+}
+
 extension Worker {
   /// The base model and adapter that a source names; a snapshot is loaded on demand.
-  fileprivate func samplingTarget(_ source: SamplingSource) throws -> (LoadedBase, Adapter?) {
+  fileprivate func samplingTarget(
+    _ source: SamplingSource, tenant: String
+  ) throws -> SamplingTarget {
     switch source {
-    case .baseModel(let name): return (try base(name), nil)
+    case .baseModel(let name):
+      return SamplingTarget(base: try base(name), adapter: nil, cacheScope: "\(tenant)\u{0}base")
     case .modelPath(let text):
-      let path = try CheckpointPath(text, field: "model_path")
-      guard path.kind == .sampler else {
-        throw RPCError(
-          .invalidArgument,
-          "\(text) is a training checkpoint; sample from a path of save_weights_for_sampler",
-          field: "model_path")
-      }
-      let base = try base(checkpoints.manifest(path).baseModel)
-      let adapter = try snapshots.adapter(text) {
-        _ = try checkpoints.verified(path)
-        return try AdapterFiles.read(
-          checkpoints.url(path), model: base.model, kernels: kernels)
-      }
-      return (base, adapter)
+      let entry = try snapshot(text)
+      return SamplingTarget(
+        base: try base(entry.base), adapter: entry.adapter,
+        cacheScope: "\(tenant)\u{0}\(entry.number)")
     }
+  }
+
+  private func snapshot(_ text: String) throws -> SnapshotCache.Entry {
+    let path = try CheckpointPath(text, field: "model_path")
+    guard path.kind == .sampler else {
+      throw RPCError(
+        .invalidArgument,
+        "\(text) is a training checkpoint; sample from a path of save_weights_for_sampler",
+        field: "model_path")
+    }
+    if let identity = checkpoints.identity(path),
+      let known = snapshots.current(text, identity: identity, now: CheckpointStore.now())
+    {
+      return known
+    }
+    let manifest = try checkpoints.verified(path)
+    let base = try base(manifest.baseModel)
+    let adapter = try AdapterFiles.read(
+      checkpoints.url(path), model: base.model, kernels: kernels)
+    return try keepSnapshot(adapter, manifest, path)
+  }
+
+  /// Holds the adapter of a checkpoint for sampling.
+  @discardableResult
+  func keepSnapshot(
+    _ adapter: Adapter, _ manifest: CheckpointStore.Manifest, _ path: CheckpointPath
+  ) throws -> SnapshotCache.Entry {
+    guard let identity = checkpoints.identity(path) else {
+      throw EngineError(.notFound, "the checkpoint \(path.text) was just removed", field: "path")
+    }
+    return snapshots.insert(
+      path.text,
+      SnapshotCache.Entry(
+        adapter: adapter, base: manifest.baseModel, identity: identity,
+        expiresUnixMilliseconds: manifest.expiresUnixMilliseconds))
   }
 
   /// What a request samples from: what it says, or what its session was created with.
   private func samplingTarget(
-    _ source: SamplingSource?, stream: String
-  ) throws -> (LoadedBase, Adapter?) {
-    guard let source = source ?? samplingSessions[stream] else {
+    _ source: SamplingSource?, _ context: CallContext
+  ) throws -> SamplingTarget {
+    guard let source = source ?? samplingSessions[context.stream] else {
       throw RPCError(
-        .notFound, "sampling session \(stream) is not known here and the request names no source")
+        .notFound,
+        "sampling session \(context.stream) is not known here and the request names no source")
     }
-    return try samplingTarget(source)
+    return try samplingTarget(source, tenant: String(context.tenant))
   }
 
   fileprivate func sample(
-    _ request: SampleRequest, _ context: CallContext,
-    _ finish: @escaping (Result<SampleResponse, RPCError>, ReplyInfo) -> Void
+    _ request: SampleRequest, _ context: CallContext, _ reply: Reply<SampleResponse>
   ) throws {
-    let (base, adapter) = try samplingTarget(request.source, stream: context.stream)
-    var generation = GenerationRequest(prompt: request.prompt.tokens, adapter: adapter)
+    let target = try samplingTarget(request.source, context)
+    var generation = GenerationRequest(prompt: request.prompt.tokens, adapter: target.adapter)
+    generation.cacheScope = target.cacheScope
     generation.sampleCount = request.numSamples
     generation.wantsPromptLogprobs = request.promptLogprobs
     generation.topPromptLogprobs = request.topKPromptLogprobs
     generation.topSampleLogprobs = request.topKSampleLogprobs
     let seed = request.params.seed ?? keyHash(context.stream, context.seq)
-    let room = base.model.config.maxPositions - generation.prompt.count
+    let room = target.base.model.config.maxPositions - generation.prompt.count
     generation.parameters.maxTokens = request.params.maxTokens ?? max(room, 0)
     generation.parameters.seed = seed
     generation.parameters.temperature = Float(request.params.temperature)
     generation.parameters.topK = request.params.topK
     generation.parameters.topP = Float(request.params.topP)
-    try base.setStops(request.params.stop, &generation)
+    try target.base.setStops(request.params.stop, &generation)
     let start = Monotonic.microseconds()
-    try base.decoder.add(
-      generation,
-      Decoder.Waiter(context: context) { result in
-        let info = ReplyInfo.decoding(context, start, request.prompt.length, result)
-        finish(result.map { SampleResponse($0, request, seed: seed) }, info)
-      })
+    var waiter = Decoder.Waiter(context: context) { result in
+      let info = ReplyInfo.decoding(context, start, request.prompt.length, result)
+      reply.complete(result.map { SampleResponse($0, request, seed: seed) }, info)
+    }
+    if context.flags.contains(.stream) {
+      waiter.push = { pieces, offset in
+        reply.partial(SampleResponse(pieces, seed: seed), offset: UInt64(offset))
+      }
+    }
+    try target.base.decoder.add(generation, waiter)
   }
 
   fileprivate func computeLogprobs(
     _ request: ComputeLogprobsRequest, _ context: CallContext,
-    _ finish: @escaping (Result<ComputeLogprobsResponse, RPCError>, ReplyInfo) -> Void
+    _ reply: Reply<ComputeLogprobsResponse>
   ) throws {
-    let (base, adapter) = try samplingTarget(request.source, stream: context.stream)
-    var generation = GenerationRequest(prompt: request.prompt.tokens, adapter: adapter)
+    let target = try samplingTarget(request.source, context)
+    var generation = GenerationRequest(prompt: request.prompt.tokens, adapter: target.adapter)
+    generation.cacheScope = target.cacheScope
     generation.wantsPromptLogprobs = true
     generation.parameters.maxTokens = 0
     let start = Monotonic.microseconds()
-    try base.decoder.add(
+    try target.base.decoder.add(
       generation,
       Decoder.Waiter(context: context) { result in
         let info = ReplyInfo.decoding(context, start, request.prompt.length, result)
-        finish(result.map { ComputeLogprobsResponse(logprobs: $0.promptTensor) }, info)
+        reply.complete(
+          result.map { ComputeLogprobsResponse(logprobs: $0.promptTensor) }, info)
       })
+  }
+}
+
+extension Reply {
+  fileprivate func complete(_ result: Result<Response, RPCError>, _ info: ReplyInfo) {
+    switch result {
+    case .success(let response): finish(response, info: info)
+    case .failure(let error): fail(error, info: info)
+    }
   }
 }
 
@@ -200,6 +244,7 @@ extension ReplyInfo {
     info.costPromptTokens = UInt64(promptTokens)
     if case .success(let result) = result {
       info.costNewTokens = UInt64(result.sequences.reduce(0) { $0 + $1.tokens.count })
+      info.cacheHitTokens = UInt64(result.cachedPromptTokens)
     }
     return info
   }
@@ -211,6 +256,15 @@ extension GenerationResult {
 }
 
 extension SampleResponse {
+  /// What one step added.
+  fileprivate init(_ pieces: [Decoder.Piece], seed: UInt64) {
+    self.init(
+      sequences: pieces.map {
+        SampledSequence(
+          index: $0.sample, stopReason: .none, tokens: [$0.token], logprobs: [$0.logprob])
+      }, seed: seed)
+  }
+
   fileprivate init(_ result: GenerationResult, _ request: SampleRequest, seed: UInt64) {
     let sequences = result.sequences.enumerated().map { index, sequence in
       SampledSequence(

@@ -36,7 +36,8 @@ extension Worker {
       try AdapterFiles.write(
         model.adapter, base: model.base.model.name, to: folder, storage: storage)
     }
-    snapshots.insert(path.text, try model.adapter.snapshot(kernels: kernels))
+    try keepSnapshot(
+      model.adapter.snapshot(kernels: kernels), checkpoints.manifest(path), path)
     return path.text
   }
 

@@ -15,20 +15,28 @@ package final class TrainerWorker: Sendable {
       endpoint: configuration.routerEndpoint, name: configuration.name)
     rpc.numericsVersion = String(Numerics.version)
     rpc.precision = Numerics.precision
+    rpc.room = WorkerRoom(
+      trainingTokens: UInt64(2 * Quantum.maximumRows), decodeTokens: 65_536,
+      controlRequests: 1024)
+    let (preparation, statistics) = (Preparation(), WorkerStatistics())
+    rpc.statistics = { statistics.values }
     rpc.closeStream = { stream in
-      compute.submit { worker in
-        worker.models[stream] = nil
-        worker.samplingSessions[stream] = nil
-      }
+      preparation.enqueue { compute.submit { $0.close(stream) } }
     }
-    // A forward_backward that the router refused is a hole in the accumulation, too.
+    // A forward_backward that the router refused is a hole in the accumulation, too, at its turn.
     rpc.requestRefused = { stream, method in
       guard method == .trainingForwardBackward else { return }
-      compute.submit { $0.models[stream]?.isAccumulationBroken = true }
+      preparation.enqueue {
+        compute.submit { worker in
+          worker.queue.append(stream, tenant: "") { $0.models[stream]?.isAccumulationBroken = true }
+        }
+      }
     }
-    rpc.sessionEnded = { session in compute.submit { $0.endSession(session) } }
+    rpc.sessionEnded = { session in
+      preparation.enqueue { compute.submit { $0.endSession(session) } }
+    }
     var methods = MethodTable()
-    let handlers = Handlers(compute: compute)
+    let handlers = Handlers(compute: compute, preparation: preparation)
     handlers.addTraining(to: &methods)
     handlers.addSampling(to: &methods)
     handlers.addCheckpoints(to: &methods)
@@ -38,9 +46,13 @@ package final class TrainerWorker: Sendable {
     service = try WorkerService(rpc, methods: methods, context: context)
     self.compute = compute
     self.configuration = configuration
+    self.preparation = preparation
+    self.statistics = statistics
   }
 
   private let configuration: TrainerConfiguration
+  private let preparation: Preparation
+  private let statistics: WorkerStatistics
 
   /// Loads the base models (packing their weights on first use), joins the router and serves until
   /// `stop` or cancellation.
@@ -48,7 +60,12 @@ package final class TrainerWorker: Sendable {
   /// - Throws: `EngineError` when a base model cannot be served.
   package func run() async throws {
     let (configuration, progress) = (configuration, service.progress)
-    try await compute.start { try Worker(configuration, progress: progress.advance) }
+    let (preparation, statistics) = (preparation, statistics)
+    try await compute.start {
+      try Worker(
+        configuration, preparation: preparation, statistics: statistics,
+        progress: progress.advance)
+    }
     defer { compute.stop() }
     try await service.run()
   }

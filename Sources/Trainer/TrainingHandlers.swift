@@ -5,49 +5,47 @@ import Wire
 /// The service `Training`.
 extension Handlers {
   func addTraining(to table: inout MethodTable) {
-    handle(&table, .trainingCreateModel, CreateModelRequest.self) { worker, request, context in
+    handleInOrder(&table, .trainingCreateModel, CreateModelRequest.self) {
+      worker, request, context in
       let model = try worker.createModel(context.stream, request)
-      worker.models[model.id] = model
+      worker.open(model)
       return CreateModelResponse(modelID: model.id, info: model.info)
     }
-    handle(&table, .trainingForward, ForwardBackwardRequest.self) { worker, request, context in
-      try worker.model(context.stream).run(request, accumulates: false)
-    }
-    addForwardBackward(to: &table)
-    handle(&table, .trainingOptimStep, OptimStepRequest.self) { worker, request, context in
+    addTraining(.trainingForward, accumulates: false, to: &table)
+    addTraining(.trainingForwardBackward, accumulates: true, to: &table)
+    handleInOrder(&table, .trainingOptimStep, OptimStepRequest.self) { worker, request, context in
       let model = try worker.model(context.stream)
       return try model.optimStep(
         request, allowsPartial: context.flags.contains(.applyPartial), worker.kernels)
     }
-    handle(&table, .trainingGetInfo, GetInfoRequest.self) { worker, _, context in
+    handleInOrder(&table, .trainingGetInfo, GetInfoRequest.self) { worker, _, context in
       try worker.model(context.stream).info
     }
-    handle(&table, .trainingUnload, UnloadRequest.self) { worker, _, context in
+    handleInOrder(&table, .trainingUnload, UnloadRequest.self) { worker, _, context in
       _ = try worker.model(context.stream)
-      worker.models[context.stream] = nil
+      worker.close(context.stream)
       return UnloadResponse()
     }
-    handle(&table, .trainingSaveState, SaveStateRequest.self) { worker, request, context in
+    handleInOrder(&table, .trainingSaveState, SaveStateRequest.self) { worker, request, context in
       let model = try worker.model(context.stream)
       return SaveStateResponse(path: try worker.saveState(model, request))
     }
-    handle(&table, .trainingLoadState, LoadStateRequest.self) { worker, request, context in
+    handleInOrder(&table, .trainingLoadState, LoadStateRequest.self) { worker, request, context in
       let model = try worker.model(context.stream)
       try worker.loadState(model, request)
       return LoadStateResponse()
     }
   }
 
-  /// Decoded here and not by the table: a forward_backward that fails, for whatever reason, leaves
-  /// an accumulation that the next optim_step must not apply.
-  private func addForwardBackward(to table: inout MethodTable) {
-    table.handle(.trainingForwardBackward, Payload.self, Payload.self) { payload, context, reply in
-      let request = Result { try ForwardBackwardRequest.decode(payload) }
-      compute.submit { worker in
-        let leaveHole: () -> Void = { worker.models[context.stream]?.isAccumulationBroken = true }
-        Self.run(worker, context, reply, failed: leaveHole) {
-          try worker.model(context.stream).run(request.get(), accumulates: true).encode()
-        }
+  /// Decoded beside the compute thread and not by the table: a forward_backward that fails, for
+  /// whatever reason, leaves an accumulation that the next optim_step must not apply.
+  private func addTraining(_ method: Method, accumulates: Bool, to table: inout MethodTable) {
+    table.handle(method, Payload.self, Payload.self) { payload, context, reply in
+      preparation.enqueue {
+        let training = ModelQueue.Training(
+          pending: preparation.training(payload, stream: context.stream),
+          accumulates: accumulates, context: context, reply: reply)
+        compute.submit { $0.queue.append(training) }
       }
     }
   }
@@ -115,30 +113,6 @@ extension TrainedModel {
       step: UInt64(adapter.training?.stepCount ?? 0), userMetadata: userMetadata)
   }
 
-  /// forward or forward_backward.
-  fileprivate func run(
-    _ request: ForwardBackwardRequest, accumulates: Bool
-  ) throws -> ForwardBackwardResponse {
-    let loss = try LossFunction(request)
-    var data: [TrainingDatum] = []
-    data.reserveCapacity(request.data.count)
-    for (i, datum) in request.data.enumerated() {
-      data.append(
-        try TrainingDatum(
-          tokens: datum.modelInput.tokens, inputs: datum.lossInputs(field: "data[\(i)]"),
-          loss: loss, config: base.model.config, field: "data[\(i)]"))
-    }
-    let result = try base.engine.run([
-      TrainingRequest(adapter: adapter, data: data, loss: loss, accumulates: accumulates)
-    ])[0].get()
-    let outputs = zip(result.logprobs, data).map { values, datum in
-      let flat = Tensor(values)
-      let k = datum.targetsPerToken
-      return ["logprobs": k == 1 ? flat : flat.reshaped([datum.tokens.count, k]) ?? flat]
-    }
-    return ForwardBackwardResponse(lossFnOutputs: outputs, metrics: result.metrics)
-  }
-
   fileprivate func optimStep(
     _ request: OptimStepRequest, allowsPartial: Bool, _ kernels: Kernels
   ) throws -> OptimStepResponse {
@@ -168,39 +142,5 @@ extension AdamParameters {
     epsilon = wire.eps
     weightDecay = wire.weightDecay
     gradientClipNorm = wire.gradClipNorm
-  }
-}
-
-extension LossFunction {
-  init(_ request: ForwardBackwardRequest) throws(EngineError) {
-    var config: [String: Double] = [:]
-    for (key, option) in request.lossFnConfig {
-      guard case .number(let value) = option else {
-        throw EngineError(
-          .invalidArgument, "must be a number", field: "loss_fn_config[\(key)]")
-      }
-      config[key] = value
-    }
-    try self.init(name: request.lossFn, config: config)
-  }
-}
-
-extension Wire.Datum {
-  fileprivate func lossInputs(field: String) throws -> [String: LossInput] {
-    var inputs: [String: LossInput] = [:]
-    for (name, tensor) in lossFnInputs {
-      do {
-        let values: LossInput.Values =
-          switch tensor.dtype {
-          case .float32, .bfloat16: .floats(try tensor.floats())
-          case .int32, .int64: .integers(try tensor.int64s())
-          }
-        inputs[name] = LossInput(shape: tensor.shape, values: values)
-      } catch {
-        throw RPCError(
-          .invalidArgument, error.reason, field: "\(field).loss_fn_inputs[\(name)]", cause: error)
-      }
-    }
-    return inputs
   }
 }

@@ -37,11 +37,20 @@ final class Worker {
   /// Sampling session → what it samples from.
   var samplingSessions: [String: SamplingSource] = [:]
   var snapshots = SnapshotCache()
+  /// Requests of models, which wait for their turn.
+  let queue = ModelQueue()
+  let statistics: WorkerStatistics
+  let preparation: Preparation
+  private var turns = TurnPolicy()
+  private var nextReport: UInt64 = 0
 
   init(
-    _ configuration: TrainerConfiguration, progress: @escaping @Sendable () -> Void
+    _ configuration: TrainerConfiguration, preparation: Preparation,
+    statistics: WorkerStatistics, progress: @escaping @Sendable () -> Void
   ) throws {
     self.configuration = configuration
+    self.preparation = preparation
+    self.statistics = statistics
     self.progress = progress
     storage = FileStorage()
     kernels = try Kernels(threads: configuration.threads)
@@ -69,21 +78,72 @@ final class Worker {
     return model
   }
 
-  /// Forgets a session's models and sampling sessions.
-  func endSession(_ session: String) {
-    models = models.filter { !$0.key.hasPrefix("\(session):") }
-    samplingSessions = samplingSessions.filter { !$0.key.hasPrefix("\(session):") }
+  /// A model exists from here on.
+  func open(_ model: TrainedModel) {
+    models[model.id] = model
+    queue.open(model)
+    preparation.open(model.id, model.base.model.config)
   }
 
-  // MARK: Decoding
+  /// Forgets a model or a sampling session.
+  func close(_ stream: String) {
+    models[stream] = nil
+    samplingSessions[stream] = nil
+    queue.close(stream)
+    preparation.close(stream)
+  }
 
-  var isIdle: Bool { bases.values.allSatisfy(\.decoder.isIdle) }
-
-  /// One step of every base model that has sequences to decode.
-  func decodeStep() {
-    for base in bases.values where !base.decoder.isIdle {
-      base.decoder.step()
-      progress()
+  /// Forgets a session's models and sampling sessions.
+  func endSession(_ session: String) {
+    let prefix = "\(session):"
+    for stream in Array(models.keys) + Array(samplingSessions.keys) where stream.hasPrefix(prefix) {
+      close(stream)
     }
+  }
+
+  // MARK: Computing
+
+  /// One piece of computing: a micro-batch or a step of decoding.
+  /// - Returns: false if there was nothing to do.
+  func step() -> Bool {
+    let isTraining = !queue.isIdle
+    let isDecoding = !bases.values.allSatisfy(\.decoder.isIdle)
+    guard let side = turns.next(training: isTraining, decode: isDecoding) else { return false }
+    let start = Monotonic.microseconds()
+    switch side {
+    case .training: queue.step(self, isContended: isDecoding)
+    case .decode:
+      for base in bases.values where !base.decoder.isIdle {
+        base.decoder.step(isContended: isTraining)
+      }
+    }
+    let now = Monotonic.microseconds()
+    turns.used(side, microseconds: now - start, isContended: isTraining && isDecoding)
+    progress()
+    if now >= nextReport { report(now) }
+    return true
+  }
+
+  /// The thread is about to sleep.
+  func rest() {
+    report(Monotonic.microseconds())
+    statistics.idle(true)
+  }
+
+  func wake() { statistics.idle(false) }
+
+  private func report(_ now: UInt64) {
+    nextReport = now + 500_000
+    let decoders = bases.values.map(\.decoder)
+    statistics.set([
+      "models": Double(models.count), "sampling_sessions": Double(samplingSessions.count),
+      "snapshots": Double(snapshots.count), "queue_requests": Double(queue.requestCount),
+      "queue_tokens": Double(queue.waitingRows),
+      "sequences": Double(decoders.reduce(0) { $0 + $1.sequences }),
+      "samples_waiting": Double(decoders.reduce(0) { $0 + $1.waiting }),
+      "kv_pages": Double(decoders.reduce(0) { $0 + $1.pages }),
+      "kv_pages_free": Double(decoders.reduce(0) { $0 + $1.freePages }),
+      "kv_pages_cached": Double(decoders.reduce(0) { $0 + $1.cachedPages }),
+    ])
   }
 }

@@ -5,15 +5,16 @@ import Foundation
 @main
 struct BenchMain: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tinsmith-bench", abstract: "Measures the engine or the RPC layer.",
+    commandName: "tinsmith-bench",
+    abstract: "Measures the engine, the RPC layer, or the whole service.",
     discussion: """
       Figures are medians; noise is the spread of the samples. On a shared machine compare only \
       figures of one run, or ratios against a peer that ran beside it.
       """)
 
-  enum Suite: String, ExpressibleByArgument, CaseIterable { case engine, rpc }
+  enum Suite: String, ExpressibleByArgument, CaseIterable { case engine, rpc, tenants }
 
-  @Argument(help: "engine or rpc.") var suite: Suite
+  @Argument(help: "engine, rpc or tenants.") var suite: Suite
   @Flag(help: "One JSON object per figure and line.") var json = false
   @Option(help: "Only figures whose name starts so.") var only = ""
   @Option(help: "Compute threads.") var threads = 2
@@ -26,6 +27,8 @@ struct BenchMain: AsyncParsableCommand {
     switch suite {
     case .engine:
       try EngineSuite(reporter: reporter, threads: threads, runs: runs, folder: models).run()
+    case .tenants:
+      try await TenantsSuite(reporter: reporter, threads: threads, runs: runs, folder: models).run()
     case .rpc: try await RPCSuite(reporter: reporter, runs: runs).run()
     }
   }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Tinsmith
+import Tokenizers
 
 /// `tinsmith chat`: a conversation on the terminal.
 struct ChatCommand: AsyncParsableCommand {
@@ -30,7 +31,6 @@ struct ChatCommand: AsyncParsableCommand {
         conversation.append((role: "user", text: line))
         let answer = try await reply(to: conversation, sampler, model)
         conversation.append((role: "assistant", text: answer))
-        Terminal.say(answer)
       }
     }
     await connection.service.close()
@@ -51,7 +51,14 @@ struct ChatCommand: AsyncParsableCommand {
       throw CommandError("the conversation fills the model's \(sampler.maxContextLength) tokens")
     }
     params.maxTokens = min(drawing.maxTokens, room)
-    let response = try await sampler.sample(ModelInput(tokens: tokens), params: params).value()
-    return response.sequences.first.map { model.text($0.tokens) } ?? ""
+    // Shown as it comes; the conversation keeps the text of the whole answer.
+    var decoder = model.streamingDecoder()
+    let stream = sampler.sampleStream(ModelInput(tokens: tokens), params: params)
+    for try await piece in stream {
+      let text = piece.tokens.map { decoder.push($0) }.joined()
+      if !text.isEmpty { Terminal.say(text, terminator: "") }
+    }
+    Terminal.say(decoder.finish())
+    return try await stream.response.value().sequences.first.map { model.text($0.tokens) } ?? ""
   }
 }

@@ -63,6 +63,9 @@ struct TextModel: Sendable {
   /// The text of an answer, without its end token and other special ones.
   func text(_ tokens: [Int32]) -> String { tokenizer.decode(tokens) }
 
+  /// A decoder for tokens that come one by one.
+  func streamingDecoder() -> StreamingDecoder { StreamingDecoder(tokenizer) }
+
   /// The token that ends an answer.
   func endToken() throws -> Int32 {
     guard let token = tokenizer.eosTokenIds.first else {

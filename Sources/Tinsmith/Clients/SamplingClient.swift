@@ -47,15 +47,56 @@ public final class SamplingClient: Sendable {
     includePromptLogprobs: Bool = false, topKPromptLogprobs: Int = 0, topKSampleLogprobs: Int = 0,
     promptLogprobsLastN: Int? = nil
   ) -> Pending<SampleResponse> {
+    sample(
+      SampleRequest(
+        prompt: prompt.wire, numSamples: numSamples, params: params.wire,
+        promptLogprobs: includePromptLogprobs, topKPromptLogprobs: topKPromptLogprobs,
+        topKSampleLogprobs: topKSampleLogprobs, promptLogprobsLastN: promptLogprobsLastN ?? 0,
+        source: source),
+      onPartial: nil)
+  }
+
+  /// Draws sequences and hands out their tokens as they come.
+  ///
+  /// ```swift
+  /// for try await piece in sampler.sampleStream(prompt, params: params) { show(piece.tokens) }
+  /// ```
+  ///
+  /// - Parameters: as those of `sample`. The tokens are those that `sample` draws.
+  public func sampleStream(
+    _ prompt: ModelInput, numSamples: Int = 1, params: SamplingParams = SamplingParams()
+  ) -> SampleStream {
+    let (stream, continuation) = AsyncThrowingStream<SampledPiece, any Error>.makeStream()
+    let collector = PieceCollector(continuation)
     let request = SampleRequest(
-      prompt: prompt.wire, numSamples: numSamples, params: params.wire,
-      promptLogprobs: includePromptLogprobs, topKPromptLogprobs: topKPromptLogprobs,
-      topKSampleLogprobs: topKSampleLogprobs, promptLogprobsLastN: promptLogprobsLastN ?? 0,
-      source: source)
-    let longest = params.maxTokens ?? max(0, maxContextLength - prompt.length)
+      prompt: prompt.wire, numSamples: numSamples, params: params.wire, source: source)
+    let response = sample(request) { payload, offset in
+      // A piece that cannot be read is like one that was lost.
+      guard let piece = try? Wire.SampleResponse.decode(payload) else { return }
+      collector.take(piece, offset: offset)
+    }
+    Task {
+      do {
+        collector.finish(try await response.value())
+      } catch {
+        collector.fail(error)
+      }
+    }
+    continuation.onTermination = { reason in
+      if case .cancelled = reason { response.cancel() }
+    }
+    return SampleStream(response, pieces: stream)
+  }
+
+  private func sample(
+    _ request: SampleRequest, onPartial: (@Sendable (Payload, Int) -> Void)?
+  ) -> Pending<SampleResponse> {
+    let prompt = request.prompt.length
+    let longest = request.params.maxTokens ?? max(0, maxContextLength - prompt)
     let answer = sender.sendForAnswer(
-      .samplingSample, request, promptTokens: prompt.length,
-      newTokens: max(0, numSamples).multipliedReportingOverflow(by: longest).partialValue)
+      .samplingSample, request, promptTokens: prompt,
+      newTokens: max(0, request.numSamples).multipliedReportingOverflow(by: longest).partialValue,
+      onPartial: onPartial)
     return Pending(from: answer) { answer in
       try SampleResponse(
         Wire.SampleResponse.decode(answer.payload), cacheHits: answer.cacheHitTokens)

@@ -26,8 +26,17 @@ final class ChannelTransport: Transport {
     options.timeout = call.timeout
     options.costPromptTokens = UInt64(clamping: call.promptTokens)
     options.costNewTokens = UInt64(clamping: call.newTokens)
+    if call.onPartial != nil { options.flags.insert(.stream) }
     let pending = handle(call.stream).submit(
       call.method, call.payload, Payload.self, options: options)
+    if let onPartial = call.onPartial {
+      let partials = pending.partials()
+      Task {
+        for await partial in partials {
+          onPartial(partial.response, Int(clamping: partial.offset))
+        }
+      }
+    }
     return Pending {
       do {
         let (payload, info) = try await pending.answer()

@@ -24,9 +24,12 @@ final class StreamSender: Sendable {
 
   /// The same with what the header says.
   func sendForAnswer<Request: WireMessage>(
-    _ method: Method, _ request: Request, promptTokens: Int = 0, newTokens: Int = 0
+    _ method: Method, _ request: Request, promptTokens: Int = 0, newTokens: Int = 0,
+    onPartial: (@Sendable (Payload, Int) -> Void)? = nil
   ) -> Pending<Answer> {
-    send([call(method, request, promptTokens, newTokens)])[0]
+    var call = call(method, request, promptTokens, newTokens)
+    call.onPartial = onPartial
+    return send([call])[0]
   }
 
   /// Requests that follow one another directly; with `.hold` later ones wait for `release`.

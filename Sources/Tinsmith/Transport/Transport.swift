@@ -30,6 +30,9 @@ package struct OutgoingCall: Sendable {
   package var newTokens: Int
   /// How long the answer is wanted; nil for ever.
   package var timeout: Duration?
+  /// Asks for pieces of the answer ahead, with the tokens before each; they come in order and may be
+  /// missing.
+  package var onPartial: (@Sendable (Payload, _ offset: Int) -> Void)?
 
   package init(
     _ method: Method, stream: String = "", payload: Payload, promptTokens: Int = 0,

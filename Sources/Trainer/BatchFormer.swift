@@ -1,0 +1,157 @@
+/// Forms compute batches from the queues of many models, a pure value.
+///
+/// Requests of one model run in order, one at a time. Whose datum comes next is decided per row of
+/// compute, not per request: of all models with something to do, the one whose tenant was given the
+/// fewest rows so far, then whose session was, then whose request came first. So a long request
+/// delays others by one batch at most, and a batch holds datums of as many requests as fit.
+struct BatchFormer {
+  /// What a request needs.
+  enum Kind: Equatable {
+    /// Runs by itself, between batches.
+    case alone
+    /// May share a batch with others over the same base model.
+    /// - rows: tokens of each datum.
+    case training(accumulates: Bool, rows: [Int])
+  }
+
+  /// A part of a request.
+  struct Piece: Equatable {
+    let request: Int
+    let datums: Range<Int>
+  }
+
+  enum Batch: Equatable {
+    case alone(Int)
+    case training(base: String, [Piece])
+  }
+
+  /// What a request that runs by itself is charged, in rows: about an optimizer step.
+  static let rowsAlone = 16
+
+  private struct Request {
+    let stream: String
+    let tenant: String
+    let session: String
+    let kind: Kind
+    /// Datums handed out.
+    var next = 0
+  }
+
+  private struct Flow {
+    var rows: UInt64 = 0
+    /// Requests that have not ended.
+    var open = 0
+  }
+
+  private var requests: [Int: Request] = [:]
+  private var queues: [String: [Int]] = [:]
+  private var bases: [String: String] = [:]
+  private var tenants: [String: Flow] = [:]
+  private var sessions: [String: Flow] = [:]
+  private var nextID = 0
+
+  /// Requests that have not ended, and their rows that were not handed out.
+  var requestCount: Int { requests.count }
+  private(set) var waitingRows = 0
+  var isEmpty: Bool { requests.isEmpty }
+  /// Tenants with requests that have not ended.
+  var activeTenants: Int { tenants.count { $0.value.open > 0 } }
+
+  /// A model exists: its requests may be batched with others over `base`.
+  mutating func open(_ stream: String, base: String) { bases[stream] = base }
+
+  /// A model is gone: what is queued for it runs by itself and finds nothing.
+  mutating func close(_ stream: String) { bases[stream] = nil }
+
+  /// Queues a request behind those of its stream.
+  mutating func append(_ kind: Kind, stream: String, tenant: String, session: String) -> Int {
+    lift(&tenants, tenant)
+    lift(&sessions, session)
+    if case .training(_, let rows) = kind { waitingRows += rows.reduce(0, +) }
+    let id = nextID
+    nextID += 1
+    requests[id] = Request(stream: stream, tenant: tenant, session: session, kind: kind)
+    queues[stream, default: []].append(id)
+    return id
+  }
+
+  /// Who comes back from a pause has no claim to what it did not ask for meanwhile.
+  private func lift(_ flows: inout [String: Flow], _ name: String) {
+    if flows[name, default: Flow()].open == 0 {
+      let lowest = flows.values.filter { $0.open > 0 }.map(\.rows).min()
+      // With nobody else there the counters mean nothing: start anew, and keep the table small.
+      if lowest == nil { flows.removeAll() }
+      flows[name, default: Flow()].rows = max(flows[name]?.rows ?? 0, lowest ?? 0)
+    }
+    flows[name, default: Flow()].open += 1
+  }
+
+  /// A request was answered: the next one of its stream may run.
+  mutating func finished(_ id: Int) {
+    guard let request = requests.removeValue(forKey: id) else { return }
+    if case .training(_, let rows) = request.kind {
+      waitingRows -= rows[request.next...].reduce(0, +)
+    }
+    queues[request.stream]?.removeAll { $0 == id }
+    if queues[request.stream]?.isEmpty == true { queues[request.stream] = nil }
+    tenants[request.tenant]?.open -= 1
+    sessions[request.session]?.open -= 1
+  }
+
+  /// What runs next: one request by itself, or datums of a base model of at most as many rows as
+  /// `limit` says for it (one longer datum goes by itself). Nil if nothing waits.
+  mutating func next(limit: (_ base: String) -> Int) -> Batch? {
+    guard let first = pick(where: { _, _ in true }), let request = requests[first] else {
+      return nil
+    }
+    guard case .training(let accumulates, _) = request.kind, let base = bases[request.stream]
+    else {
+      charge(request, Self.rowsAlone)
+      return .alone(first)
+    }
+    let limit = limit(base)
+    var taken: [Int: Range<Int>] = [:]
+    var order: [Int] = []
+    var rows = 0
+    while rows < limit {
+      let id = pick { [bases] _, other in
+        guard case .training(accumulates, let lengths) = other.kind, bases[other.stream] == base,
+          other.next < lengths.count
+        else { return false }
+        return rows == 0 || rows + lengths[other.next] <= limit
+      }
+      guard let id, let next = requests[id], case .training(_, let lengths) = next.kind else {
+        break
+      }
+      let count = lengths[next.next]
+      if taken[id] == nil { order.append(id) }
+      taken[id] = (taken[id]?.lowerBound ?? next.next)..<next.next + 1
+      requests[id]?.next += 1
+      charge(next, count)
+      waitingRows -= count
+      rows += count
+    }
+    return .training(
+      base: base, order.map { Piece(request: $0, datums: taken[$0] ?? 0..<0) })
+  }
+
+  /// The head of a stream that comes next among those that fulfil the condition.
+  private func pick(where isFit: (Int, Request) -> Bool) -> Int? {
+    var best: (tenant: UInt64, session: UInt64, id: Int)?
+    for queue in queues.values {
+      guard let id = queue.first, let request = requests[id], isFit(id, request) else { continue }
+      let key = (
+        tenant: tenants[request.tenant]?.rows ?? 0, session: sessions[request.session]?.rows ?? 0,
+        id: id
+      )
+      if let known = best, known <= key { continue }
+      best = key
+    }
+    return best?.id
+  }
+
+  private mutating func charge(_ request: Request, _ rows: Int) {
+    tenants[request.tenant]?.rows += UInt64(rows)
+    sessions[request.session]?.rows += UInt64(rows)
+  }
+}

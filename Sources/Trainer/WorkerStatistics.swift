@@ -1,0 +1,77 @@
+import Engine
+import Foundation
+import RPC
+import Synchronization
+
+/// What a worker counts, written by the compute thread and read with every heartbeat.
+final class WorkerStatistics: Sendable {
+  private struct Counters {
+    var totals: [String: Double] = [:]
+    var gauges: [String: Double] = [:]
+    /// Since when the compute thread does what it does now, and whether that is waiting.
+    var since = Monotonic.microseconds()
+    var isIdle = true
+  }
+
+  private let counters = Mutex(Counters())
+
+  /// Everything by name: counters end in `_total` or `_seconds`.
+  var values: [String: Double] {
+    var result = counters.withLock { counters in
+      Self.settle(&counters)
+      return counters.totals.merging(counters.gauges) { _, gauge in gauge }
+    }
+    result.merge(ProcessMemory.values) { own, _ in own }
+    return result
+  }
+
+  private static func settle(_ counters: inout Counters) {
+    let now = Monotonic.microseconds()
+    let name = counters.isIdle ? "compute_idle_seconds" : "compute_busy_seconds"
+    counters.totals[name, default: 0] += Double(now - counters.since) / 1e6
+    counters.since = now
+  }
+
+  /// The compute thread waits, or has something to do again.
+  func idle(_ isIdle: Bool) {
+    counters.withLock { counters in
+      Self.settle(&counters)
+      counters.isIdle = isIdle
+    }
+  }
+
+  func add(_ amounts: [(String, Int)]) {
+    counters.withLock { counters in
+      for (name, amount) in amounts { counters.totals[name, default: 0] += Double(amount) }
+    }
+  }
+
+  func set(_ gauges: [String: Double]) { counters.withLock { $0.gauges = gauges } }
+}
+
+/// Memory of this process and of the machine, in bytes.
+enum ProcessMemory {
+  static var values: [String: Double] {
+    var values: [String: Double] = [:]
+    let fields = { (path: String) -> [String: Double] in
+      guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [:] }
+      var found: [String: Double] = [:]
+      for line in text.split(separator: "\n") {
+        let parts = line.split { $0 == ":" || $0 == " " || $0 == "\t" }
+        if parts.count >= 3, parts[2] == "kB", let number = Double(parts[1]) {
+          found[String(parts[0])] = number * 1024
+        }
+      }
+      return found
+    }
+    let own = fields("/proc/self/status")
+    let machine = fields("/proc/meminfo")
+    if let resident = own["RssAnon"] { values["memory_private_bytes"] = resident }
+    if let resident = own["VmRSS"] { values["memory_bytes"] = resident }
+    if let resident = own["RssAnon"], let available = machine["MemAvailable"] {
+      // What this worker could grow to before the machine has nothing left.
+      values["memory_limit_bytes"] = (own["VmRSS"] ?? resident) + available
+    }
+    return values
+  }
+}

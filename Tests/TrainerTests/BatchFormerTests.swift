@@ -1,0 +1,173 @@
+import Testing
+
+@testable import Trainer
+
+@Suite struct BatchFormerTests {
+  private typealias Piece = BatchFormer.Piece
+
+  /// A former with open models `<session>:train:<n>` of one base.
+  private func former(_ streams: String..., base: String = "base") -> BatchFormer {
+    var former = BatchFormer()
+    for stream in streams { former.open(stream, base: base) }
+    return former
+  }
+
+  @discardableResult
+  private func add(
+    _ former: inout BatchFormer, _ stream: String, _ rows: [Int], tenant: String = "t",
+    accumulates: Bool = true
+  ) -> Int {
+    former.append(
+      .training(accumulates: accumulates, rows: rows), stream: stream, tenant: tenant,
+      session: String(stream.prefix { $0 != ":" }))
+  }
+
+  @Test func joinsModelsAndKeepsTheOrderOfEach() {
+    var former = former("a:0", "b:0")
+    let a = add(&former, "a:0", [10, 10])
+    let step = former.append(.alone, stream: "a:0", tenant: "t", session: "a")
+    let b = add(&former, "b:0", [10])
+    #expect(
+      former.next { _ in 100 }
+        == .training(
+          base: "base", [Piece(request: a, datums: 0..<2), Piece(request: b, datums: 0..<1)]))
+    // The optimizer step waits for the answer of what is before it.
+    #expect(former.next { _ in 100 } == nil || former.requestCount == 3)
+    former.finished(a)
+    former.finished(b)
+    #expect(former.next { _ in 100 } == .alone(step))
+    former.finished(step)
+    #expect(former.isEmpty && former.next { _ in 100 } == nil)
+  }
+
+  /// A request larger than a batch takes several, and others get in between.
+  @Test func cutsLongRequests() {
+    var former = former("a:0", "b:0")
+    let long = add(&former, "a:0", [60, 60, 60, 60])
+    #expect(
+      former.next { _ in 100 } == .training(base: "base", [Piece(request: long, datums: 0..<1)]))
+    let short = add(&former, "b:0", [30])
+    // b is lifted to where a is, so a, which came first, is not passed over for long.
+    var seen: [Int] = []
+    for _ in 0..<2 {
+      guard case .training(_, let pieces)? = former.next(limit: { _ in 100 }) else { break }
+      seen += pieces.map(\.request)
+      if pieces.contains(where: { $0.request == short }) { former.finished(short) }
+    }
+    #expect(seen.contains(short) && seen.contains(long))
+    #expect(former.waitingRows <= 120)
+  }
+
+  /// One datum larger than the limit goes by itself.
+  @Test func oneAlwaysFits() {
+    var former = former("a:0", "b:0")
+    let a = add(&former, "a:0", [500])
+    add(&former, "b:0", [10])
+    #expect(
+      former.next { _ in 100 } == .training(base: "base", [Piece(request: a, datums: 0..<1)]))
+  }
+
+  /// Requests of other base models, and those that do not accumulate, are not mixed in.
+  @Test func keepsKindsApart() {
+    var former = former("a:0", "b:0")
+    former.open("c:0", base: "other")
+    let a = add(&former, "a:0", [10])
+    let forward = add(&former, "b:0", [10], accumulates: false)
+    let c = add(&former, "c:0", [10])
+    var order: [BatchFormer.Batch] = []
+    while let batch = former.next(limit: { _ in 100 }) {
+      order.append(batch)
+      if case .training(_, let pieces) = batch {
+        for piece in pieces { former.finished(piece.request) }
+      }
+    }
+    #expect(order.count == 3)
+    for (id, base) in [(a, "base"), (forward, "base"), (c, "other")] {
+      #expect(order.contains(.training(base: base, [Piece(request: id, datums: 0..<1)])))
+    }
+  }
+
+  /// A model that does not exist cannot share a batch: its request runs by itself and is refused.
+  @Test func unknownModelsRunAlone() {
+    var former = BatchFormer()
+    let id = add(&former, "x:0", [10])
+    #expect(former.next { _ in 100 } == .alone(id))
+  }
+
+  /// While two tenants have work, what they were given differs by a batch at most, however many
+  /// requests one of them has (the bound that README and code promise).
+  @Test(arguments: [UInt64(1), 2, 3, 4])
+  func tenantsGetEqualShares(seed: UInt64) {
+    var random = SplitMix(state: seed)
+    var former = BatchFormer()
+    let limit = 128
+    // A flood of 20 models against one model.
+    for i in 0..<20 { former.open("flood:\(i)", base: "base") }
+    former.open("calm:0", base: "base")
+    var rowsOf: [Int: (tenant: String, rows: [Int])] = [:]
+    func refill() {
+      for i in 0..<20 where !rowsOf.values.contains(where: { $0.tenant == "flood\(i)" }) {
+        let rows = (0..<4).map { _ in 1 + Int(random.next() % 64) }
+        rowsOf[add(&former, "flood:\(i)", rows, tenant: "flood")] = ("flood\(i)", rows)
+      }
+      if !rowsOf.values.contains(where: { $0.tenant == "calm" }) {
+        let rows = [1 + Int(random.next() % 64)]
+        rowsOf[add(&former, "calm:0", rows, tenant: "calm")] = ("calm", rows)
+      }
+    }
+    var given = (flood: 0, calm: 0)
+    for _ in 0..<300 {
+      refill()
+      guard case .training(_, let pieces)? = former.next(limit: { _ in limit }) else {
+        Issue.record("work waits and none was chosen")
+        return
+      }
+      #expect(
+        pieces.reduce(0) { $0 + (rowsOf[$1.request]?.rows[$1.datums].reduce(0, +) ?? 0) } <= limit)
+      for piece in pieces {
+        guard let (tenant, rows) = rowsOf[piece.request] else { continue }
+        let count = rows[piece.datums].reduce(0, +)
+        if tenant == "calm" { given.calm += count } else { given.flood += count }
+        if piece.datums.upperBound == rows.count {
+          former.finished(piece.request)
+          rowsOf[piece.request] = nil
+        }
+      }
+    }
+    // calm can take one request per batch: it is never given less than that allows.
+    #expect(given.calm > 300 * 20, "\(given)")
+    #expect(given.flood - given.calm < 300 * limit)
+  }
+
+  /// A tenant that was away has no claim to the past.
+  @Test func comingBackIsNotPaidBack() {
+    var former = former("a:0", "b:0")
+    for _ in 0..<50 {
+      let id = add(&former, "a:0", [100], tenant: "a")
+      _ = former.next { _ in 100 }
+      former.finished(id)
+    }
+    let a = add(&former, "a:0", Array(repeating: 10, count: 100), tenant: "a")
+    _ = former.next { _ in 10 }
+    let b = add(&former, "b:0", Array(repeating: 10, count: 100), tenant: "b")
+    var turns: [Int] = []
+    for _ in 0..<20 {
+      guard case .training(_, let pieces)? = former.next(limit: { _ in 10 }) else { break }
+      turns += pieces.map(\.request)
+    }
+    #expect(abs(turns.count { $0 == a } - turns.count { $0 == b }) <= 1)
+  }
+}
+
+/// A small generator for tests.
+struct SplitMix: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
