@@ -8,6 +8,8 @@ enum Frames {
   static let viewedFrom = 1024
   /// Parts of at least so many bytes are sent without a copy.
   static let lentFrom = 16 << 10
+  /// Bytes on the stack for a header; most are shorter.
+  private static let usualHeader = 512
 
   /// Takes the parts behind a header.
   /// - Returns: nil if there were more than the protocol allows; they are then dropped.
@@ -48,10 +50,50 @@ enum Frames {
   /// Sends a header and a payload.
   /// - Returns: false when the peer takes no more; nothing was sent then.
   static func send(
-    header: [UInt8], payload: Payload, to socket: Socket
+    _ header: RequestHeader, _ payload: Payload, to socket: Socket
+  ) throws(ZMQError) -> Bool {
+    // What lends memory does not carry a typed error.
+    let result = withUnsafeTemporaryAllocation(byteCount: usualHeader, alignment: 8) { memory in
+      header.encode(into: memory).map { sending(memory, $0, payload, to: socket) }
+    }
+    if let result { return try result.get() }
+    return try send(header.encoded(), payload, to: socket)
+  }
+
+  /// Sends a header and a payload.
+  /// - Returns: false when the peer takes no more; nothing was sent then.
+  static func send(
+    _ header: ResponseHeader, _ payload: Payload, to socket: Socket
+  ) throws(ZMQError) -> Bool {
+    let result = withUnsafeTemporaryAllocation(byteCount: usualHeader, alignment: 8) { memory in
+      header.encode(into: memory).map { sending(memory, $0, payload, to: socket) }
+    }
+    if let result { return try result.get() }
+    return try send(header.encoded(), payload, to: socket)
+  }
+
+  private static func sending(
+    _ memory: UnsafeMutableRawBufferPointer, _ count: Int, _ payload: Payload, to socket: Socket
+  ) -> Result<Bool, ZMQError> {
+    let frame = UnsafeRawBufferPointer(rebasing: memory[..<count])
+    return Result { () throws(ZMQError) in try send(frame, payload, to: socket) }
+  }
+
+  /// A header with long texts.
+  private static func send(
+    _ header: [UInt8], _ payload: Payload, to socket: Socket
+  ) throws(ZMQError) -> Bool {
+    let result = header.withUnsafeBytes { frame in
+      Result { () throws(ZMQError) in try send(frame, payload, to: socket) }
+    }
+    return try result.get()
+  }
+
+  private static func send(
+    _ header: UnsafeRawBufferPointer, _ payload: Payload, to socket: Socket
   ) throws(ZMQError) -> Bool {
     let hasBody = !payload.body.isEmpty || !payload.attachments.isEmpty
-    let taken = try send(array: header, more: hasBody, to: socket)
+    let taken = try socket.send(header, more: hasBody)
     guard taken, hasBody else { return taken }
     try send(payload.body, more: !payload.attachments.isEmpty, to: socket)
     for (index, attachment) in payload.attachments.enumerated() {
@@ -79,15 +121,8 @@ enum Frames {
     guard try socket.send(UnsafeRawBufferPointer(start: nil, count: 0), more: true) else {
       return false
     }
-    return try send(array: control, more: false, to: socket)
-  }
-
-  private static func send(
-    array: [UInt8], more: Bool, to socket: Socket
-  ) throws(ZMQError) -> Bool {
-    // `withUnsafeBytes` of an array does not carry a typed error.
-    let result = array.withUnsafeBytes { bytes in
-      Result { () throws(ZMQError) in try socket.send(bytes, more: more) }
+    let result = control.withUnsafeBytes { bytes in
+      Result { () throws(ZMQError) in try socket.send(bytes, more: false) }
     }
     return try result.get()
   }

@@ -6,8 +6,8 @@
 package struct Bytes: @unchecked Sendable {
   // Unchecked: the pointer refers to memory that `owner` keeps alive and that nobody writes
   // after this value was made. The initialisers' documentation demands both.
-  private let owner: AnyObject?
-  private let start: UnsafeRawPointer?
+  @usableFromInline let owner: AnyObject?
+  @usableFromInline let start: UnsafeRawPointer?
 
   /// Number of bytes.
   package let count: Int
@@ -31,6 +31,13 @@ package struct Bytes: @unchecked Sendable {
       self = .empty
       return
     }
+    if count < SmallBlock.limit {
+      let block = SmallBlock.make(count: count)
+      let start = block.withUnsafeMutablePointerToElements { UnsafeMutableRawPointer($0) }
+      fill(UnsafeMutableRawBufferPointer(start: start, count: count))
+      self.init(owner: block, start: UnsafeRawPointer(start), count: count)
+      return
+    }
     let block = Block(count: count)
     fill(UnsafeMutableRawBufferPointer(start: block.start, count: count))
     self.init(owner: block, start: UnsafeRawPointer(block.start), count: count)
@@ -51,6 +58,7 @@ package struct Bytes: @unchecked Sendable {
   package var isEmpty: Bool { count == 0 }
 
   /// Lends the bytes; the pointer is valid inside `body` only.
+  @inlinable
   package func withUnsafeBytes<Result, Failure: Error>(
     _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -67,6 +75,15 @@ extension Bytes: Equatable {
   package static func == (left: Bytes, right: Bytes) -> Bool {
     guard left.count == right.count else { return false }
     return left.withUnsafeBytes { a in right.withUnsafeBytes { b in a.elementsEqual(b) } }
+  }
+}
+
+/// A few bytes behind the object's own header: one allocation for the bodies of most messages.
+private final class SmallBlock: ManagedBuffer<Void, UInt8> {
+  static let limit = 4096
+
+  static func make(count: Int) -> ManagedBuffer<Void, UInt8> {
+    create(minimumCapacity: count) { _ in }
   }
 }
 

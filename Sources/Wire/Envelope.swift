@@ -7,6 +7,8 @@ package struct RequestHeader: Sendable, Equatable {
   package struct Flags: OptionSet, Sendable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }
+    /// No bit set: what `[]` gives, without its detour over an array.
+    package init() { rawValue = 0 }
     /// Send PARTIAL events while the request runs.
     package static let stream = Flags(rawValue: 1)
     /// `OptimStep` uses the gradients there are although a forward_backward failed.
@@ -56,7 +58,7 @@ package struct RequestHeader: Sendable, Equatable {
     method: Method, stream: String = "", seq: UInt64 = 0, acked: UInt64 = 0,
     clientName: String = "", clientIncarnation: UInt64 = 0, sessionToken: String = "",
     timeoutMilliseconds: UInt32 = 0, traceID: UInt64 = 0, costPromptTokens: UInt64 = 0,
-    costNewTokens: UInt64 = 0, flags: Flags = []
+    costNewTokens: UInt64 = 0, flags: Flags = Flags()
   ) {
     version = Self.currentVersion
     methodNumber = method.rawValue
@@ -82,11 +84,8 @@ package struct RequestHeader: Sendable, Equatable {
     methodNumber = 0
   }
 
-  /// The frame.
-  package func encoded() -> [UInt8] {
-    var out = FieldWriter(
-      reserving: 80 + stream.utf8.count + clientName.utf8.count + sessionToken.utf8.count
-        + refusalMessage.utf8.count)
+  /// Writes the fields that are not at their defaults.
+  func write(to out: inout FieldWriter) {
     out.put(1, varint: UInt64(version))
     out.put(2, varint: UInt64(methodNumber))
     out.put(3, text: stream)
@@ -103,7 +102,6 @@ package struct RequestHeader: Sendable, Equatable {
     out.put(14, varint: epoch)
     out.put(15, varint: UInt64(refusalCode.rawValue))
     out.put(16, text: refusalMessage, limit: Limits.maxMessageBytes)
-    return out.bytes
   }
 
   /// Reads a frame. Fields that this version does not know are skipped; an unknown method or
@@ -217,10 +215,8 @@ package struct ResponseHeader: Sendable, Equatable {
     self.traceID = traceID
   }
 
-  /// The frame.
-  package func encoded() -> [UInt8] {
-    var out = FieldWriter(
-      reserving: 120 + stream.utf8.count + message.utf8.count + field.utf8.count)
+  /// Writes the fields that are not at their defaults.
+  func write(to out: inout FieldWriter) {
     out.put(1, text: stream)
     out.put(2, varint: seq)
     out.put(3, varint: epoch)
@@ -239,7 +235,6 @@ package struct ResponseHeader: Sendable, Equatable {
     out.put(16, varint: costPromptTokens)
     out.put(17, varint: costNewTokens)
     out.put(18, fixed64: traceID)
-    return out.bytes
   }
 
   /// Reads a frame. Fields that this version does not know are skipped.

@@ -14,7 +14,7 @@ package struct RequestPeek {
   package private(set) var traceID: UInt64 = 0
   package private(set) var costPromptTokens: UInt64 = 0
   package private(set) var costNewTokens: UInt64 = 0
-  package private(set) var flags: RequestHeader.Flags = []
+  package private(set) var flags = RequestHeader.Flags()
 
   /// The method, or nil if this build does not know its number.
   package var method: Method? { Method(rawValue: methodNumber) }

@@ -2,37 +2,88 @@
 ///
 /// Only the two headers are written by hand: they are coded for every message in the router, where
 /// protobuf-c's allocations would dominate. A test checks that protobuf-c gives the same bytes.
-struct FieldWriter {
-  private(set) var bytes: [UInt8] = []
+struct FieldWriter: ~Copyable {
+  private var start: UnsafeMutableRawPointer
+  private var capacity: Int
+  private var isOwned: Bool
+  private var count = 0
 
-  init(reserving capacity: Int) { bytes.reserveCapacity(capacity) }
+  /// Writes into memory of its own.
+  init(reserving capacity: Int) {
+    start = .allocate(byteCount: max(16, capacity), alignment: 8)
+    self.capacity = max(16, capacity)
+    isOwned = true
+  }
 
+  /// Writes into memory that the caller lends, and into memory of its own what exceeds it.
+  init(_ scratch: UnsafeMutableRawBufferPointer) {
+    isOwned = scratch.baseAddress == nil
+    capacity = isOwned ? 16 : scratch.count
+    start = scratch.baseAddress ?? .allocate(byteCount: 16, alignment: 8)
+  }
+
+  deinit { if isOwned { start.deallocate() } }
+
+  /// What was written.
+  var bytes: [UInt8] { [UInt8](UnsafeRawBufferPointer(start: start, count: count)) }
+
+  /// How much was written into the memory that was lent; nil if that was too small.
+  var lentCount: Int? { isOwned ? nil : count }
+
+  /// Makes sure that `more` bytes fit.
+  @inline(__always)
+  private mutating func reserve(_ more: Int) { if capacity - count < more { grow(more) } }
+
+  private mutating func grow(_ more: Int) {
+    let size = max(2 * capacity, count + more)
+    let larger = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
+    larger.copyMemory(from: start, byteCount: count)
+    if isOwned { start.deallocate() }
+    (start, capacity, isOwned) = (larger, size, true)
+  }
+
+  /// Into reserved memory.
+  @inline(__always)
   private mutating func append(varint value: UInt64) {
     var rest = value
     while rest >= 0x80 {
-      bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+      start.storeBytes(
+        of: UInt8(truncatingIfNeeded: rest) | 0x80, toByteOffset: count, as: UInt8.self)
+      count += 1
       rest >>= 7
     }
-    bytes.append(UInt8(truncatingIfNeeded: rest))
+    start.storeBytes(of: UInt8(truncatingIfNeeded: rest), toByteOffset: count, as: UInt8.self)
+    count += 1
+  }
+
+  /// The tag, the length and the bytes.
+  private mutating func append(_ field: UInt32, block: UnsafeRawBufferPointer) {
+    reserve(15 + block.count)
+    append(varint: UInt64(field) << 3 | 2)
+    append(varint: UInt64(block.count))
+    guard let source = block.baseAddress else { return }
+    (start + count).copyMemory(from: source, byteCount: block.count)
+    count += block.count
   }
 
   mutating func put(_ field: UInt32, varint value: UInt64) {
     guard value != 0 else { return }
+    reserve(15)
     append(varint: UInt64(field) << 3)
     append(varint: value)
   }
 
   /// Writes a length-delimited field, also when it is empty.
   mutating func put(_ field: UInt32, block: [UInt8]) {
-    append(varint: UInt64(field) << 3 | 2)
-    append(varint: UInt64(block.count))
-    bytes.append(contentsOf: block)
+    block.withUnsafeBytes { append(field, block: $0) }
   }
 
   mutating func put(_ field: UInt32, fixed64 value: UInt64) {
     guard value != 0 else { return }
+    reserve(13)
     append(varint: UInt64(field) << 3 | 1)
-    withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    start.storeBytes(of: value.littleEndian, toByteOffset: count, as: UInt64.self)
+    count += 8
   }
 
   /// Writes text up to its first NUL and, where a limit is given, up to the last whole character
@@ -40,6 +91,7 @@ struct FieldWriter {
   mutating func put(_ field: UInt32, text: String, limit: Int = .max) {
     var text = text
     text.withUTF8 { utf8 in
+      guard !utf8.isEmpty else { return }
       let isPlain = FieldReader.isPlain(UnsafeRawBufferPointer(utf8))
       var end = isPlain ? utf8.count : utf8.firstIndex(of: 0) ?? utf8.count
       if end > limit {
@@ -47,9 +99,7 @@ struct FieldWriter {
         while end > 0, utf8[end] & 0xc0 == 0x80 { end -= 1 }
       }
       guard end > 0 else { return }
-      append(varint: UInt64(field) << 3 | 2)
-      append(varint: UInt64(end))
-      bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[..<end]))
+      append(field, block: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(utf8)[..<end]))
     }
   }
 }

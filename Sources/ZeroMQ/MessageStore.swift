@@ -97,6 +97,7 @@ package struct MessageStore: ~Copyable {
       throw error
     }
     guard got != nil else {
+      socket.isDrained = true
       freeCell(first)
       return nil
     }

@@ -12,6 +12,13 @@ package final class Socket {
   private let scratch: UnsafeMutablePointer<zmq_msg_t>
   private let incoming: UnsafeMutablePointer<zmq_msg_t>
   private let context: Context
+  /// Set where many small parts are sent to one peer.
+  private var slab: SendSlab?
+  /// Nothing waits here that the descriptor will not announce. Sending may take in the news of a
+  /// message that arrived, so it ends with every send.
+  ///
+  /// Unchecked, as every message passes here and one thread owns the socket.
+  @exclusivity(unchecked) var isDrained = false
 
   package init(_ context: Context, _ kind: Kind) throws(ZMQError) {
     let type =
@@ -27,6 +34,9 @@ package final class Socket {
     incoming = .allocate(capacity: 1)
     zmq_msg_init(scratch)
     zmq_msg_init(incoming)
+    // A dealer here has one peer, which takes parts in order, so blocks come back in order. A
+    // router's slowest peer would keep blocks for all of them.
+    if kind == .dealer { slab = SendSlab() }
     try set(ZMQ_LINGER, 0)
     // Without it a ROUTER drops what it cannot deliver and reports success.
     if kind == .router { try set(ZMQ_ROUTER_MANDATORY, 1) }
@@ -104,6 +114,13 @@ package final class Socket {
   /// - Returns: false when it would have had to wait. Only the first part of a message can: once
   ///   it is taken, libzmq takes the others.
   package func send(_ bytes: UnsafeRawBufferPointer, more: Bool) throws(ZMQError) -> Bool {
+    // libzmq keeps up to 33 bytes inside of the message.
+    if bytes.count > 33, bytes.count <= SendSlab.largestPart, let source = bytes.baseAddress,
+      let (start, owner) = slab?.take(bytes.count)
+    {
+      memcpy(start, source, bytes.count)
+      return try send(UnsafeRawBufferPointer(start: start, count: bytes.count), owner, more: more)
+    }
     try check("zmq_msg_init_size") { zmq_msg_init_size(scratch, bytes.count) }
     if let source = bytes.baseAddress, bytes.count > 0 {
       memcpy(zmq_msg_data(scratch), source, bytes.count)
@@ -126,12 +143,18 @@ package final class Socket {
   package func send(
     _ bytes: UnsafeRawBufferPointer, ownedBy owner: AnyObject, more: Bool
   ) throws(ZMQError) -> Bool {
-    guard let start = bytes.baseAddress, bytes.count > 0 else { return try send(bytes, more: more) }
+    guard bytes.count > 0 else { return try send(bytes, more: more) }
+    return try send(bytes, owner, more: more)
+  }
+
+  private func send(
+    _ bytes: UnsafeRawBufferPointer, _ owner: AnyObject, more: Bool
+  ) throws(ZMQError) -> Bool {
     let hint = Unmanaged.passRetained(owner)
     do {
       try check("zmq_msg_init_data") {
         zmq_msg_init_data(
-          scratch, UnsafeMutableRawPointer(mutating: start), bytes.count,
+          scratch, UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count,
           { _, hint in if let hint { Unmanaged<AnyObject>.fromOpaque(hint).release() } },
           hint.toOpaque())
       }
@@ -143,6 +166,7 @@ package final class Socket {
   }
 
   private func sendScratch(more: Bool) throws(ZMQError) -> Bool {
+    isDrained = false
     let flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)
     let sent: Int32?
     do {
@@ -169,35 +193,66 @@ package final class Socket {
   /// Takes the next part: lends it when it has fewer than `limit` bytes (a copy is then cheaper
   /// than a frame, and does not keep libzmq's receive buffer), else hands over a frame.
   /// - Returns: nil when nothing is waiting.
+  @inlinable
   package func receive<Result>(
     framesFrom limit: Int, _ body: (Part, _ more: Bool) -> Result
   ) throws(ZMQError) -> Result? {
-    let got = try checkAgain("zmq_msg_recv") { zmq_msg_recv(incoming, handle, ZMQ_DONTWAIT) }
-    guard got != nil else { return nil }
-    let more = zmq_msg_more(incoming) != 0
-    let size = zmq_msg_size(incoming)
-    if size < limit {
-      let bytes = UnsafeRawBufferPointer(start: zmq_msg_data(incoming), count: size)
-      return body(.small(bytes), more)
-    }
-    let frame = Frame()
-    try check("zmq_msg_move") { zmq_msg_move(frame.message, incoming) }
-    return body(.large(frame), more)
+    guard let (bytes, more) = try receivePart() else { return nil }
+    if bytes.count < limit { return body(.small(bytes), more) }
+    return body(.large(try takeFrame()), more)
   }
 
   /// Lends the bytes of the next part, with no object made for it.
   /// - Returns: nil when nothing is waiting.
+  @inlinable
   package func receive<Result>(
     _ body: (UnsafeRawBufferPointer, _ more: Bool) -> Result
   ) throws(ZMQError) -> Result? {
+    guard let (bytes, more) = try receivePart() else { return nil }
+    return body(bytes, more)
+  }
+
+  /// The next part, valid until the next call; nil when nothing is waiting.
+  @usableFromInline
+  func receivePart() throws(ZMQError) -> (bytes: UnsafeRawBufferPointer, more: Bool)? {
     let got = try checkAgain("zmq_msg_recv") { zmq_msg_recv(incoming, handle, ZMQ_DONTWAIT) }
-    guard got != nil else { return nil }
+    guard got != nil else {
+      isDrained = true
+      return nil
+    }
     let bytes = UnsafeRawBufferPointer(start: zmq_msg_data(incoming), count: zmq_msg_size(incoming))
-    return body(bytes, zmq_msg_more(incoming) != 0)
+    return (bytes, zmq_msg_more(incoming) != 0)
+  }
+
+  /// The part of the last `receivePart`, to keep.
+  @usableFromInline
+  func takeFrame() throws(ZMQError) -> Frame {
+    let frame = Frame()
+    try check("zmq_msg_move") { zmq_msg_move(frame.message, incoming) }
+    return frame
   }
 
   /// Drops the rest of a message whose first parts were taken.
   package func skipRest() throws(ZMQError) {
     while let more = try receive({ _, more in more }), more {}
+  }
+
+  // MARK: Waiting
+
+  /// The descriptor that becomes readable when there may be news: a message, or only libzmq's own.
+  func descriptor() throws(ZMQError) -> Int32 {
+    var value: Int32 = -1
+    var size = MemoryLayout<Int32>.size
+    try check("zmq_getsockopt") { zmq_getsockopt(handle, ZMQ_FD, &value, &size) }
+    return value
+  }
+
+  /// Whether a message waits. It takes in the news, so afterwards the descriptor is quiet.
+  func hasInput() throws(ZMQError) -> Bool {
+    var events: Int32 = 0
+    var size = MemoryLayout<Int32>.size
+    try check("zmq_getsockopt") { zmq_getsockopt(handle, ZMQ_EVENTS, &events, &size) }
+    isDrained = events & Int32(ZMQ_POLLIN) == 0
+    return !isDrained
   }
 }

@@ -27,6 +27,7 @@ package struct ZMQError: Error, Equatable, CustomStringConvertible {
 
 /// Runs a C call that returns -1 for failure; repeats it when a signal interrupted it.
 @discardableResult
+@inline(__always)
 func check(_ call: String, _ body: () -> Int32) throws(ZMQError) -> Int32 {
   while true {
     let result = body()
@@ -36,6 +37,7 @@ func check(_ call: String, _ body: () -> Int32) throws(ZMQError) -> Int32 {
 }
 
 /// Like `check`, but gives nil where the call would have had to wait (EAGAIN).
+@inline(__always)
 func checkAgain(_ call: String, _ body: () -> Int32) throws(ZMQError) -> Int32? {
   while true {
     let result = body()

@@ -19,7 +19,7 @@ final class RawClient {
     socket = try Socket(try Context(), .dealer)
     try socket.setLinger(milliseconds: 0)
     try socket.connect(try await TestService.running().endpoint)
-    poller.add(socket)
+    try poller.add(socket)
     try send(RequestHeader(method: .sessionsCreate), CreateSessionRequest().encode())
     let created = try await CreateSessionResponse.decode(final(seq: 0).payload)
     (token, session) = (created.token, created.sessionID)

@@ -177,7 +177,7 @@ final class RawClient {
   init(_ fixture: Fixture) throws {
     socket = try Socket(fixture.context, .dealer)
     try socket.connect(fixture.router.clientEndpoint)
-    poller.add(socket)
+    try poller.add(socket)
   }
 
   func send(_ frames: [[UInt8]]) throws {

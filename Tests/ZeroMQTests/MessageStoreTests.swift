@@ -15,7 +15,7 @@ struct MessageStoreTests {
       let endpoint = try router.bind("tcp://127.0.0.1:*")
       dealer = try Socket(context, .dealer)
       try dealer.connect(endpoint)
-      poller.add(router)
+      try poller.add(router)
     }
 
     func send(_ parts: [[UInt8]]) throws {

@@ -22,7 +22,7 @@ struct SocketTests {
 
   private func receive(_ socket: Socket) throws -> [[UInt8]] {
     var poller = Poller()
-    poller.add(socket)
+    try poller.add(socket)
     #expect(try poller.wait(milliseconds: 2000))
     var parts: [[UInt8]] = []
     while let (part, more) = try socket.receive({ ([UInt8]($0), $1) }) {
@@ -85,7 +85,7 @@ struct SocketTests {
     let (router, dealer) = try pair(Context())
     try send(dealer, [[UInt8](repeating: 3, count: 5000), [1]])
     var poller = Poller()
-    poller.add(router)
+    try poller.add(router)
     #expect(try poller.wait(milliseconds: 2000))
     _ = try router.receive { _, _ in }
     let large = try router.receive(framesFrom: 1024) { part, _ -> Frame? in

@@ -9,7 +9,7 @@ final class RawPeer {
   init(_ context: Context, _ endpoint: String) throws {
     socket = try Socket(context, .dealer)
     try socket.connect(endpoint)
-    poller.add(socket)
+    try poller.add(socket)
   }
 
   /// Requests per second with `window` outstanding.
@@ -40,13 +40,13 @@ final class RawPeer {
     try front.bind(clients)
     try back.bind(workers)
     var poller = Poller()
-    poller.add(back)
+    try poller.add(back)
     try poller.wait(milliseconds: -1)
     var store = MessageStore(maximumParts: 16)
     guard let greeting = try store.receive(from: back) else { return }
     let worker = [UInt8](store.firstPart(of: greeting.id))
     store.release(greeting.id)
-    poller.add(front)
+    try poller.add(front)
     while true {
       try poller.wait(milliseconds: -1)
       for _ in 0..<64 {
@@ -73,7 +73,7 @@ final class RawPeer {
     let socket = try Socket(context, .dealer)
     try socket.connect(endpoint)
     var poller = Poller()
-    poller.add(socket)
+    try poller.add(socket)
     _ = try [UInt8]([1]).withUnsafeBytes { try socket.send($0, more: false) }
     while true {
       var parts: [[UInt8]] = []

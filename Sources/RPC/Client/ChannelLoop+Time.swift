@@ -32,7 +32,7 @@ extension ChannelLoop {
     let header = RequestHeader(
       method: token.isEmpty ? .adminPing : .sessionsHeartbeat, seq: heartbeats,
       clientName: configuration.clientName, clientIncarnation: incarnation, sessionToken: token)
-    _ = try Frames.send(header: header.encoded(), payload: .empty, to: socket)
+    _ = try Frames.send(header, .empty, to: socket)
   }
 
   func expire(_ now: UInt64) {
@@ -72,8 +72,8 @@ extension ChannelLoop {
     logger.notice("the connection to the router is lost; connecting again")
     socket = try Self.connect(configuration, context)
     breaks = try socket.disconnections()
-    poller.replace(at: 0, with: socket)
-    poller.replace(at: 2, with: breaks)
+    try poller.replace(at: 0, with: socket)
+    try poller.replace(at: 2, with: breaks)
     lastReceived = now
     outstanding = (0, 0)
     var unanswered: [ClientCall] = []

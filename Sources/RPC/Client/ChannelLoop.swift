@@ -4,6 +4,9 @@ internal import Wire
 internal import ZeroMQ
 
 /// The body of a channel's I/O thread.
+///
+/// What is touched for every message is not checked for overlapping accesses at run time: one
+/// thread owns it, and the checks cost a tenth of the loop.
 final class ChannelLoop {
   /// Messages taken per turn, so that sending never waits for long.
   static let batch = 256
@@ -20,29 +23,29 @@ final class ChannelLoop {
   let stopFlag: StopFlag
   let incarnation = UInt64.random(in: 1...UInt64.max)
 
-  var socket: Socket
+  @exclusivity(unchecked) var socket: Socket
   /// Says when the socket's connection broke.
   var breaks: Socket
-  var poller = Poller()
-  var token = ""
-  var streams: [String: StreamHandle] = [:]
-  var lastStream: StreamHandle?
+  @exclusivity(unchecked) var poller = Poller()
+  @exclusivity(unchecked) var token = ""
+  @exclusivity(unchecked) var streams: [String: StreamHandle] = [:]
+  @exclusivity(unchecked) var lastStream: StreamHandle?
 
   /// Calls to be sent, in the order of submission.
-  var queue = Deque<ClientCall>()
+  @exclusivity(unchecked) var queue = Deque<ClientCall>()
   /// Calls to be sent again later.
   var resting: [ClientCall] = []
   /// Calls with a time-out.
   var timed: [ClientCall] = []
-  var submissions: UInt64 = 0
-  var window: (requests: Int, bytes: Int)
-  var outstanding = (requests: 0, bytes: 0)
+  @exclusivity(unchecked) var submissions: UInt64 = 0
+  @exclusivity(unchecked) var window: (requests: Int, bytes: Int)
+  @exclusivity(unchecked) var outstanding = (requests: 0, bytes: 0)
 
-  var lastReceived = Monotonic.milliseconds()
-  var lastHeartbeat = Monotonic.milliseconds()
+  @exclusivity(unchecked) var lastReceived = Monotonic.milliseconds()
+  @exclusivity(unchecked) var lastHeartbeat = Monotonic.milliseconds()
   var heartbeats = ChannelLoop.firstHeartbeat
-  var nextTick: UInt64 = 0
-  var isBlocked = false
+  @exclusivity(unchecked) var nextTick: UInt64 = 0
+  @exclusivity(unchecked) var isBlocked = false
 
   init(
     _ configuration: ClientConfiguration, context: Context, outbox: Outbox<ChannelEvent>,
@@ -56,9 +59,9 @@ final class ChannelLoop {
     window = (configuration.initialWindowRequests, configuration.initialWindowBytes)
     socket = try Self.connect(configuration, context)
     breaks = try socket.disconnections()
-    poller.add(socket)
+    try poller.add(socket)
     poller.add(descriptor: outbox.descriptor)
-    poller.add(breaks)
+    try poller.add(breaks)
   }
 
   static func connect(
@@ -159,8 +162,7 @@ final class ChannelLoop {
     case .answered: return
     case .sent:
       // Without an answer of its own: the call's answer says what became of it.
-      _ = try? Frames.send(
-        header: header(.futuresCancel, call).encoded(), payload: .empty, to: socket)
+      _ = try? Frames.send(header(.futuresCancel, call), .empty, to: socket)
     case .queued, .resting:
       // Its seq must be used up all the same, if it is one of an ordered stream.
       guard call.method.ordering == .independent else { return call.isCancelled = true }
@@ -202,9 +204,7 @@ final class ChannelLoop {
 
   func send(_ call: ClientCall) throws -> Bool {
     let method = call.isAccepted ? .futuresAwait : call.method
-    let header = header(method, call)
-    return try Frames.send(
-      header: header.encoded(), payload: call.payload ?? .empty, to: socket)
+    return try Frames.send(header(method, call), call.payload ?? .empty, to: socket)
   }
 
   func header(_ method: Method, _ call: ClientCall) -> RequestHeader {

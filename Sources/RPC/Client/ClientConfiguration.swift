@@ -35,7 +35,7 @@ package struct CallOptions: Sendable {
   /// The most tokens that the request may generate.
   package var costNewTokens: UInt64 = 0
   /// Bits of the header.
-  package var flags: RequestHeader.Flags = []
+  package var flags = RequestHeader.Flags()
   /// For logs; 0 for none.
   package var traceID: UInt64 = 0
 

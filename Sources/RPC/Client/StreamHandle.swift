@@ -15,18 +15,18 @@ package final class StreamHandle: @unchecked Sendable {
   private let backpressure: Backpressure
 
   // Guarded by the outbox's lock.
-  private var nextSeq: UInt64
-  private var failure: RPCError?
+  @exclusivity(unchecked) private var nextSeq: UInt64
+  @exclusivity(unchecked) private var failure: RPCError?
 
   // MARK: Of the I/O thread
 
   /// Calls without a final answer; the first has the seq `firstOpen`.
-  var open: Deque<ClientCall?> = []
-  var firstOpen: UInt64
-  var epoch: UInt64 = 0
-  var isRegistered = false
+  @exclusivity(unchecked) var open: Deque<ClientCall?> = []
+  @exclusivity(unchecked) var firstOpen: UInt64
+  @exclusivity(unchecked) var epoch: UInt64 = 0
+  @exclusivity(unchecked) var isRegistered = false
   /// Set when a seq can never be used up: nothing of the stream is sent any more.
-  var brokenBy: RPCError?
+  @exclusivity(unchecked) var brokenBy: RPCError?
 
   init(
     name: String, firstSeq: UInt64, outbox: Outbox<ChannelEvent>, backpressure: Backpressure

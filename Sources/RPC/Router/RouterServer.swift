@@ -60,7 +60,7 @@ package final class RouterServer: Sendable {
     workerEndpoint = workers.endpoint
     thread = LoopThread(name: "rpc-router") {
       let (clients, workers) = sockets.take()
-      var router = Router(
+      var router = try Router(
         clients: clients, workers: workers, rules: configuration.rules, authority: authority,
         tenants: tenants, board: board, wakeup: wakeup, stopFlag: stopFlag)
       try router.run()

@@ -66,7 +66,7 @@ extension ServiceLoop {
   /// Something that a handler said.
   func handle(_ event: ReplyEvent) throws {
     let key = event.key
-    guard let entry = streams[key.stream] else { return }
+    guard let entry = knownEntry(key.stream) else { return }
     switch event.kind {
     case .accepted:
       try send(header(entry, key.seq, key.traceID, .accepted), .empty)
