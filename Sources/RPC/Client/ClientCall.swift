@@ -14,11 +14,49 @@ struct Answer: Sendable {
 final class ClientCall: @unchecked Sendable {
   typealias Outcome = Result<Answer, RPCError>
 
-  private struct State {
-    var outcome: Outcome?
-    var waiters: [UnsafeContinuation<Outcome, Never>] = []
-    var callbacks: [@Sendable (Outcome) -> Void] = []
+  /// Who is told of the outcome.
+  private enum Waiter {
+    case task(UnsafeContinuation<Outcome, Never>)
+    case callback(@Sendable (Outcome) -> Void)
+
+    func resume(_ outcome: Outcome) {
+      switch self {
+      case .task(let continuation): continuation.resume(returning: outcome)
+      case .callback(let body): body(outcome)
+      }
+    }
+  }
+
+  private struct Waiting {
+    /// Nearly every call has one waiter; a list would be an allocation for it.
+    var first: Waiter?
+    var others: [Waiter] = []
     var onPartial: (@Sendable (Payload?, UInt64) -> Void)?
+
+    mutating func add(_ waiter: Waiter) {
+      if first == nil { first = waiter } else { others.append(waiter) }
+    }
+  }
+
+  private enum State {
+    case open(Waiting)
+    case done(Outcome)
+
+    var outcome: Outcome? { if case .done(let outcome) = self { outcome } else { nil } }
+
+    /// Changes what waits.
+    /// - Returns: the outcome if there is one already; nothing was changed then.
+    mutating func wait(_ body: (inout Waiting) -> Void) -> Outcome? {
+      switch self {
+      case .done(let outcome): return outcome
+      case .open(var waiting):
+        // So that the list is not copied.
+        self = .open(Waiting())
+        body(&waiting)
+        self = .open(waiting)
+        return nil
+      }
+    }
   }
 
   /// Where the request stands.
@@ -39,21 +77,22 @@ final class ClientCall: @unchecked Sendable {
   let options: CallOptions
   /// `Monotonic.milliseconds()` of the submission.
   let submitted: UInt64
-  private let state = Mutex(State())
+  private let state = Mutex(State.open(Waiting()))
 
   // MARK: Of the I/O thread
 
-  var phase = Phase.queued
+  // Unchecked: one thread touches them, for every message.
+  @exclusivity(unchecked) var phase = Phase.queued
   /// The encoded request; nil while un-encoded and again once the service has it durably.
-  var payload: Payload?
+  @exclusivity(unchecked) var payload: Payload?
   /// Makes the payload, where the byte limit did not allow it when the request was submitted.
   var encode: (@Sendable () -> Payload)?
   /// It was cancelled before it was sent.
-  var isCancelled = false
+  @exclusivity(unchecked) var isCancelled = false
   /// The service said ACCEPTED.
-  var isAccepted = false
-  var bytes = 0
-  var attempts = 0
+  @exclusivity(unchecked) var isAccepted = false
+  @exclusivity(unchecked) var bytes = 0
+  @exclusivity(unchecked) var attempts = 0
   /// Place in the order of submission over all streams.
   var order: UInt64 = 0
 
@@ -73,22 +112,28 @@ final class ClientCall: @unchecked Sendable {
     return submitted &+ timeout.wholeMilliseconds
   }
 
-  var isResolved: Bool { state.withLock { $0.outcome != nil } }
+  var isResolved: Bool {
+    state.withLock { state in if case .done = state { true } else { false } }
+  }
 
   /// Sets the outcome; only the first one counts, so every waiter is resumed exactly once.
   func resolve(_ outcome: Outcome) {
-    let before = state.withLock { state -> State in
-      guard state.outcome == nil else { return State() }
-      defer { state = State(outcome: outcome) }
-      return state
+    let waiting = state.withLock { state -> Waiting? in
+      guard case .open(let waiting) = state else { return nil }
+      state = .done(outcome)
+      return waiting
     }
-    for waiter in before.waiters { waiter.resume(returning: outcome) }
-    for callback in before.callbacks { callback(outcome) }
-    before.onPartial?(nil, 0)
+    guard let waiting else { return }
+    waiting.first?.resume(outcome)
+    for waiter in waiting.others { waiter.resume(outcome) }
+    waiting.onPartial?(nil, 0)
   }
 
   func partial(_ payload: Payload, offset: UInt64) {
-    let onPartial = state.withLock { $0.onPartial }
+    let onPartial = state.withLock { state -> (@Sendable (Payload?, UInt64) -> Void)? in
+      if case .open(let waiting) = state { return waiting.onPartial }
+      return nil
+    }
     onPartial?(payload, offset)
   }
 
@@ -96,10 +141,7 @@ final class ClientCall: @unchecked Sendable {
     if let outcome = state.withLock({ $0.outcome }) { return outcome }
     return await withTaskCancellationHandler {
       await withUnsafeContinuation { continuation in
-        let outcome = state.withLock { state in
-          if state.outcome == nil { state.waiters.append(continuation) }
-          return state.outcome
-        }
+        let outcome = state.withLock { $0.wait { $0.add(.task(continuation)) } }
         // Resolved between the first look and this one.
         if let outcome { continuation.resume(returning: outcome) }
       }
@@ -115,19 +157,13 @@ final class ClientCall: @unchecked Sendable {
   }
 
   func whenDone(_ body: @escaping @Sendable (Outcome) -> Void) {
-    let outcome = state.withLock { state in
-      if state.outcome == nil { state.callbacks.append(body) }
-      return state.outcome
-    }
+    let outcome = state.withLock { $0.wait { $0.add(.callback(body)) } }
     if let outcome { body(outcome) }
   }
 
   func onPartial(_ body: @escaping @Sendable (Payload?, UInt64) -> Void) {
-    let isDone = state.withLock { state in
-      if state.outcome == nil { state.onPartial = body }
-      return state.outcome != nil
-    }
-    if isDone { body(nil, 0) }
+    let outcome = state.withLock { $0.wait { $0.onPartial = body } }
+    if outcome != nil { body(nil, 0) }
   }
 }
 

@@ -87,8 +87,9 @@ final class Call: Sendable {
   }
 }
 
-/// Something that a handler said, on its way to the loop.
-struct ReplyEvent: Sendable {
+/// Something that a handler said, on its way to the loop: an object, since it changes hands several
+/// times and has many parts.
+final class ReplyEvent: Sendable {
   /// What the loop needs to know of the call. Not the call itself: its `deinit` reports too.
   struct Key: Sendable {
     let stream: String
@@ -114,4 +115,9 @@ struct ReplyEvent: Sendable {
 
   let key: Key
   let kind: Kind
+
+  init(key: Key, kind: Kind) {
+    self.key = key
+    self.kind = kind
+  }
 }
