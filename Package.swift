@@ -14,13 +14,16 @@ let argumentParser: Target.Dependency = .product(
 let collections: Target.Dependency = .product(
   name: "DequeModule", package: "swift-collections")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 let package = Package(
   name: "tinsmith",
   products: [
     .executable(name: "tinsmith", targets: ["CLI"]),
     .executable(name: "tinsmith-bench", targets: ["Bench"]),
+    .executable(name: "tinsmith-load", targets: ["LoadTest"]),
     .library(name: "Tinsmith", targets: ["Tinsmith"]),
   ],
   dependencies: [
@@ -28,6 +31,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     // C
@@ -62,6 +67,11 @@ let package = Package(
       name: "Bench",
       dependencies: ["CKernels", "Engine", "RPC", "Tinsmith", "Wire", "ZeroMQ", argumentParser],
       path: "Tools/Bench"),
+    .target(
+      name: "LoadTestCore", dependencies: [histogram, yams], path: "Tools/LoadTest/Core"),
+    .executableTarget(
+      name: "LoadTest", dependencies: ["LoadTestCore", "RPC", "Tinsmith", "Wire", argumentParser],
+      path: "Tools/LoadTest/Command"),
     // Tests
     .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
     .testTarget(name: "WireTests", dependencies: ["Wire", "CProto"]),
@@ -72,6 +82,7 @@ let package = Package(
     .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["Fixtures"]),
     .testTarget(name: "TrainerTests", dependencies: ["Trainer", "Engine", "Wire"]),
     .testTarget(name: "TinsmithTests", dependencies: ["Tinsmith", "RPC", "Wire"]),
+    .testTarget(name: "LoadTestTests", dependencies: ["LoadTestCore"]),
     .testTarget(
       name: "IntegrationTests", dependencies: ["Tinsmith", "RPC", "Wire", "ZeroMQ"]),
   ],
