@@ -1,0 +1,42 @@
+package import Foundation
+
+extension Report {
+  /// The report as JSON.
+  /// - Throws: `LoadError` if a number is none.
+  package func json() throws(LoadError) -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.keyEncodingStrategy = .useDefaultKeys
+    do {
+      return try encoder.encode(self)
+    } catch {
+      throw LoadError("the report cannot be written: \(error)")
+    }
+  }
+
+  /// Reads a saved report.
+  /// - Throws: `LoadError` if it is none, or of another version.
+  package init(json: Data) throws(LoadError) {
+    do {
+      self = try JSONDecoder().decode(Report.self, from: json)
+    } catch {
+      throw LoadError("not a report of tinsmith-load: \(error)")
+    }
+    guard format == Report.currentFormat else {
+      throw LoadError("format \"\(format)\"; this program reads \(Report.currentFormat)")
+    }
+    guard series.allSatisfy(\.isSane), seconds.isFinite, seconds >= 0 else {
+      throw LoadError("the report has numbers that no run could have counted")
+    }
+  }
+}
+
+extension Report.Series {
+  /// Whether the counts can be added up.
+  fileprivate var isSane: Bool {
+    let most = 1 << 40
+    let counts = [ok, cancelled, arrived, arrivedTokens] + errors.values
+    return counts.allSatisfy { (0...most).contains($0) }
+      && latency.allSatisfy { $0.count == 2 && $0[0] <= 1 << 50 && $0[1] <= UInt64(most) }
+  }
+}
