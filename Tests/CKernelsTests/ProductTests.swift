@@ -74,6 +74,60 @@ import Testing
     }
   }
 
+  @Test("Groups: the bits of the same products one by one")
+  func groups() {
+    var random = Random(8)
+    let k = 70
+    // More than one run of a group holds, from single rows to more than a block.
+    let shapes = (0..<75).map { i in (m: [1, 1, 2, 130, 7][i % 5], n: [1, 8, 32, 96, 3][i % 4]) }
+    for engine in KernelEngine.all() {
+      let weights = shapes.map { shape in
+        Matrix(engine, random.floats(shape.n * k), n: shape.n, k: k, source: CK_F32)
+      }
+      let packed = weights.map(\.packed)
+      let xs = shapes.map { random.floats($0.m * k) }
+      let dys = shapes.map { random.floats($0.m * $0.n) }
+      let gs = shapes.map { random.floats($0.n * k) }
+      for accumulate in [Int32(0), 1] {
+        var (ys, dxs, sums) = (dys, xs, gs)
+        for (i, shape) in shapes.enumerated() {
+          let (m, n) = (Int64(shape.m), Int64(shape.n))
+          var w = packed[i]
+          ck_linear(engine.handle, &ys[i], n, xs[i], Int64(k), m, &w, accumulate)
+          ck_linear_backward(engine.handle, &dxs[i], Int64(k), dys[i], n, m, &w, accumulate)
+          ck_outer_add(
+            engine.handle, &sums[i], Int64(k), dys[i], n, n, xs[i], Int64(k), Int64(k), m)
+        }
+        let (y, dx, g) = (Blocks(dys), Blocks(xs), Blocks(gs))
+        let (x, dy) = (Blocks(xs), Blocks(dys))
+        packed.withUnsafeBufferPointer { packed in
+          func product(_ out: Blocks, _ ldo: Int, _ input: Blocks, _ ldi: Int, _ i: Int)
+            -> ck_linear_product
+          {
+            ck_linear_product(
+              y: out[i], ldy: Int64(ldo), x: input[i], ldx: Int64(ldi), m: Int64(shapes[i].m),
+              w: packed.baseAddress! + i)
+          }
+          let forward = shapes.indices.map { product(y, shapes[$0].n, x, k, $0) }
+          let backward = shapes.indices.map { product(dx, k, dy, shapes[$0].n, $0) }
+          let outer = shapes.enumerated().map { i, shape in
+            ck_outer_product(
+              g: g[i], ldg: Int64(k), a: dy[i], lda: Int64(shape.n), ni: Int64(shape.n), b: x[i],
+              ldb: Int64(k), nj: Int64(k), rows: Int64(shape.m))
+          }
+          ck_linear_group(engine.handle, forward, Int64(shapes.count), accumulate)
+          ck_linear_backward_group(engine.handle, backward, Int64(shapes.count), accumulate)
+          ck_outer_add_group(engine.handle, outer, Int64(shapes.count))
+        }
+        for i in shapes.indices {
+          #expect(sameBits(y.values(i), ys[i]), "\(engine.name) forward \(shapes[i])")
+          #expect(sameBits(dx.values(i), dxs[i]), "\(engine.name) backward \(shapes[i])")
+          #expect(sameBits(g.values(i), sums[i]), "\(engine.name) outer \(shapes[i])")
+        }
+      }
+    }
+  }
+
   @Test("Strides: rows of wider matrices, untouched columns stay")
   func strides() {
     var random = Random(3)
@@ -165,4 +219,27 @@ func outerAdd(
 ) {
   ck_outer_add(
     engine.handle, &g, Int64(nj), a, Int64(ni), Int64(ni), b, Int64(nj), Int64(nj), Int64(rows))
+}
+
+/// Copies of several arrays at addresses that stay.
+private final class Blocks {
+  private let pointers: [UnsafeMutablePointer<Float>]
+  private let counts: [Int]
+
+  init(_ arrays: [[Float]]) {
+    counts = arrays.map(\.count)
+    pointers = arrays.map { array in
+      let pointer = UnsafeMutablePointer<Float>.allocate(capacity: array.count)
+      pointer.initialize(from: array, count: array.count)
+      return pointer
+    }
+  }
+
+  deinit { for pointer in pointers { pointer.deallocate() } }
+
+  subscript(i: Int) -> UnsafeMutablePointer<Float> { pointers[i] }
+
+  func values(_ i: Int) -> [Float] {
+    Array(UnsafeBufferPointer(start: pointers[i], count: counts[i]))
+  }
 }

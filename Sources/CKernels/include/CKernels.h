@@ -67,6 +67,33 @@ void ck_linear_backward(ck_engine *e, float *dx, int64_t lddx, const float *dy, 
 /// (rule h). g is [ni, nj] with row stride ldg.
 void ck_outer_add(ck_engine *e, float *g, int64_t ldg, const float *a, int64_t lda, int64_t ni,
                   const float *b, int64_t ldb, int64_t nj, int64_t rows);
+
+/// One product of a group: y[m, n] and x[m, k] of ck_linear, or dx[m, k] and dy[m, n] of
+/// ck_linear_backward.
+typedef struct {
+  float *y;
+  int64_t ldy;
+  const float *x;
+  int64_t ldx, m;
+  const ck_packed *w;
+} ck_linear_product;
+
+/// One product of a group: as ck_outer_add.
+typedef struct {
+  float *g;
+  int64_t ldg;
+  const float *a;
+  int64_t lda, ni;
+  const float *b;
+  int64_t ldb, nj, rows;
+} ck_outer_product;
+
+/// Several products as one call, the same bits as one by one; no output may be in two of them.
+void ck_linear_group(ck_engine *e, const ck_linear_product *p, int64_t count, int accumulate);
+void ck_linear_backward_group(ck_engine *e, const ck_linear_product *p, int64_t count,
+                              int accumulate);
+void ck_outer_add_group(ck_engine *e, const ck_outer_product *p, int64_t count);
+
 /// y[rows, k] = row tokens[i] of a packed [n, k] table (tied embedding), exact.
 void ck_gather_packed(ck_engine *e, float *y, const ck_packed *w, const int32_t *tokens,
                       int64_t rows);

@@ -54,11 +54,42 @@ package final class Kernels {
     }
   }
 
-  /// g += aᵀ · b, one chain over rows per element. g is [a.width, b.width].
-  func outerAdd(_ g: UnsafeMutablePointer<Float>, _ a: Rows, _ b: Rows) {
-    ck_outer_add(
-      handle, g, Int64(b.width), a.pointer, Int64(a.stride), Int64(a.width), b.pointer,
-      Int64(b.stride), Int64(b.width), Int64(a.count))
+  /// Several thin products as one call; no output may be in two of them.
+  func linear(_ products: [LinearProduct], accumulate: Bool) {
+    withRaw(products) { ck_linear_group(handle, $0, Int64(products.count), accumulate ? 1 : 0) }
+  }
+
+  /// The same for `linearBackward`: y is dx, x is dy.
+  func linearBackward(_ products: [LinearProduct], accumulate: Bool) {
+    withRaw(products) {
+      ck_linear_backward_group(handle, $0, Int64(products.count), accumulate ? 1 : 0)
+    }
+  }
+
+  private func withRaw(
+    _ products: [LinearProduct], _ body: (UnsafePointer<ck_linear_product>?) -> Void
+  ) {
+    let weights = products.map(\.w.raw)
+    weights.withUnsafeBufferPointer { weights in
+      guard let first = weights.baseAddress else { return }
+      let raw = products.enumerated().map { i, product in
+        ck_linear_product(
+          y: product.y.pointer, ldy: Int64(product.y.stride), x: product.x.pointer,
+          ldx: Int64(product.x.stride), m: Int64(product.x.count), w: first + i)
+      }
+      raw.withUnsafeBufferPointer { body($0.baseAddress) }
+    }
+  }
+
+  /// g += aᵀ · b each, one chain over rows per element. g is [a.width, b.width]; no two may overlap.
+  func outerAdd(_ products: [OuterProduct]) {
+    let raw = products.map { product in
+      ck_outer_product(
+        g: product.g, ldg: Int64(product.b.width), a: product.a.pointer,
+        lda: Int64(product.a.stride), ni: Int64(product.a.width), b: product.b.pointer,
+        ldb: Int64(product.b.stride), nj: Int64(product.b.width), rows: Int64(product.a.count))
+    }
+    raw.withUnsafeBufferPointer { ck_outer_add_group(handle, $0.baseAddress, Int64($0.count)) }
   }
 
   /// Packs an f32 matrix [outputs, inputs] into `panels`.
@@ -218,4 +249,18 @@ package final class Kernels {
   ) {
     ck_uniform(handle, out, Int64(count), seed, stream, -bound, bound)
   }
+}
+
+/// One product of a group: y store or add x · Wᵀ, or backward y store or add x · W.
+struct LinearProduct {
+  let y: Rows
+  let x: Rows
+  let w: PackedMatrix
+}
+
+/// One gradient of a group: g += aᵀ · b.
+struct OuterProduct {
+  let g: UnsafeMutablePointer<Float>
+  let a: Rows
+  let b: Rows
 }

@@ -16,7 +16,7 @@ package struct OutputHead {
     kernels.linear(logits, x, linear.weight, accumulate: false)
     let products = try adapterProducts(
       x, segments: segments, site: linear.site, kernels: kernels, arena: arena)
-    addAdapterProducts(products, to: logits, site: linear.site, kernels: kernels)
+    addAdapterProducts(products, to: logits, kernels: kernels)
     return (logits, products)
   }
 }

@@ -1,6 +1,9 @@
+import CKernels
+
 /// u = scale · x·Aᵀ of one segment of rows, kept for the adapter's gradient.
 struct AdapterProduct {
   let adapter: Adapter
+  let factors: AdapterFactors
   let rows: Range<Int>
   let u: Rows
 }
@@ -13,21 +16,22 @@ func adapterProducts(
   for segment in segments {
     guard let adapter = segment.adapter, let factors = adapter.factors(at: site) else { continue }
     let u = try arena.rows(segment.rows.count, factors.rank)
-    kernels.linear(u, x.slice(segment.rows), factors.packedA, accumulate: false)
-    kernels.scale(u, by: adapter.scale)
-    products.append(AdapterProduct(adapter: adapter, rows: segment.rows, u: u))
+    products.append(
+      AdapterProduct(adapter: adapter, factors: factors, rows: segment.rows, u: u))
   }
+  if products.isEmpty { return [] }
+  kernels.linear(
+    products.map { LinearProduct(y: $0.u, x: x.slice($0.rows), w: $0.factors.packedA) },
+    accumulate: false)
+  for product in products { kernels.scale(product.u, by: product.adapter.scale) }
   return products
 }
 
 /// y += u·Bᵀ: the chain of each element of y continues over the rank (numerics rule g).
-func addAdapterProducts(
-  _ products: [AdapterProduct], to y: Rows, site: AdapterSite, kernels: Kernels
-) {
-  for product in products {
-    guard let factors = product.adapter.factors(at: site) else { continue }
-    kernels.linear(y.slice(product.rows), product.u, factors.packedB, accumulate: true)
-  }
+func addAdapterProducts(_ products: [AdapterProduct], to y: Rows, kernels: Kernels) {
+  kernels.linear(
+    products.map { LinearProduct(y: y.slice($0.rows), x: $0.u, w: $0.factors.packedB) },
+    accumulate: true)
 }
 
 /// dB += dyᵀ·u and dA += duᵀ·x with du = scale · dy·B; dx continues its chain over du·A.
@@ -36,17 +40,32 @@ func adapterBackward(
   kernels: Kernels, arena: Arena
 ) throws(EngineError) {
   let mark = arena.mark
+  var gradients: [Rows] = []
   for product in products {
-    guard let factors = product.adapter.factors(at: site) else { continue }
-    let dySegment = dy.slice(product.rows)
-    let du = try arena.rows(product.rows.count, factors.rank)
-    kernels.linearBackward(du, dySegment, factors.packedB, accumulate: false)
-    kernels.scale(du, by: product.adapter.scale)
-    kernels.outerAdd(product.adapter.gradientB(site.index), dySegment, product.u)
-    kernels.outerAdd(product.adapter.gradientA(site.index), du, x.slice(product.rows))
-    if let dx {
-      kernels.linearBackward(dx.slice(product.rows), du, factors.packedA, accumulate: true)
-    }
+    gradients.append(try arena.rows(product.rows.count, product.factors.rank))
+  }
+  let pairs = Array(zip(products, gradients))
+  kernels.linearBackward(
+    pairs.map { LinearProduct(y: $1, x: dy.slice($0.rows), w: $0.factors.packedB) },
+    accumulate: false)
+  for (product, du) in pairs { kernels.scale(du, by: product.adapter.scale) }
+  let updates = pairs.map { product, du in
+    [
+      OuterProduct(
+        g: product.adapter.gradientB(site.index), a: dy.slice(product.rows), b: product.u),
+      OuterProduct(g: product.adapter.gradientA(site.index), a: du, b: x.slice(product.rows)),
+    ]
+  }
+  if Set(products.map { ObjectIdentifier($0.adapter) }).count == pairs.count {
+    kernels.outerAdd(updates.flatMap(\.self))
+  } else {
+    // Rows of one adapter in several segments add to one gradient, in order.
+    for update in updates { kernels.outerAdd(update) }
+  }
+  if let dx {
+    kernels.linearBackward(
+      pairs.map { LinearProduct(y: dx.slice($0.rows), x: $1, w: $0.factors.packedA) },
+      accumulate: true)
   }
   arena.reset(to: mark)
 }

@@ -40,6 +40,9 @@ package final class OptimizerState {
   package internal(set) var stepCount = 0
   /// Whether anything was accumulated since the last step.
   package private(set) var hasGradient = false
+  /// Whether the committed block holds zeros. They are written when somebody looks, not when a step
+  /// has consumed the gradient: mostly nobody does.
+  private var isClear = true
 
   init(count: Int) {
     committed = FloatBlock(count: count)
@@ -48,11 +51,20 @@ package final class OptimizerState {
     secondMoment = FloatBlock(count: count)
   }
 
-  var gradients: FloatBlock { committed }
+  /// The accumulated gradient; zeros if there is none.
+  var gradients: FloatBlock {
+    if !hasGradient, !isClear {
+      committed.zero()
+      isClear = true
+    }
+    return committed
+  }
   var workingGradients: FloatBlock { working }
 
   /// Starts a forward_backward: the working block continues from the committed one.
-  func begin() { working.copy(from: committed) }
+  func begin() {
+    if hasGradient { working.copy(from: committed) } else { working.zero() }
+  }
 
   /// Ends it: finite results become the committed gradient.
   ///
@@ -63,17 +75,17 @@ package final class OptimizerState {
         .failedPrecondition, "a gradient is not finite; the accumulated gradients are unchanged")
     }
     swap(&committed, &working)
-    hasGradient = true
+    (hasGradient, isClear) = (true, false)
   }
 
-  /// Replaces the accumulated gradient (used when a saved state is loaded).
-  func restoreGradient(present: Bool) { hasGradient = present }
+  /// Takes over what was written into `gradients` (used when a saved state is loaded).
+  func restoreGradient(present: Bool) {
+    hasGradient = present
+    isClear = false
+  }
 
   /// Drops what was accumulated.
-  package func discardGradient() {
-    committed.zero()
-    hasGradient = false
-  }
+  package func discardGradient() { hasGradient = false }
 }
 
 extension Adapter {
@@ -96,7 +108,7 @@ extension Adapter {
   /// Global L2 norm of the accumulated gradient: squares in double, blocks of 4096, in tensor
   /// order (numerics rule k).
   package func gradientNorm(kernels: Kernels) -> Double {
-    guard let training else { return 0 }
+    guard let training, training.hasGradient else { return 0 }
     var sum = 0.0
     for tensor in tensors {
       for (offset, count) in [

@@ -109,7 +109,7 @@ package final class Pass {
       rows, layer.weight.outputs, needsGradient: input.needsGradient || !products.isEmpty)
     let value = tape[y].value
     kernels.linear(value, input.value, layer.weight, accumulate: false)
-    addAdapterProducts(products, to: value, site: layer.site, kernels: kernels)
+    addAdapterProducts(products, to: value, kernels: kernels)
     tape.record(.linear(x: x, y: y, layer, products[...]))
     return y
   }
