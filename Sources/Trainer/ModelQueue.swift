@@ -153,7 +153,10 @@ final class ModelQueue {
     }
     let time = Monotonic.microseconds() - start
     quantum[name, default: Quantum()].ran(rows: rows, microseconds: time)
-    worker.statistics.add([("training_tokens_total", rows), ("training_batches_total", 1)])
+    worker.statistics.add([
+      ("training_tokens_total", rows), ("training_batches_total", 1),
+      ("training_batch_microseconds_total", Int(time)),
+    ])
   }
 
   /// Puts a request into its base's run if it is not there. One that cannot be is answered.

@@ -3,7 +3,7 @@ import Glibc
 import Tinsmith
 
 /// The service under test: the real program, router and workers in processes of their own, with
-/// the tiny golden model beside the embedded one. One for all tests; it ends with this process.
+/// the tiny golden model beside the embedded one. It ends with this process; most tests share one.
 final class TestService: Sendable {
   /// Name of the tiny model: 331 tokens, 256 positions.
   static let tiny = "test/tiny"
@@ -13,7 +13,7 @@ final class TestService: Sendable {
   private static let shared = Task { try await TestService() }
 
   let endpoint: String
-  private let process: Process
+  let process: Process
   /// The service reads the end of this pipe when this process is gone.
   private let lifeline: Pipe
 
@@ -32,19 +32,21 @@ final class TestService: Sendable {
     try await service.createLoRATrainingClient(baseModel: tiny, rank: rank, seed: seed).value()
   }
 
-  private init() async throws {
+  /// Starts a service.
+  init(workers: Int = 2, options: [String] = []) async throws {
     let folder = FileManager.default.temporaryDirectory
-      .appendingPathComponent("tinsmith-test-\(getpid())").path
+      .appendingPathComponent("tinsmith-test-\(UUID().uuidString)").path
     TestFolder.removeAtExit(folder)
     process = Process()
     lifeline = Pipe()
     let output = Pipe()
     process.executableURL = Program.url
-    process.arguments = [
-      "serve", "--listen", "tcp://127.0.0.1:*", "--workers", "2", "--threads", "1",
-      "--data", folder, "--base", "\(Self.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
-      "--supervised",
-    ]
+    process.arguments =
+      [
+        "serve", "--listen", "tcp://127.0.0.1:*", "--workers", "\(workers)", "--threads", "1",
+        "--data", folder, "--base", "\(Self.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
+        "--supervised",
+      ] + options
     process.standardInput = lifeline
     process.standardOutput = output
     try process.run()
@@ -53,6 +55,35 @@ final class TestService: Sendable {
     }
     guard line.hasPrefix("ready ") else { throw Failure("the service said: \(line)") }
     endpoint = String(line.dropFirst("ready ".count))
+  }
+
+  /// A client with a session of its own.
+  func client(timeout: Duration? = .seconds(60)) -> ServiceClient {
+    ServiceClient(endpoint: endpoint, timeout: timeout)
+  }
+
+  /// Ends the service and waits for it.
+  func stop() {
+    try? lifeline.fileHandleForWriting.close()
+    process.waitUntilExit()
+  }
+
+  /// Process numbers of its workers, by name.
+  func workers() throws -> [String: Int32] {
+    let tasks = "/proc/\(process.processIdentifier)/task"
+    var found: [String: Int32] = [:]
+    for task in try FileManager.default.contentsOfDirectory(atPath: tasks) {
+      let children = try? String(contentsOfFile: "\(tasks)/\(task)/children", encoding: .utf8)
+      for child in (children ?? "").split(separator: " ").compactMap({ Int32($0) }) {
+        guard let data = FileManager.default.contents(atPath: "/proc/\(child)/cmdline") else {
+          continue
+        }
+        let words = data.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        guard let place = words.firstIndex(of: "--name"), place + 1 < words.count else { continue }
+        found[words[place + 1]] = child
+      }
+    }
+    return found
   }
 
   private static func firstLine(_ pipe: Pipe) -> String {

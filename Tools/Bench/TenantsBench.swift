@@ -73,7 +73,7 @@ struct TenantsBench {
           _ = client.model.optimStep(AdamParams(learningRate: 1e-4))
         }
         _ = try await pending.removeFirst().value()
-      } while window.count(sequences * Self.length)
+      } while window.count(sequences * Self.length, of: ObjectIdentifier(client.model))
       for rest in pending { _ = try await rest.value() }
     }
   }
@@ -88,12 +88,13 @@ struct TenantsBench {
         let response = try await client.sample(
           ModelInput(tokens: Self.prompt), numSamples: samples, params: params
         ).value()
-        guard window.count(response.sequences.reduce(0) { $0 + $1.tokens.count }) else { return }
+        let tokens = response.sequences.reduce(0) { $0 + $1.tokens.count }
+        guard window.count(tokens, of: ObjectIdentifier(client)) else { return }
       }
     }
   }
 
-  /// Runs a loop per client and counts what ends within the window.
+  /// Runs a loop per client and sums up their rates.
   private func rate<Client: Sendable>(
     _ clients: [Client], _ body: @escaping @Sendable (Client, Window) async throws -> Void
   ) async throws -> Double {
@@ -123,48 +124,75 @@ struct TenantsBench {
     let data = Self.batch(8)
     let model = clients[0].model
     // Reads the numbers while the steps run, so that the pauses before and after do not count.
-    let pump = Task {
+    let isDone = Atomic(false)
+    async let pump: Void = {
       var pending = [model.forwardBackward(data, loss: .crossEntropy)]
-      while !Task.isCancelled {
+      while !isDone.load(ordering: .relaxed) {
         pending.append(model.forwardBackward(data, loss: .crossEntropy))
         _ = model.optimStep(AdamParams(learningRate: 1e-4))
         _ = try await pending.removeFirst().value()
       }
       for rest in pending { _ = try await rest.value() }
-    }
+    }()
     let before = try await times()
     try await Task.sleep(for: .seconds(duration))
     let after = try await times()
-    pump.cancel()
-    try await pump.value
+    isDone.store(true, ordering: .relaxed)
+    try await pump
     await service.close()
     let idle = after.idle - before.idle
     return idle / (idle + after.busy - before.busy)
   }
 }
 
-/// Counts tokens between the end of a warm-up and the end of the measurement, from any task.
+/// The rates of clients that do one thing after another, from any task.
+///
+/// A client's rate is what it completed behind its first completion within the window, by the time
+/// from that one to the last: so long requests are not cut at the window's edges.
 final class Window: Sendable {
+  private struct Record {
+    var first: ContinuousClock.Instant
+    var last: ContinuousClock.Instant
+    var amount = 0
+    var completions = 0
+  }
+
+  private static let fewest = 3
+
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
   private let end: ContinuousClock.Instant
-  private let tokens = Atomic(0)
+  private let records = Mutex<[ObjectIdentifier: Record]>([:])
 
   init(warmUp: Double, duration: Double) {
     start = clock.now + .seconds(warmUp)
     end = start + .seconds(duration)
   }
 
-  /// Something ended now.
-  /// - Returns: false when the window is over.
-  func count(_ amount: Int) -> Bool {
+  /// A client completed something now.
+  /// - Returns: false when the window is over and the client completed enough.
+  func count(_ amount: Int, of client: ObjectIdentifier) -> Bool {
     let now = clock.now
-    if now >= start, now < end { tokens.add(amount, ordering: .relaxed) }
-    return now < end
+    guard now >= start else { return true }
+    return records.withLock { records in
+      guard records[client] != nil else {
+        records[client] = Record(first: now, last: now)
+        return true
+      }
+      records[client]?.last = now
+      records[client]?.amount += amount
+      records[client]?.completions += 1
+      return now < end || (records[client]?.completions ?? 0) < Self.fewest
+    }
   }
 
+  /// Amount per second of all clients together.
   var rate: Double {
-    let (seconds, attoseconds) = (end - start).components
-    return Double(tokens.load(ordering: .relaxed)) / (Double(seconds) + Double(attoseconds) * 1e-18)
+    records.withLock { records in
+      records.values.reduce(0) { sum, record in
+        let (seconds, attoseconds) = (record.last - record.first).components
+        return sum + Double(record.amount) / (Double(seconds) + Double(attoseconds) * 1e-18)
+      }
+    }
   }
 }
