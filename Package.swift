@@ -8,6 +8,7 @@ import PackageDescription
 //   CProto <- Wire <-+        |                          +- CLI, Tools
 //   CKernels <- Engine <------+- Trainer <---------------+
 //   Tokenizers <--------------+
+//   Operations <- CLI
 
 let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
@@ -17,6 +18,7 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 
 let package = Package(
   name: "tinsmith",
@@ -33,6 +35,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
   ],
   targets: [
     // C
@@ -50,6 +53,7 @@ let package = Package(
       name: "RPC", dependencies: ["ZeroMQ", "Wire", crypto, logging, collections],
       exclude: ["README.md"]),
     .target(name: "Engine", dependencies: ["CKernels"]),
+    .target(name: "Operations", dependencies: [metrics]),
     .target(name: "Tokenizers"),
     .target(
       name: "Trainer",
@@ -60,8 +64,8 @@ let package = Package(
     .executableTarget(
       name: "CLI",
       dependencies: [
-        "Engine", "RPC", "Tinsmith", "Tokenizers", "Trainer", "Wire", "ZeroMQ", argumentParser,
-        logging,
+        "Engine", "Operations", "RPC", "Tinsmith", "Tokenizers", "Trainer", "Wire", "ZeroMQ",
+        argumentParser, logging, metrics,
       ]),
     .executableTarget(
       name: "Bench",
@@ -79,6 +83,7 @@ let package = Package(
     .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
     .testTarget(
       name: "EngineTests", dependencies: ["Engine", "CKernels", crypto], exclude: ["Fixtures"]),
+    .testTarget(name: "OperationsTests", dependencies: ["Operations"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["Fixtures"]),
     .testTarget(name: "TrainerTests", dependencies: ["Trainer", "Engine", "Wire"]),
     .testTarget(name: "TinsmithTests", dependencies: ["Tinsmith", "RPC", "Wire"]),

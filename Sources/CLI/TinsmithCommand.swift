@@ -13,7 +13,8 @@ struct TinsmithCommand: AsyncParsableCommand {
     version: ProductVersion.text,
     subcommands: [
       ServeCommand.self, DemoCommand.self, SampleCommand.self, ChatCommand.self,
-      ModelsCommand.self, DoctorCommand.self, RouterCommand.self, WorkerCommand.self,
+      ModelsCommand.self, TopCommand.self, DoctorCommand.self, RouterCommand.self,
+      WorkerCommand.self,
       LogprobsCommand.self,
     ])
 }

@@ -12,10 +12,8 @@ final class TestService: Sendable {
 
   private static let shared = Task { try await TestService() }
 
-  let endpoint: String
-  let process: Process
-  /// The service reads the end of this pipe when this process is gone.
-  private let lifeline: Pipe
+  private let process: ServeProcess
+  var endpoint: String { process.endpoint }
 
   /// The service, started at the first use.
   static func running() async throws -> TestService { try await shared.value }
@@ -37,24 +35,12 @@ final class TestService: Sendable {
     let folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("tinsmith-test-\(UUID().uuidString)").path
     TestFolder.removeAtExit(folder)
-    process = Process()
-    lifeline = Pipe()
-    let output = Pipe()
-    process.executableURL = Program.url
-    process.arguments =
+    process = try await ServeProcess(
+      data: folder,
       [
-        "serve", "--listen", "tcp://127.0.0.1:*", "--workers", "\(workers)", "--threads", "1",
-        "--data", folder, "--base", "\(Self.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
-        "--supervised",
-      ] + options
-    process.standardInput = lifeline
-    process.standardOutput = output
-    try process.run()
-    let line = await withCheckedContinuation { continuation in
-      Thread { continuation.resume(returning: Self.firstLine(output)) }.start()
-    }
-    guard line.hasPrefix("ready ") else { throw Failure("the service said: \(line)") }
-    endpoint = String(line.dropFirst("ready ".count))
+        "--workers", "\(workers)", "--threads", "1", "--base", "\(Self.tiny)=\(Program.fixture("qwen3"))",
+        "--log", "error",
+      ] + options)
   }
 
   /// A client with a session of its own.
@@ -62,38 +48,8 @@ final class TestService: Sendable {
     ServiceClient(endpoint: endpoint, timeout: timeout)
   }
 
-  /// Ends the service and waits for it.
-  func stop() {
-    try? lifeline.fileHandleForWriting.close()
-    process.waitUntilExit()
-  }
-
-  /// Process numbers of its workers, by name.
-  func workers() throws -> [String: Int32] {
-    let tasks = "/proc/\(process.processIdentifier)/task"
-    var found: [String: Int32] = [:]
-    for task in try FileManager.default.contentsOfDirectory(atPath: tasks) {
-      let children = try? String(contentsOfFile: "\(tasks)/\(task)/children", encoding: .utf8)
-      for child in (children ?? "").split(separator: " ").compactMap({ Int32($0) }) {
-        guard let data = FileManager.default.contents(atPath: "/proc/\(child)/cmdline") else {
-          continue
-        }
-        let words = data.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-        guard let place = words.firstIndex(of: "--name"), place + 1 < words.count else { continue }
-        found[words[place + 1]] = child
-      }
-    }
-    return found
-  }
-
-  private static func firstLine(_ pipe: Pipe) -> String {
-    var bytes: [UInt8] = []
-    while let byte = try? pipe.fileHandleForReading.read(upToCount: 1)?.first,
-      byte != UInt8(ascii: "\n")
-    {
-      bytes.append(byte)
-    }
-    return String(decoding: bytes, as: UTF8.self)
+  /// Asks the service to end.
+  func stop() { process.signal(SIGTERM)
   }
 }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Operations
 import Tinsmith
 
 /// `tinsmith models`: what a service offers.
@@ -28,23 +29,5 @@ struct ModelsCommand: AsyncParsableCommand {
     let millions = Double(count) / 1e6
     let (value, unit) = millions < 1000 ? (millions, "M") : (millions / 1000, "B")
     return "\((value * 10).rounded() / 10) \(unit)"
-  }
-}
-
-/// Rows of text in columns.
-enum Table {
-  /// One line per row, columns as wide as their widest cell.
-  static func lines(_ rows: [[String]]) -> [String] {
-    let columns = rows.map(\.count).max() ?? 0
-    let widths = (0..<columns).map { column in
-      rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
-    }
-    return rows.map { row in
-      let cells = row.enumerated().map { index, cell in
-        index == row.count - 1
-          ? cell : cell + String(repeating: " ", count: widths[index] - cell.count)
-      }
-      return cells.joined(separator: "  ")
-    }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Operations
 import RPC
 import ZeroMQ
 
@@ -20,6 +21,8 @@ struct RouterCommand: AsyncParsableCommand {
 
   @Option(help: "Workers that belong to this installation.") var expectedWorkers = 1
 
+  @OptionGroup var metrics: MetricsOption
+
   @OptionGroup var service: ServiceOptions
 
   @OptionGroup var tenants: TenantsOption
@@ -35,6 +38,8 @@ struct RouterCommand: AsyncParsableCommand {
       configuration, keeper: try KeeperMethods.table(service.models), context: try Context())
     let signals = StopSignals { router.stop() }
     defer { withExtendedLifetime((signals, folder)) {} }
+    let metricsServer = try metrics.serve(router)
+    defer { metricsServer?.stop() }
     try router.start()
     Terminal.say("ready \(router.clientEndpoint)")
     try await router.wait()

@@ -15,10 +15,18 @@ struct ServeCommand: AsyncParsableCommand {
       valueName: "endpoint"))
   var listen = "tcp://127.0.0.1:7410"
 
+  @Option(
+    help: ArgumentHelp(
+      "Where workers of other hosts connect; none unless given. It trusts whoever connects.",
+      valueName: "endpoint"))
+  var listenWorkers: String?
+
   @Option(help: "Worker processes.") var workers = 1
 
   @Option(help: "Compute threads of each worker (default: the cores, divided among the workers).")
   var threads: Int?
+
+  @OptionGroup var metrics: MetricsOption
 
   @OptionGroup var service: ServiceOptions
 
@@ -31,8 +39,10 @@ struct ServeCommand: AsyncParsableCommand {
     guard (1...256).contains(threads ?? 1) else {
       throw ValidationError("--threads must be 1 to 256")
     }
-    guard listen.contains("://") else {
-      throw ValidationError("--listen must be an endpoint like tcp://127.0.0.1:7410")
+    for (name, endpoint) in [("--listen", listen), ("--listen-workers", listenWorkers)] {
+      guard endpoint?.contains("://") ?? true else {
+        throw ValidationError("\(name) must be an endpoint like tcp://127.0.0.1:7410")
+      }
     }
   }
 
@@ -40,8 +50,11 @@ struct ServeCommand: AsyncParsableCommand {
     Terminal.startLogging(service.log.level)
     let cores = ProcessInfo.processInfo.activeProcessorCount
     let supervisor = try Supervisor(
-      service, listen: listen, tenants: try tenants.read(), workers: workers,
-      threads: threads ?? max(1, cores / workers))
+      service,
+      Supervisor.Plan(
+        listen: listen, listenWorkers: listenWorkers, workers: workers,
+        threads: threads ?? max(1, cores / workers), tenants: try tenants.read(),
+        metrics: metrics))
     let signals = StopSignals(isSupervised: supervised) { supervisor.stop() }
     defer { withExtendedLifetime(signals) {} }
     if supervised {

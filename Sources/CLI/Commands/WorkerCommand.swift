@@ -41,9 +41,10 @@ struct WorkerCommand: AsyncParsableCommand {
     if supervised {
       Lifeline.watch {
         worker.stop()
-        // A batch may be long; nobody waits for it any more.
-        Thread.sleep(forTimeInterval: 5)
-        Glibc.exit(1)
+        // A batch may be long; nobody waits for it any more. Threads are in the middle of it, so
+        // nothing is tidied up.
+        Thread.sleep(forTimeInterval: 3)
+        _exit(1)
       }
     }
     try await worker.run()

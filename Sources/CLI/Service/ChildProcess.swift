@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Operations
 
 /// Another process of this same program, which ends when this one does.
 ///
@@ -15,10 +16,10 @@ final class ChildProcess: Sendable {
   /// - Parameters:
   ///   - readsOutput: whether `firstLine` will be asked for; otherwise its stdout is our stderr,
   ///     since our stdout is for results.
-  ///   - ended: called once with the exit status when the child has ended.
+  ///   - ended: called once when the child has ended, with how it did.
   init(
     _ arguments: [String], readsOutput: Bool = false,
-    ended: @escaping @Sendable (_ status: Int32) -> Void
+    ended: @escaping @Sendable (ProcessEnding) -> Void
   ) throws {
     lifeline = Pipe()
     output = readsOutput ? Pipe() : nil
@@ -27,7 +28,10 @@ final class ChildProcess: Sendable {
     process.arguments = arguments + ["--supervised"]
     process.standardInput = lifeline
     process.standardOutput = output ?? FileHandle.standardError
-    process.terminationHandler = { ended($0.terminationStatus) }
+    process.terminationHandler = { process in
+      let number = process.terminationStatus
+      ended(process.terminationReason == .exit ? .exited(number) : .signalled(number))
+    }
     do {
       try process.run()
     } catch {

@@ -9,6 +9,13 @@ enum Terminal {
     isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
   }
 
+  /// Rows and columns of the terminal that stdout is.
+  static var size: (rows: Int, columns: Int) {
+    var size = winsize()
+    let isKnown = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_row > 1
+    return isKnown ? (Int(size.ws_row), Int(size.ws_col)) : (24, 80)
+  }
+
   /// A result, written at once: whoever reads a pipe should not wait for a full buffer.
   static func say(_ text: String, terminator: String = "\n") {
     write(text + terminator, to: STDOUT_FILENO)

@@ -8,6 +8,8 @@ package struct RouterConfiguration: Sendable {
   package var listen: String
   /// The endpoint for workers: `inproc://`, `ipc://` or `tcp://`.
   package var workers: String
+  /// Another endpoint for workers, for those of other hosts: `tcp://`. It trusts whoever connects.
+  package var remoteWorkers: String?
   /// Numbers and times.
   package var rules = RouterRules()
   /// The secret of session tokens, at least 32 bytes; kept over restarts by whoever starts the
@@ -28,6 +30,8 @@ package final class RouterServer: Sendable {
   package let clientEndpoint: String
   /// Where workers connect.
   package let workerEndpoint: String
+  /// Where workers of other hosts connect, if they may.
+  package let remoteWorkerEndpoint: String?
 
   private let thread: LoopThread
   private let keeper: WorkerService
@@ -49,6 +53,7 @@ package final class RouterServer: Sendable {
     let tenants = try TenantDirectory(configuration.tenants)
     let clients = try Self.bind(configuration.listen, context)
     let workers = try Self.bind(configuration.workers, context)
+    let remoteEndpoint = try configuration.remoteWorkers.map { try workers.socket.bind($0) }
     let number = Self.count.add(1, ordering: .relaxed).newValue
     let keeperEndpoint = "inproc://tinsmith-keeper-\(number)"
     try workers.socket.bind(keeperEndpoint)
@@ -58,6 +63,7 @@ package final class RouterServer: Sendable {
     self.wakeup = wakeup
     clientEndpoint = clients.endpoint
     workerEndpoint = workers.endpoint
+    remoteWorkerEndpoint = remoteEndpoint
     thread = LoopThread(name: "rpc-router") {
       let (clients, workers) = sockets.take()
       var router = try Router(

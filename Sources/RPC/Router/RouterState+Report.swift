@@ -1,7 +1,8 @@
 internal import Wire
 
 /// The numbers of `Admin.Stats`: `router.KEY`, `worker.NAME.KEY` and `tenant.NAME.KEY`. A name may
-/// hold dots, a key never does. Keys of counters that only grow end in `_total`.
+/// hold dots, a key never does. Keys of counters that only grow end in `_total` or
+/// `_seconds`.
 extension RouterState {
   /// Everything by name, as of now.
   package var report: [String: Double] {

@@ -20,7 +20,7 @@ package struct WorkerConfiguration: Sendable {
   package var heartbeatMilliseconds: UInt64 = 1000
   /// Numbers for `Admin.Stats`, asked for on the loop thread at every heartbeat, so it must not
   /// wait; at most `Limits.maxWorkerStatistics` names of letters, digits and underscores. Counters
-  /// that only grow end in `_total`; `memory_bytes` and `memory_limit_bytes` guide placement.
+  /// that only grow end in `_total` or `_seconds`; `memory_bytes` and `memory_limit_bytes` guide placement.
   package var statistics: @Sendable () -> [String: Double] = { [:] }
   /// After so long without a word from the router the connection is made anew.
   package var routerTimeoutMilliseconds: UInt64 = 5000

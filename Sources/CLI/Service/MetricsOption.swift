@@ -1,0 +1,35 @@
+import ArgumentParser
+import Metrics
+import Operations
+import RPC
+
+extension MetricsAddress: ExpressibleByArgument {
+  package init?(argument: String) { self.init(argument) }
+}
+
+/// The option for serving metrics.
+struct MetricsOption: ParsableArguments, Sendable {
+  @Option(
+    help: ArgumentHelp(
+      "Serve metrics in Prometheus' text format over HTTP at /metrics: PORT, or ADDRESS:PORT to "
+        + "be reached from other machines.",
+      valueName: "port"))
+  var metrics: MetricsAddress?
+
+  /// Serves the router's numbers, and whatever else in this process uses swift-metrics; nil if
+  /// that was not asked for.
+  ///
+  /// - Throws: `MetricsServer.Problem` if the port is taken.
+  func serve(_ router: RouterServer) throws -> MetricsServer? {
+    guard let metrics else { return nil }
+    let collector = MetricsCollector(help: ServiceMetrics.help)
+    MetricsSystem.bootstrap(collector)
+    let numbers = ServiceMetrics(collector)
+    let server = try MetricsServer(metrics) {
+      numbers.update(router.report)
+      return collector.text
+    }
+    server.start()
+    return server
+  }
+}
