@@ -38,8 +38,8 @@ final class TestService: Sendable {
     process = try await ServeProcess(
       data: folder,
       [
-        "--workers", "\(workers)", "--threads", "1", "--base", "\(Self.tiny)=\(Program.fixture("qwen3"))",
-        "--log", "error",
+        "--workers", "\(workers)", "--threads", "1",
+        "--base", "\(Self.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
       ] + options)
   }
 
@@ -49,8 +49,7 @@ final class TestService: Sendable {
   }
 
   /// Asks the service to end.
-  func stop() { process.signal(SIGTERM)
-  }
+  func stop() { process.signal(SIGTERM) }
 }
 
 /// The built program.
