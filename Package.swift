@@ -14,6 +14,7 @@ let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let collections: Target.Dependency = .product(
   name: "DequeModule", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -50,7 +51,7 @@ let package = Package(
     .target(name: "ZeroMQ", dependencies: ["CZMQ"]),
     .target(name: "Wire", dependencies: ["CProto"]),
     .target(
-      name: "RPC", dependencies: ["ZeroMQ", "Wire", crypto, logging, collections],
+      name: "RPC", dependencies: ["ZeroMQ", "Wire", crypto, logging, collections, heap],
       exclude: ["README.md"]),
     .target(name: "Engine", dependencies: ["CKernels"]),
     .target(name: "Operations", dependencies: [metrics]),

@@ -110,6 +110,7 @@ struct ReconnectTests {
   @Test func aReplacedWorkerWithRecordsGoesOn() async throws {
     var rules = RouterRules()
     rules.recoveryMilliseconds = 100
+    rules.recoversModels = true
     let fixture = try Fixture(rules: rules)
     let (channel, session) = try await fixture.session()
     let stream = channel.stream("\(session):train:0")

@@ -36,9 +36,10 @@ struct RouterBench {
 
   mutating func register(
     _ worker: ConnectionID = RouterBench.worker, _ name: String = "w1",
-    room: WorkerRoom = WorkerRoom(), streams: [OwnedStream] = []
+    room: WorkerRoom = WorkerRoom(), streams: [OwnedStream] = [], incarnation: UInt64 = 0
   ) {
     var hello = WorkerHello(name: name)
+    hello.incarnation = incarnation
     hello.room = room
     hello.streams = streams
     state.control(.hello(hello), from: worker, now: now)
@@ -68,10 +69,12 @@ struct RouterBench {
   /// Sends a response.
   mutating func response(
     _ text: String, _ stream: String = "s:train:0", seq: UInt64, code: StatusCode = .ok,
-    epoch: UInt64 = 1, event: Event = .final, from worker: ConnectionID = RouterBench.worker
+    epoch: UInt64 = 1, event: Event = .final, from worker: ConnectionID = RouterBench.worker,
+    cost: UInt64 = 0
   ) {
-    let header = ResponseHeader(
+    var header = ResponseHeader(
       stream: stream, seq: seq, epoch: epoch, code: code, event: event)
+    header.costPromptTokens = cost
     let parcel = name(text)
     header.encoded().withUnsafeBytes { frame in
       guard let peek = try? ResponsePeek(frame) else { return }
@@ -81,6 +84,28 @@ struct RouterBench {
 
   mutating func control(_ message: WorkerMessage, from worker: ConnectionID = RouterBench.worker) {
     state.control(message, from: worker, now: now)
+  }
+
+  /// Sends a sampling request, which may go to any worker.
+  mutating func sample(
+    _ text: String, _ stream: String = "s:sample:0", seq: UInt64 = 1, cost: UInt64 = 1,
+    from client: ConnectionID = RouterBench.client, session: String? = nil,
+    tenant: String = Tenant.defaultName
+  ) {
+    request(
+      text, .samplingSample, stream, seq: seq, from: client,
+      session: session ?? String(stream.prefix { $0 != ":" }), tenant: tenant, cost: cost)
+  }
+
+  mutating func sampled(
+    _ text: String, _ stream: String = "s:sample:0", seq: UInt64 = 1, code: StatusCode = .ok,
+    from worker: ConnectionID = RouterBench.worker, cost: UInt64 = 0
+  ) {
+    response(text, stream, seq: seq, code: code, epoch: 0, from: worker, cost: cost)
+  }
+
+  mutating func ended(_ worker: String = "w1", crashed: Bool) {
+    state.workerEnded(worker, crashed: crashed, now: now)
   }
 
   mutating func pass(_ milliseconds: UInt64) {

@@ -122,7 +122,7 @@ import Wire
   }
 
   @Test func aSessionHasOnlySoManyStreams() {
-    var bench = RouterBench()
+    var bench = RouterBench { $0.leaseMilliseconds = 10 * RouterLimits.idleMilliseconds }
     let limit = RouterLimits.streamsPerSession
     for number in 0..<limit {
       bench.request("r", .samplingSample, "s:sample:\(number)", seq: 1)
@@ -134,8 +134,9 @@ import Wire
     // Another session is not concerned, and idle streams are forgotten in time.
     bench.request("r", .samplingSample, "t:sample:0", seq: 1, session: "t")
     #expect(bench.actions() == ["forward r to 101"])
-    bench.now += RouterLimits.idleMilliseconds
-    bench.state.sweep(now: bench.now)
+    bench.pass(RouterLimits.idleMilliseconds)
+    bench.register()
+    _ = bench.actions()
     bench.request("r", .samplingSample, "s:sample:\(limit)", seq: 1)
     #expect(bench.actions() == ["forward r to 101"])
   }

@@ -4,7 +4,7 @@ internal import Wire
 /// What router and keeper, two threads, tell each other besides messages.
 final class RouterBoard: Sendable {
   private let numbers = Mutex((counters: RouterCounters(), report: [String: Double]()))
-  private let heartbeats = Mutex<[String: UInt64]>([:])
+  private let endedWorkers = Mutex<[(name: String, crashed: Bool)]>([])
 
   /// The router's numbers, at most a second old.
   var statistics: RouterCounters { numbers.withLock { $0.counters } }
@@ -16,24 +16,16 @@ final class RouterBoard: Sendable {
     numbers.withLock { $0 = (counters, report) }
   }
 
-  /// A session gave a sign of life (also one from before a restart: leases run only while the
-  /// service is up).
-  func beat(session: String) {
-    heartbeats.withLock { $0[session] = Monotonic.milliseconds() }
+  /// A worker process ended; the router hears of it at its next turn.
+  func workerEnded(_ name: String, crashed: Bool) {
+    endedWorkers.withLock { $0.append((name, crashed)) }
   }
 
-  /// Sessions whose lease runs.
-  var liveSessions: Int { heartbeats.withLock { $0.count } }
-
-  func remove(session: String) { heartbeats.withLock { $0[session] = nil } }
-
-  /// Sessions without a sign of life for a whole lease; they are counted anew from here.
-  func expiredSessions(now: UInt64) -> [String] {
-    heartbeats.withLock { heartbeats in
-      let lease = UInt64(RouterLimits.leaseSeconds) * 1000
-      let expired = heartbeats.filter { now >= $0.value + lease }.map(\.key)
-      for session in expired { heartbeats[session] = now }
-      return expired
+  /// What ended since the last call.
+  func takeEndedWorkers() -> [(name: String, crashed: Bool)] {
+    endedWorkers.withLock { ended in
+      defer { if !ended.isEmpty { ended = [] } }
+      return ended
     }
   }
 }
@@ -44,10 +36,10 @@ enum Keeper {
   /// - Parameter ended: called when a client finished its session.
   static func methods(
     authority: SessionAuthority, tenants: TenantDirectory, board: RouterBoard,
-    expectedWorkers: Int, ended: @escaping @Sendable (String) -> Void
+    rules: RouterRules, ended: @escaping @Sendable (String) -> Void
   ) -> MethodTable {
     var table = MethodTable()
-    addSessions(to: &table, authority, tenants, board, ended)
+    addSessions(to: &table, authority, tenants, board, rules, ended)
     let started = Monotonic.milliseconds()
     table.handle(.adminPing, Payload.self, Payload.self) { request, _, reply in
       // PingRequest and PingResponse have the same form.
@@ -56,8 +48,8 @@ enum Keeper {
     table.answer(.adminHealth, HealthRequest.self) { _, _ in
       let alive = board.statistics.workers
       return HealthResponse(
-        status: alive >= expectedWorkers ? .serving : .degraded, workersAlive: alive,
-        workersExpected: expectedWorkers,
+        status: alive >= rules.expectedWorkers ? .serving : .degraded, workersAlive: alive,
+        workersExpected: rules.expectedWorkers,
         uptimeMilliseconds: Monotonic.milliseconds() - started)
     }
     table.answer(.adminStats, StatsRequest.self) { _, _ in
@@ -68,28 +60,28 @@ enum Keeper {
 
   private static func addSessions(
     to table: inout MethodTable, _ authority: SessionAuthority, _ tenants: TenantDirectory,
-    _ board: RouterBoard, _ ended: @escaping @Sendable (String) -> Void
+    _ board: RouterBoard, _ rules: RouterRules, _ ended: @escaping @Sendable (String) -> Void
   ) {
+    let leaseSeconds = Int(max(1, rules.leaseMilliseconds / 1000))
     table.answer(.sessionsCreate, CreateSessionRequest.self) { request, _ in
       let tenant = try tenants.tenant(forKey: request.apiKey)
-      guard board.liveSessions < RouterLimits.sessions else {
+      guard board.statistics.sessions < RouterLimits.sessions else {
         throw RPCError(
           .resourceExhausted, "more than \(RouterLimits.sessions) sessions",
           retryAfterMilliseconds: 1000)
       }
       let session = makeSessionID()
-      board.beat(session: session)
       return CreateSessionResponse(
         sessionID: session, token: authority.token(for: session, tenant: tenant),
-        leaseSeconds: RouterLimits.leaseSeconds, heartbeatSeconds: RouterLimits.heartbeatSeconds)
+        leaseSeconds: leaseSeconds, heartbeatSeconds: RouterLimits.heartbeatSeconds)
     }
     table.answer(.sessionsHeartbeat, HeartbeatRequest.self) { _, context in
-      board.beat(session: try session(of: context, authority))
-      return HeartbeatResponse(leaseSeconds: RouterLimits.leaseSeconds)
+      // The router has renewed the lease, as with every request of the session.
+      _ = try session(of: context, authority)
+      return HeartbeatResponse(leaseSeconds: leaseSeconds)
     }
     table.answer(.sessionsFinish, FinishSessionRequest.self) { _, context in
       let session = try session(of: context, authority)
-      board.remove(session: session)
       ended(session)
       return FinishSessionResponse()
     }

@@ -29,12 +29,18 @@ struct InFlight {
   /// The connection that sent the key last: the answer goes there.
   var connection: ConnectionID
   var session: Int
+  /// The place of its worker.
+  var worker: Int
   /// Nil for repeats, which cost the worker nothing.
   var room: Method.Room?
   var cost: UInt64
   var bytes: Int
   /// How many answers the worker owes: it answers every copy.
   var copies: Int
+  /// Its worker was told to give it up, because its client's connection was lost.
+  var isAbandoned = false
+  /// A client sent the key again after that.
+  var isWantedAgain = false
 }
 
 /// The requests of one stream at the router: a reorder buffer and what is at the worker.
@@ -53,6 +59,12 @@ struct Ordering {
 
   mutating func takeHeld(_ seq: UInt64) -> HeldRequest? { held.removeValue(forKey: seq) }
 
+  /// What a held request takes of its worker.
+  func load(ofHeld seq: UInt64) -> (room: Method.Room, cost: UInt64)? {
+    guard !held.isEmpty, let index = held.index(forKey: seq) else { return nil }
+    return (held.values[index].room, held.values[index].cost)
+  }
+
   /// Changes a held request in place.
   mutating func updateHeld(_ seq: UInt64, _ body: (inout HeldRequest) -> Void) {
     guard let index = held.index(forKey: seq) else { return }
@@ -67,10 +79,15 @@ struct Ordering {
     body(&inFlight.values[index])
   }
 
-  /// One answer came.
-  /// - Returns: the request, and whether this was the last answer that the worker owed.
-  mutating func answered(_ seq: UInt64) -> (request: InFlight, isLast: Bool)? {
-    guard let index = inFlight.index(forKey: seq) else { return nil }
+  /// One answer of a worker came.
+  /// - Returns: the request, and whether this was the last answer that the worker owed; nil if
+  ///   that worker owes none.
+  mutating func answered(
+    _ seq: UInt64, by worker: Int
+  ) -> (request: InFlight, isLast: Bool)? {
+    guard let index = inFlight.index(forKey: seq), inFlight.values[index].worker == worker else {
+      return nil
+    }
     inFlight.values[index].copies -= 1
     let request = inFlight.values[index]
     guard request.copies <= 0 else { return (request, false) }
@@ -78,17 +95,21 @@ struct Ordering {
     return (request, true)
   }
 
-  /// The worker is gone: nothing that was there will be answered. The seqs run again from the
-  /// lowest one.
+  /// Nothing that is at the worker will be answered. The seqs run again from the lowest one.
+  mutating func takeInFlight(at worker: Int) -> [(seq: UInt64, request: InFlight)] {
+    var taken: [(seq: UInt64, request: InFlight)] = []
+    for (seq, request) in inFlight where request.worker == worker { taken.append((seq, request)) }
+    taken.sort { $0.seq < $1.seq }
+    for (seq, _) in taken { inFlight[seq] = nil }
+    if let first = taken.first { next = min(next, first.seq) }
+    return taken
+  }
+
+  /// As `takeInFlight(at:)`, wherever they are.
   mutating func takeAllInFlight() -> [(seq: UInt64, request: InFlight)] {
     let all = inFlight.map { (seq: $0.key, request: $0.value) }.sorted { $0.seq < $1.seq }
     inFlight.removeAll()
     if let first = all.first { next = min(next, first.seq) }
     return all
-  }
-
-  mutating func takeAllHeld() -> [(seq: UInt64, request: HeldRequest)] {
-    defer { held.removeAll() }
-    return held.map { (seq: $0.key, request: $0.value) }.sorted { $0.seq < $1.seq }
   }
 }

@@ -1,34 +1,47 @@
 internal import Wire
 
-/// Which worker a stream is given to, and the dispatch of its requests.
+/// Which worker a stream or a request is given to.
 extension RouterState {
+  /// Where a request of an independent stream goes.
+  enum Choice {
+    /// At once, to this worker.
+    case worker(Int)
+    /// Into the queue of this worker.
+    case queue(Int)
+    /// Into the queue for any worker.
+    case pool
+    /// It is a suspect: to a worker of its own, once there is one.
+    case alone
+  }
+
+  // MARK: Ordered streams
+
   /// Sees to it that the stream has an owner or is on the way to one.
-  /// - Throws: UNAVAILABLE while nobody can say.
+  /// - Throws: UNAVAILABLE while nobody can say; DATA_LOSS when its worker has ended.
   mutating func findOwner(_ place: Int, _ peek: RequestPeek, _ now: UInt64) throws(RPCError) {
     switch streams[place].owner {
-    case .open, .opening: return
-    case .lost(let since):
-      // The owner may come back with its records; another one starts from the journal only.
-      guard now >= since + rules.recoveryMilliseconds else { throw ownerIsAway(place) }
-    case .none:
-      if streams[place].ordering == .ordered {
-        guard !isRecovering(now) else { throw ownerIsAway(place) }
-        // Without answers nothing has run, so the request that creates the stream must be coming.
-        if peek.seq > 0, peek.acked == 0 { return }
-      }
-    }
-    guard let method = peek.method, let worker = choose(method, for: streams[place].name)
-    else {
-      throw ownerIsAway(place)
-    }
-    if streams[place].ordering == .independent {
-      own(place, by: worker)
+    case .open(let worker):
+      // The owner may come back with its records.
+      guard workers[worker].isConnected else { throw ownerIsAway(place) }
       return
+    case .opening: return
+    case .gone:
+      guard rules.recoversModels else { throw Self.modelIsLost }
+    case .none:
+      guard !isRecovering(now) else { throw ownerIsAway(place) }
+      // Without answers nothing has run, so the request that creates the stream must be coming.
+      if peek.seq > 0, peek.acked == 0 { return }
     }
+    guard let worker = chooseOwner() else { throw ownerIsAway(place) }
     streams[place].epoch += 1
-    streams[place].owner = .opening(worker)
-    actions.append(
-      .command(.open(stream: streams[place].name, epoch: streams[place].epoch), to: worker))
+    setOwner(of: place, .opening(worker))
+    command(.open(stream: streams[place].name, epoch: streams[place].epoch), to: worker)
+  }
+
+  static var modelIsLost: RPCError {
+    RPCError(
+      .dataLoss,
+      "the worker that held this model has ended; load a saved state into a new model")
   }
 
   private mutating func ownerIsAway(_ place: Int) -> RPCError {
@@ -37,18 +50,92 @@ extension RouterState {
       .unavailable, "the stream's owner is not there yet", retryAfterMilliseconds: 100)
   }
 
-  /// Models go to the worker with the fewest streams. Other streams go where their name says, so
-  /// that a sampling session finds its worker again after the router has forgotten it. The keeper
-  /// has what only it answers.
-  private func choose(_ method: Method, for stream: String) -> ConnectionID? {
-    let wantsKeeper = method.route == .keeper
-    let candidates = workers.filter { $0.value.isKeeper == wantsKeeper }.map { id, record in
-      (id: id, streams: record.streams, name: queues[id]?.name ?? "")
+  /// The worker for a new model: one that has memory left, and of those the one with the least to
+  /// do. A model counts as much as a full room of work that is waiting or under way.
+  private func chooseOwner() -> Int? {
+    var best: (worker: Int, isFull: Bool, load: Double)?
+    for worker in workers.indices where workers[worker].isConnected && !workers[worker].isKeeper {
+      let isFull = details[worker].isOutOfMemory
+      let load = load(of: worker)
+      if let best {
+        guard !isFull || best.isFull else { continue }
+        if isFull == best.isFull {
+          guard load <= best.load else { continue }
+          if load == best.load, details[worker].name > details[best.worker].name { continue }
+        }
+      }
+      best = (worker, isFull, load)
     }
-    if method.ordering == .ordered {
-      return candidates.min { ($0.streams, $0.name) < ($1.streams, $1.name) }?.id
+    return best?.worker
+  }
+
+  private func load(of worker: Int) -> Double {
+    let record = workers[worker]
+    let tokens = Double(
+      record.used.trainingTokens + record.used.decodeTokens + record.waitingCost)
+    return Double(record.streams) + tokens / Double(max(1, record.room.trainingTokens))
+  }
+
+  // MARK: Independent streams
+
+  /// Where a request goes: to the worker of the stream's last one, which has the weights and the
+  /// prefixes, unless that has no room and another one has.
+  /// - Throws: UNAVAILABLE if no worker is there; INTERNAL for a request that crashed too many.
+  mutating func choosePlace(
+    for request: HeldRequest, seq: UInt64, place: Int
+  ) throws(RPCError) -> Choice {
+    if streams[place].isForKeeper {
+      guard let keeper, workers[keeper].isConnected else { throw Self.noWorker }
+      return hasRoom(keeper, request.room, request.cost) ? .worker(keeper) : .queue(keeper)
     }
-    return candidates.max { Self.rank(stream, $0.name) < Self.rank(stream, $1.name) }?.id
+    if let crashes = suspects.crashes(of: key(place, seq)) {
+      guard crashes < SuspectTable.maximumCrashes else { throw Self.condemned }
+      return .alone
+    }
+    guard let home = home(of: place) else { throw Self.noWorker }
+    if request.room == .decode, !pool.isEmpty { return .pool }
+    if hasRoom(home, request.room, request.cost) { return .worker(home) }
+    if let other = roomiest(for: request.room, request.cost) { return .worker(other) }
+    return request.room == .decode ? .pool : .queue(home)
+  }
+
+  static var noWorker: RPCError {
+    RPCError(.unavailable, "no worker is there yet", retryAfterMilliseconds: 100)
+  }
+
+  static var condemned: RPCError {
+    RPCError(
+      .internal, "the request crashed its worker \(SuspectTable.maximumCrashes) times alone")
+  }
+
+  /// The worker of the stream's last request; for a new one the worker that its name says, so that
+  /// a sampling session finds its worker again after the router has forgotten it.
+  func home(of place: Int) -> Int? {
+    if let home = streams[place].home, workers[home].isConnected { return home }
+    var best: (worker: Int, rank: UInt64)?
+    for worker in workers.indices where workers[worker].isConnected && !workers[worker].isKeeper {
+      let rank = Self.rank(streams[place].name, details[worker].name)
+      if best.map({ rank > $0.rank }) ?? true { best = (worker, rank) }
+    }
+    return best?.worker
+  }
+
+  /// Of the workers that a request fits the one that has the most room left; nothing of its class
+  /// must wait before it there.
+  private func roomiest(for room: Method.Room, _ cost: UInt64) -> Int? {
+    var best: (worker: Int, left: UInt64)?
+    for worker in workers.indices where !workers[worker].isKeeper && fits(worker, room, cost) {
+      guard room == .decode || details[worker][room].isEmpty else { continue }
+      let left = workers[worker].left(room)
+      if best.map({ left > $0.left }) ?? true { best = (worker, left) }
+    }
+    return best?.worker
+  }
+
+  /// The worker for the first request of the pool, nil if none has room.
+  func workerForPool(_ place: Int, _ cost: UInt64) -> Int? {
+    guard let home = home(of: place) else { return nil }
+    return fits(home, .decode, cost) ? home : roomiest(for: .decode, cost)
   }
 
   /// Rendezvous hashing (FNV-1a over both names): each stream ranks the workers in an order of its
@@ -62,131 +149,18 @@ extension RouterState {
     return hash &* 0xd6e8_feb8_6659_fd93
   }
 
-  mutating func own(_ place: Int, by worker: ConnectionID) {
-    streams[place].owner = .open(worker)
-    workers[worker]?.streams += 1
-  }
+  // MARK: Room
 
-  // MARK: Dispatch
-
-  /// Sends the requests of an ordered stream that are next and fit.
-  mutating func advance(_ place: Int) {
-    guard streams[place].ordering == .ordered, let worker = streams[place].worker,
-      !streams[place].isQueued
-    else { return }
-    while let head = streams[place].requests.held[streams[place].requests.next] {
-      let seq = streams[place].requests.next
-      guard hasRoom(worker, head.room, head.cost) else {
-        streams[place].isQueued = true
-        return append(place, seq: seq, head.room, to: worker)
-      }
-      streams[place].requests.next += 1
-      dispatchHeld(seq, place: place, to: worker)
-    }
-  }
-
-  /// Sends a request of an independent stream, or queues it for room.
-  mutating func enqueue(_ place: Int, seq: UInt64, _ room: Method.Room) {
-    guard let worker = streams[place].worker else { return }
-    let cost = streams[place].requests.held[seq]?.cost ?? 0
-    if hasRoom(worker, room, cost) {
-      dispatchHeld(seq, place: place, to: worker)
-    } else {
-      append(place, seq: seq, room, to: worker)
-    }
-  }
-
-  private mutating func append(
-    _ place: Int, seq: UInt64, _ room: Method.Room, to worker: ConnectionID
-  ) {
-    let item = FairQueue.Item(stream: place, generation: streams[place].generation, seq: seq)
-    queues[worker]?[room].append(item)
-    workers[worker]?.waiting += 1
+  /// Whether a worker can be given a request of this size.
+  func fits(_ worker: Int, _ room: Method.Room, _ cost: UInt64) -> Bool {
+    workers[worker].isConnected && !workers[worker].isReserved
+      && workers[worker].fits(room, cost)
   }
 
   /// Whether a request may go now: it fits, and nothing of its class waits before it.
-  private func hasRoom(_ worker: ConnectionID, _ room: Method.Room, _ cost: UInt64) -> Bool {
-    guard let record = workers[worker], record.fits(room, cost) else { return false }
-    return record.waiting == 0 || queues[worker]?[room].isEmpty ?? true
-  }
-
-  private mutating func removeFirst(_ room: Method.Room, of worker: ConnectionID) {
-    queues[worker]?[room].removeFirst()
-    workers[worker]?.waiting -= 1
-  }
-
-  /// Room came back: the next ones in the queue.
-  mutating func drainQueue(_ room: Method.Room, of worker: ConnectionID) {
-    guard workers[worker]?.waiting ?? 0 > 0 else { return }
-    while let item = queues[worker]?[room].first {
-      guard let cost = costIfCurrent(item, worker) else {
-        removeFirst(room, of: worker)
-        continue
-      }
-      guard workers[worker]?.fits(room, cost) ?? false else { return }
-      removeFirst(room, of: worker)
-      let isOrdered = streams[item.stream].ordering == .ordered
-      if isOrdered {
-        streams[item.stream].isQueued = false
-        streams[item.stream].requests.next = item.seq + 1
-      }
-      dispatchHeld(item.seq, place: item.stream, to: worker)
-      if isOrdered { advance(item.stream) }
-    }
-  }
-
-  /// The cost of a queued request, nil if it is not what should go next any more: evicted,
-  /// cancelled, moved, or an earlier seq of its stream must run again.
-  private mutating func costIfCurrent(
-    _ item: FairQueue.Item, _ worker: ConnectionID
-  ) -> UInt64? {
-    guard streams[item.stream].generation == item.generation else { return nil }
-    let isOrdered = streams[item.stream].ordering == .ordered
-    if let held = streams[item.stream].requests.held[item.seq],
-      streams[item.stream].worker == worker,
-      !isOrdered || streams[item.stream].requests.next == item.seq
-    {
-      return held.cost
-    }
-    if isOrdered, streams[item.stream].isQueued {
-      streams[item.stream].isQueued = false
-      advance(item.stream)
-    }
-    return nil
-  }
-
-  private mutating func dispatchHeld(_ seq: UInt64, place: Int, to worker: ConnectionID) {
-    guard let request = streams[place].requests.takeHeld(seq) else { return }
-    heldBytes -= request.bytes
-    if request.deadline > 0 { timedRequests -= 1 }
-    dispatch(request, seq: seq, place: place, to: worker, isRepeat: false)
-  }
-
-  /// Hands a request that is on its session's account to a worker.
-  mutating func dispatch(
-    _ request: HeldRequest, seq: UInt64, place: Int, to worker: ConnectionID, isRepeat: Bool
-  ) {
-    if !isRepeat { workers[worker]?.take(request.room, request.cost) }
-    streams[place].requests.dispatched(
-      InFlight(
-        connection: request.connection, session: request.session,
-        room: isRepeat ? nil : request.room, cost: request.cost, bytes: request.bytes,
-        copies: 1 + request.copies.count),
-      seq: seq)
-    if let refusal = request.refusal {
-      var header = RequestHeader(
-        method: .trainingGetInfo, stream: streams[place].name, seq: seq, acked: request.acked,
-        traceID: request.traceID, flags: .tombstone)
-      header.refusalCode = refusal.code
-      header.refusalMessage = refusal.message
-      header.epoch = streams[place].epoch
-      return actions.append(.tombstone(header, to: worker))
-    }
-    guard let parcel = request.parcel else { return }
-    actions.append(
-      streams[place].isUnnamed
-        ? .forwardRenamed(parcel, stream: streams[place].name, to: worker)
-        : .forward(parcel, to: worker))
-    for copy in request.copies { actions.append(.forward(copy, to: worker)) }
+  func hasRoom(_ worker: Int, _ room: Method.Room, _ cost: UInt64) -> Bool {
+    guard fits(worker, room, cost) else { return false }
+    if room == .decode { return pool.isEmpty }
+    return workers[worker].waiting == 0 || details[worker][room].isEmpty
   }
 }

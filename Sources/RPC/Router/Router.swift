@@ -13,7 +13,7 @@ struct Router: ~Copyable {
   /// one arrives, so too many at once leave everybody waiting for everybody.
   private static let batch = 32
   private static let tickMilliseconds: UInt64 = 20
-  private static let sweepMilliseconds: UInt64 = 1000
+  private static let publishMilliseconds: UInt64 = 1000
 
   private let clients: Socket
   private let workers: Socket
@@ -30,7 +30,7 @@ struct Router: ~Copyable {
   private var poller = Poller()
   private var now = Monotonic.milliseconds()
   private var nextTick: UInt64 = 0
-  private var nextSweep: UInt64 = 0
+  private var nextReport: UInt64 = 0
 
   init(
     clients: Socket, workers: Socket, rules: RouterRules, authority: SessionAuthority,
@@ -56,20 +56,22 @@ struct Router: ~Copyable {
       if now >= nextTick { try tick() }
       if requests == 0, answers == 0 {
         try poller.wait(milliseconds: Int(Self.tickMilliseconds))
-        if poller.isReady(2) { wakeup.drain() }
+        if poller.isReady(2) {
+          wakeup.drain()
+          nextTick = 0
+        }
       }
     }
   }
 
   private mutating func tick() throws {
     nextTick = now + Self.tickMilliseconds
+    for ended in board.takeEndedWorkers() {
+      state.workerEnded(ended.name, crashed: ended.crashed, now: now)
+    }
     state.tick(now: now)
-    if now >= nextSweep {
-      nextSweep = now + Self.sweepMilliseconds
-      state.sweep(now: now)
-      for session in board.expiredSessions(now: now) where state.expire(session: session) {
-        board.remove(session: session)
-      }
+    if now >= nextReport {
+      nextReport = now + Self.publishMilliseconds
       board.publish(state.statistics, report: state.report)
     }
     try perform()

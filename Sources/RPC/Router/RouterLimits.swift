@@ -13,9 +13,17 @@ package enum RouterLimits {
   /// Sessions alive at once.
   package static let sessions = 65_536
   /// How long a session lives without a heartbeat; never ended with work queued.
-  package static let leaseSeconds = 600
+  package static let leaseMilliseconds: UInt64 = 600_000
   /// How often a client should send a heartbeat.
   package static let heartbeatSeconds = 10
+  /// Ended sessions whose tokens are refused; the oldest are forgotten first.
+  package static let endedSessions = 65_536
+  /// After so long without a word from a connection nobody waits for its sampling any more.
+  package static let silenceMilliseconds: UInt64 = 30_000
+  /// What one request may cost at most, in prompt tokens and in new tokens; more counts as that.
+  package static let cost: UInt64 = 1 << 40
+  /// Requests that are suspected of crashing workers.
+  package static let suspects = 4096
   /// Streams that the router knows at once.
   package static let streams = 65_536
   /// Streams of one session: each may have one request waiting beyond the window.

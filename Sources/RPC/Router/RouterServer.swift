@@ -73,8 +73,8 @@ package final class RouterServer: Sendable {
     }
     let endings = SessionEndings()
     var table = Keeper.methods(
-      authority: authority, tenants: tenants, board: board,
-      expectedWorkers: configuration.rules.expectedWorkers, ended: { endings.end($0) })
+      authority: authority, tenants: tenants, board: board, rules: configuration.rules,
+      ended: { endings.end($0) })
     table.merge(methods)
     var keeper = WorkerConfiguration(endpoint: keeperEndpoint, name: "keeper")
     keeper.isKeeper = true
@@ -97,6 +97,15 @@ package final class RouterServer: Sendable {
 
   /// All numbers of the service by name, as `Admin.Stats` gives them, at most a second old.
   package var report: [String: Double] { board.report }
+
+  /// A worker process has ended: its models are lost, and its sampling runs elsewhere when the
+  /// clients send it again. To be called before another process takes the name. From any thread.
+  /// - Parameter crashed: it ended by itself, not by a kill from outside (SIGKILL) or on request;
+  ///   sampling that was under way there is suspected of it.
+  package func workerEnded(name: String, crashed: Bool) {
+    board.workerEnded(name, crashed: crashed)
+    wakeup.signal()
+  }
 
   /// Starts both threads and returns.
   package func start() throws {

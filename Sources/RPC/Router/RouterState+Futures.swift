@@ -15,31 +15,30 @@ extension RouterState {
   }
 
   private mutating func cancel(_ seq: UInt64, place: Int) {
-    if streams[place].requests.inFlight[seq] != nil {
-      guard let worker = streams[place].worker else { return }
-      return actions.append(.command(.cancel(stream: streams[place].name, seq: seq), to: worker))
+    if let running = streams[place].requests.inFlight[seq] {
+      return command(.cancel(stream: streams[place].name, seq: seq), to: running.worker)
     }
     refuseHeld(seq, place: place, RPCError(.cancelled, "cancelled before it ran"))
   }
 
   /// A held request will not run. In an ordered stream its seq is used up at its turn.
   mutating func refuseHeld(_ seq: UInt64, place: Int, _ error: RPCError) {
-    guard streams[place].requests.held[seq]?.refusal == nil else { return }
     guard streams[place].ordering == .ordered else {
-      guard let request = takeHeld(seq, place: place) else { return }
-      answer(
-        error, stream: clientName(place), seq: seq, traceID: request.traceID,
-        to: request.connection)
-      return dropParcels(request)
+      return refuseHeldNow(seq, place: place, error)
     }
-    guard let request = streams[place].requests.held[seq] else { return }
+    guard let request = streams[place].requests.held[seq], request.refusal == nil else { return }
     dropParcels(request)
+    heldBytes -= request.bytes
+    discharge(request.session, bytes: request.bytes)
+    charge(request.session, bytes: 0)
     if request.deadline > 0 { timedRequests -= 1 }
     streams[place].requests.updateHeld(seq) { held in
       held.refusal = error
       held.parcel = nil
       held.copies = []
       held.deadline = 0
+      held.bytes = 0
+      held.cost = 1
     }
   }
 
@@ -48,25 +47,24 @@ extension RouterState {
     _ now: UInt64
   ) throws(RPCError) {
     let seq = peek.seq
-    if streams[place].requests.inFlight[seq] != nil {
-      streams[place].requests.updateInFlight(seq) { $0.connection = client }
+    if streams[place].requests.inFlight[seq] != nil || streams[place].requests.held[seq] != nil {
+      moveConnection(place, seq, to: client)
       return actions.append(.drop(parcel))
     }
-    if streams[place].requests.held[seq] != nil {
-      streams[place].requests.updateHeld(seq) { $0.connection = client }
-      return actions.append(.drop(parcel))
-    }
-    guard streams[place].ordering == .ordered, let worker = streams[place].worker else {
+    if streams[place].owner == .gone, !rules.recoversModels { throw Self.modelIsLost }
+    guard let worker = streams[place].worker, workers[worker].isConnected else {
       throw RPCError(
         .unavailable, "seq \(seq) is not here; send the request again",
         retryAfterMilliseconds: 50)
     }
     let session = streams[place].session
     charge(session, bytes: bytes)
+    counters.inFlight += 1
     streams[place].requests.dispatched(
       InFlight(
-        connection: client, session: session, room: nil, cost: 0, bytes: bytes, copies: 1),
+        connection: client, session: session, worker: worker, room: nil, cost: 0, bytes: bytes,
+        copies: 1),
       seq: seq)
-    actions.append(.forward(parcel, to: worker))
+    actions.append(.forward(parcel, to: workers[worker].connection))
   }
 }

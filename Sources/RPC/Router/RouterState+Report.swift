@@ -9,14 +9,14 @@ extension RouterState {
     var report: [String: Double] = [:]
     for (key, value) in statistics.named { report["router.\(key)"] = value }
     addWorkers(to: &report)
+    addTenants(to: &report)
     return report
   }
 
   private func addWorkers(to report: inout [String: Double]) {
-    for (connection, worker) in workers where !worker.isKeeper {
-      guard let queues = queues[connection] else { continue }
+    for (place, worker) in workers.enumerated() where worker.isConnected && !worker.isKeeper {
       // What a worker says of itself first: the router's own figures have the last word.
-      var values = queues.statistics
+      var values = details[place].statistics
       values["streams"] = Double(worker.streams)
       values["router_waiting"] = Double(worker.waiting)
       values["room_training_tokens"] = Double(worker.room.trainingTokens)
@@ -24,8 +24,20 @@ extension RouterState {
       values["used_training_tokens"] = Double(worker.used.trainingTokens)
       values["used_decode_tokens"] = Double(worker.used.decodeTokens)
       for (key, value) in values where report.count < Limits.maxStatistics {
-        report["worker.\(queues.name).\(key)"] = value
+        report["worker.\(details[place].name).\(key)"] = value
       }
+    }
+  }
+
+  private func addTenants(to report: inout [String: Double]) {
+    for tenant in tenants.records where !tenant.name.isEmpty {
+      guard report.count + 5 <= Limits.maxStatistics else { return }
+      let prefix = "tenant.\(tenant.name)."
+      report[prefix + "sessions"] = Double(tenant.sessions)
+      report[prefix + "waiting"] = Double(tenant.waiting)
+      report[prefix + "in_flight"] = Double(tenant.inFlight)
+      report[prefix + "served_tokens_total"] = Double(tenant.servedTokens)
+      report[prefix + "weight"] = 1 / tenant.costFactor
     }
   }
 }
@@ -38,7 +50,7 @@ extension RouterCounters {
       "refusals_total": Double(refusals), "unreadable_total": Double(unreadable),
       "stale_answers_total": Double(staleAnswers), "held": Double(held),
       "in_flight": Double(inFlight), "streams": Double(streams),
-      "sessions": Double(sessions), "connections": Double(connections),
+      "sessions": Double(sessions), "tenants": Double(tenants), "connections": Double(connections),
       "workers": Double(workers),
     ]
   }

@@ -1,50 +1,87 @@
+internal import HeapModule
 internal import Wire
 
 /// What time alone brings about.
 extension RouterState {
   /// To be called every few tens of milliseconds.
   package mutating func tick(now: UInt64) {
-    for (worker, record) in workers
-    where now >= record.lastHeard + rules.workerTimeoutMilliseconds && !record.isKeeper {
-      lost(worker: worker, now: now)
-    }
-    if timedRequests > 0 { expire(now) }
-    if heldBytes > 0, now >= nextGapScan {
-      nextGapScan = now + min(1000, rules.gapMilliseconds)
-      refuseGaps(now)
+    endLostWorkers(now)
+    refuseExpired(now)
+    refuseGaps(now)
+    lookForSilentConnections(now)
+    endExpiredSessions(now)
+    forgetIdleStreams(now)
+    forgetIdleTenants(now)
+    suspects.expire(now)
+  }
+
+  // MARK: Deadlines
+
+  /// A request with a deadline is held.
+  mutating func watchDeadline(_ request: HeldRequest, _ place: Int, _ seq: UInt64) {
+    guard request.deadline > 0 else { return }
+    deadlines.insert(Deadline(due: request.deadline, key: key(place, seq)))
+    // Most entries of a long list may be of requests that went on long ago.
+    guard deadlines.count > 1024 + 2 * timedRequests else { return }
+    deadlines = Heap(
+      deadlines.unordered.filter { entry in
+        self.place(of: entry.key).map { deadline(of: $0, entry.key.seq) == entry.due } ?? false
+      })
+  }
+
+  private func deadline(of place: Int, _ seq: UInt64) -> UInt64? {
+    streams[place].requests.held[seq]?.deadline
+  }
+
+  private mutating func refuseExpired(_ now: UInt64) {
+    let error = RPCError(.deadlineExceeded, "the time-out passed before the request ran")
+    while let first = deadlines.min, first.due <= now {
+      deadlines.removeMin()
+      guard let place = place(of: first.key), deadline(of: place, first.key.seq) == first.due
+      else { continue }
+      refuseHeld(first.key.seq, place: place, error)
     }
   }
 
-  private mutating func expire(_ now: UInt64) {
-    let error = RPCError(.deadlineExceeded, "the time-out passed before the request ran")
-    for place in streams.indices {
-      let due = streams[place].requests.held.filter {
-        $0.value.deadline > 0 && $0.value.deadline <= now
-      }
-      for seq in due.keys { refuseHeld(seq, place: place, error) }
-    }
+  // MARK: Gaps
+
+  /// A request of an ordered stream is held, perhaps for one that never comes.
+  mutating func watchGap(_ place: Int, _ now: UInt64) {
+    guard !streams[place].isGapWatched else { return }
+    streams[place].isGapWatched = true
+    gaps.append(
+      place, generation: streams[place].generation, due: now + rules.gapMilliseconds)
   }
 
   /// Requests wait only so long for the seq before them: its client may have died.
   private mutating func refuseGaps(_ now: UInt64) {
-    for place in streams.indices where !streams[place].requests.held.isEmpty {
-      guard streams[place].ordering == .ordered, !streams[place].isQueued else { continue }
-      let next = streams[place].requests.next
-      guard streams[place].requests.held[next] == nil || streams[place].worker == nil else {
+    while let entry = gaps.popDue(now) {
+      let place = entry.place
+      guard streams[place].generation == entry.generation else { continue }
+      streams[place].isGapWatched = false
+      if isWaitingForGap(place) { refuseGap(place, now) }
+      guard let oldest = streams[place].requests.held.values.map(\.arrived).min() else {
+        if streams[place].owner == .none, streams[place].requests.isIdle { removeStream(place) }
         continue
       }
-      let due = streams[place].requests.held.filter {
-        now >= $0.value.arrived + rules.gapMilliseconds
-      }
-      for seq in due.keys.sorted() {
-        guard let request = takeHeld(seq, place: place) else { continue }
-        answer(
-          gapError(place), stream: clientName(place), seq: seq, traceID: request.traceID,
-          to: request.connection)
-        dropParcels(request)
-      }
-      if streams[place].owner == .none, streams[place].requests.isIdle { removeStream(place) }
+      streams[place].isGapWatched = true
+      // Not before now: a held request that waits for room is looked at again.
+      let due = max(oldest + rules.gapMilliseconds, now + min(1000, rules.gapMilliseconds))
+      gaps.append(place, generation: entry.generation, due: due)
     }
+  }
+
+  private func isWaitingForGap(_ place: Int) -> Bool {
+    let next = streams[place].requests.next
+    return !streams[place].isQueued
+      && (streams[place].requests.held[next] == nil || streams[place].worker == nil)
+  }
+
+  private mutating func refuseGap(_ place: Int, _ now: UInt64) {
+    let due = streams[place].requests.held.filter {
+      now >= $0.value.arrived + rules.gapMilliseconds
+    }
+    for seq in due.keys.sorted() { refuseHeldNow(seq, place: place, gapError(place)) }
   }
 
   private func gapError(_ place: Int) -> RPCError {
@@ -57,25 +94,25 @@ extension RouterState {
     return RPCError(.notFound, "the stream was never created (its seq 0)", field: "stream")
   }
 
-  /// To be called every few seconds: forgets what nobody has used for long.
-  package mutating func sweep(now: UInt64) {
-    for place in streams.indices
-    where streams[place].ordering == .independent && streams[place].requests.isIdle
-      && now >= streams[place].lastUse + RouterLimits.idleMilliseconds
-      && streamIndex[streams[place].key] == place
-    {
-      removeStream(place)
+  // MARK: Idle streams
+
+  /// An independent stream is forgotten when nobody has used it for long.
+  mutating func watchIdle(_ place: Int) {
+    idleStreams.append(
+      place, generation: streams[place].generation,
+      due: streams[place].lastUse + RouterLimits.idleMilliseconds)
+  }
+
+  private mutating func forgetIdleStreams(_ now: UInt64) {
+    while let entry = idleStreams.popDue(now) {
+      let place = entry.place
+      guard streams[place].generation == entry.generation else { continue }
+      if !streams[place].requests.isIdle { streams[place].lastUse = now }
+      if now >= streams[place].lastUse + RouterLimits.idleMilliseconds {
+        removeStream(place)
+      } else {
+        watchIdle(place)
+      }
     }
-    forgetIdleConnections(now)
   }
-
-  mutating func forgetIdleConnections(_ now: UInt64) {
-    let limit =
-      connections.count >= RouterLimits.connections
-      ? RouterLimits.idleMilliseconds / 60 : RouterLimits.idleMilliseconds
-    connections = connections.filter { now < $0.value.lastUse + limit }
-  }
-
-  /// A client's connection is gone; its session and its requests are not.
-  package mutating func lost(client: ConnectionID) { connections[client] = nil }
 }

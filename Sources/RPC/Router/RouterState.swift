@@ -1,3 +1,5 @@
+internal import DequeModule
+internal import HeapModule
 internal import Wire
 
 /// Every decision of a router: order, repeats, placement, room, windows, liveness.
@@ -5,6 +7,9 @@ internal import Wire
 /// A pure value: events go in (`request`, `response`, `control`, `lost…`, `tick`), actions come out
 /// (`takeActions`). No socket, clock or lock inside; messages are numbers. Times are
 /// `Monotonic.milliseconds()` of the caller.
+///
+/// Everything is in tables and named by its place there, so that an event costs the same however
+/// many streams, sessions and tenants there are; what time brings about waits in queues by time.
 package struct RouterState: Sendable {
   let rules: RouterRules
   let authority: SessionAuthority
@@ -15,18 +20,38 @@ package struct RouterState: Sendable {
   var streams: [StreamRecord] = []
   var streamIndex: [String: Int] = [:]
   var freeStreams: [Int] = []
-  var workers: [ConnectionID: WorkerRecord] = [:]
-  var queues: [ConnectionID: WorkerQueues] = [:]
-  var sessions: [SessionRecord] = [SessionRecord(id: "")]
+  var workers: [WorkerRecord] = []
+  var details: [WorkerDetails] = []
+  var workerPlaces: [ConnectionID: Int] = [:]
+  var workerNames: [String: Int] = [:]
+  var freeWorkers: [Int] = []
+  var keeper: Int?
+  var sessions: [SessionRecord]
   var sessionIndex: [String: Int] = [:]
+  var freeSessions: [Int] = []
+  var endedSessions = EndedSessions()
   var tenants = TenantTable()
-  var connections: [ConnectionID: ConnectionRecord] = [:]
-  /// Workers (by name) that have ever registered.
+  var connections: [ConnectionRecord] = []
+  var connectionPlaces: [ConnectionID: Int] = [:]
+  var freeConnections: [Int] = []
+  /// Sampling requests that wait for room at any worker.
+  var pool = FairQueue()
+  var suspects = SuspectTable()
+  /// Suspects that wait for a worker of their own.
+  var waitingSuspects = Deque<RequestKey>()
+  /// Workers (by name) that have registered, until all that belong here have.
   var knownWorkers: Set<String> = []
   var heldBytes = 0
-  var timedRequests = 0
-  var nextGapScan: UInt64 = 0
   var actions: [RouterAction] = []
+
+  var deadlines = Heap<Deadline>()
+  /// Held requests that have a deadline.
+  var timedRequests = 0
+  var gaps = TimeoutQueue()
+  var leases = TimeoutQueue()
+  var idleStreams = TimeoutQueue()
+  var silentConnections = TimeoutQueue()
+  var idleTenants = TimeoutQueue()
 
   /// Numbers about what was done so far.
   package var counters = RouterCounters()
@@ -40,12 +65,16 @@ package struct RouterState: Sendable {
     self.authority = authority
     self.directory = directory
     started = now
+    sessions = [SessionRecord(id: "", lastUse: now)]
     actions.reserveCapacity(64)
     // Place 0 is never a client's: a fresh `lastStream` must not hit.
     streams.append(
       StreamRecord(
         name: "\u{0}", key: "\u{0}", generation: 0, ordering: .independent, session: 0, lastUse: now
       ))
+    if let weight = directory.weight(of: Tenant.defaultName) {
+      _ = tenants.place(of: Tenant.defaultName, weight: weight)
+    }
   }
 
   /// What is to be done since the last call, in order.
@@ -57,14 +86,11 @@ package struct RouterState: Sendable {
   /// Counts and sizes of now.
   package var statistics: RouterCounters {
     var result = counters
-    for stream in streams {
-      result.held += stream.requests.held.count
-      result.inFlight += stream.requests.inFlight.count
-    }
     result.streams = streamIndex.count
     result.sessions = sessionIndex.count
-    result.connections = connections.count
-    result.workers = workers.values.count { !$0.isKeeper }
+    result.tenants = tenants.count
+    result.connections = connectionPlaces.count
+    result.workers = workers.count { $0.isConnected && !$0.isKeeper }
     return result
   }
 
@@ -87,38 +113,82 @@ package struct RouterState: Sendable {
     actions.append(.answer(header, to: client))
   }
 
+  mutating func command(_ message: RouterMessage, to worker: Int) {
+    actions.append(.command(message, to: workers[worker].connection))
+  }
+
   // MARK: Streams
 
   mutating func addStream(
     _ name: String, forKeeper: Bool = false, ordering: Method.Ordering, session: Int, now: UInt64
   ) -> Int {
-    let key = forKeeper ? StreamRecord.keeperMark + name : name
-    sessions[session].streams += 1
-    if let place = freeStreams.popLast() {
-      let generation = streams[place].generation &+ 1
-      streams[place] = StreamRecord(
-        name: name, key: key, generation: generation, ordering: ordering, session: session,
-        lastUse: now)
-      streamIndex[key] = place
-      return place
+    var record = StreamRecord(
+      name: name, key: forKeeper ? StreamRecord.keeperMark + name : name, generation: 0,
+      ordering: ordering, session: session, lastUse: now)
+    record.isForKeeper = forKeeper
+    record.placeInSession = sessions[session].streams.count
+    let place: Int
+    if let free = freeStreams.popLast() {
+      record.generation = streams[free].generation &+ 1
+      streams[free] = record
+      place = free
+    } else {
+      streams.append(record)
+      place = streams.count - 1
     }
-    streams.append(
-      StreamRecord(
-        name: name, key: key, generation: 0, ordering: ordering, session: session, lastUse: now))
-    streamIndex[key] = streams.count - 1
-    return streams.count - 1
+    streamIndex[record.key] = place
+    sessions[session].streams.append(place)
+    if ordering == .independent { watchIdle(place) }
+    return place
   }
 
   /// Forgets a stream with nothing held or at a worker.
   mutating func removeStream(_ place: Int) {
-    if let worker = streams[place].worker { workers[worker]?.streams -= 1 }
-    sessions[streams[place].session].streams -= 1
+    setOwner(of: place, .none)
+    let session = streams[place].session
+    let hole = streams[place].placeInSession
+    let last = sessions[session].streams.removeLast()
+    if last != place {
+      sessions[session].streams[hole] = last
+      streams[last].placeInSession = hole
+    }
     streamIndex[streams[place].key] = nil
     streams[place].name = "\u{0}"
     streams[place].key = "\u{0}"
-    streams[place].owner = .none
+    streams[place].session = 0
     streams[place].generation &+= 1
     freeStreams.append(place)
+    if sessions[session].hasEnded, sessions[session].streams.isEmpty { freeSession(session) }
+  }
+
+  /// Changes who owns an ordered stream, and the owners' lists with it.
+  mutating func setOwner(of place: Int, _ owner: StreamRecord.Owner) {
+    let (old, new) = (streams[place].owner.place, owner.place)
+    streams[place].owner = owner
+    guard old != new else { return }
+    if let old {
+      let hole = streams[place].placeAtOwner
+      let last = details[old].streams.removeLast()
+      if last != place {
+        details[old].streams[hole] = last
+        streams[last].placeAtOwner = hole
+      }
+      workers[old].streams -= 1
+    }
+    if let new {
+      streams[place].placeAtOwner = details[new].streams.count
+      details[new].streams.append(place)
+      workers[new].streams += 1
+    }
+  }
+
+  func key(_ place: Int, _ seq: UInt64) -> RequestKey {
+    RequestKey(stream: Int32(place), generation: streams[place].generation, seq: seq)
+  }
+
+  /// The stream of a key, nil if that stream is gone.
+  func place(of key: RequestKey) -> Int? {
+    streams[Int(key.stream)].generation == key.generation ? Int(key.stream) : nil
   }
 
   // MARK: Accounts

@@ -2,41 +2,56 @@ internal import Wire
 
 /// A stream as the router knows it.
 struct StreamRecord {
+  /// Who runs the requests of an ordered stream; workers by place.
   enum Owner: Equatable {
     /// Nobody yet; what is held waits for the request that creates the stream.
     case none
     /// The worker was asked to open it.
-    case opening(ConnectionID)
+    case opening(Int)
     /// The worker runs its requests.
-    case open(ConnectionID)
-    /// The worker is gone since this moment.
-    case lost(since: UInt64)
+    case open(Int)
+    /// Its worker has ended, and what the worker held in memory is gone.
+    case gone
+
+    var place: Int? {
+      switch self {
+      case .none, .gone: nil
+      case .opening(let place), .open(let place): place
+      }
+    }
   }
 
   var name: String
   /// Its key in the index: streams of the keeper's calls are apart from those of workers, so that
   /// one name can serve for both.
   var key: String
+  /// Whether it holds calls to the keeper.
+  var isForKeeper = false
   var generation: UInt32
   var ordering: Method.Ordering
-  /// The place of its session, nil for the calls of clients without one.
+  /// The place of its session; 0 for the calls of clients without one.
   var session: Int
   var owner = Owner.none
+  /// The worker that the last request of an independent stream went to.
+  var home: Int?
   var epoch: UInt64 = 0
   var requests = Ordering()
   /// Its next request waits in a queue for room.
   var isQueued = false
+  /// It has an entry among the gaps to be looked at.
+  var isGapWatched = false
   /// Set for calls with an empty stream name, which are told apart by their connection.
   var isUnnamed = false
+  /// Where it is in its session's list, and in its owner's.
+  var placeInSession = 0
+  var placeAtOwner = 0
   var lastUse: UInt64
-
-  /// Whether it holds calls to the keeper.
-  var isForKeeper: Bool { key.hasPrefix(Self.keeperMark) }
 
   /// Starts the keys of the keeper's streams; no client can write it in a name.
   static let keeperMark = "\u{1}"
 
-  var worker: ConnectionID? {
+  /// The place of the worker that runs its requests in order.
+  var worker: Int? {
     if case .open(let worker) = owner { worker } else { nil }
   }
 }
@@ -44,18 +59,29 @@ struct StreamRecord {
 /// A worker (or the keeper) that has registered: what every request and answer looks at. Numbers
 /// only, so that looking costs no reference counts.
 struct WorkerRecord {
+  /// Its last connection.
+  var connection: ConnectionID
+  /// Whether that connection is in use.
+  var isConnected = true
   var isKeeper: Bool
+  /// Kept free for a request that is suspected of crashing workers, or running one.
+  var isReserved = false
   var room: WorkerRoom
   var used = WorkerRoom(trainingTokens: 0, decodeTokens: 0, controlRequests: 0)
-  /// Requests in its queues, all classes.
+  /// Requests at the worker, repeats not counted.
+  var inFlight = 0
+  /// Requests in its own queues, all classes, and their cost in tokens.
   var waiting = 0
+  var waitingCost: UInt64 = 0
+  /// Ordered streams that it owns.
   var streams = 0
   var progress: UInt64 = 0
   var lastHeard: UInt64
   /// The stream of its last answer: answers come in runs.
   var lastStream = 0
 
-  init(_ hello: WorkerHello, now: UInt64) {
+  init(_ hello: WorkerHello, _ connection: ConnectionID, now: UInt64) {
+    self.connection = connection
     isKeeper = hello.isKeeper
     room = hello.room
     lastHeard = now
@@ -70,7 +96,17 @@ struct WorkerRecord {
     }
   }
 
+  /// What is left of its room.
+  func left(_ class: Method.Room) -> UInt64 {
+    switch `class` {
+    case .training: room.trainingTokens - min(used.trainingTokens, room.trainingTokens)
+    case .decode: room.decodeTokens - min(used.decodeTokens, room.decodeTokens)
+    case .control: room.controlRequests - min(used.controlRequests, room.controlRequests)
+    }
+  }
+
   mutating func take(_ class: Method.Room, _ cost: UInt64) {
+    inFlight += 1
     switch `class` {
     case .training: used.trainingTokens += cost
     case .decode: used.decodeTokens += cost
@@ -79,6 +115,7 @@ struct WorkerRecord {
   }
 
   mutating func giveBack(_ class: Method.Room, _ cost: UInt64) {
+    inFlight -= 1
     switch `class` {
     case .training: used.trainingTokens -= min(cost, used.trainingTokens)
     case .decode: used.decodeTokens -= min(cost, used.decodeTokens)
@@ -87,16 +124,40 @@ struct WorkerRecord {
   }
 }
 
-/// The rest of a worker: its name, and what waits for its room.
-struct WorkerQueues {
+/// The rest of a worker: what is not looked at for every request.
+struct WorkerDetails {
   var name: String
+  /// Drawn once per process: a new number is a new process.
+  var incarnation: UInt64
   /// What it reported of itself last, by name; see `WorkerConfiguration.statistics`.
   private(set) var statistics: [String: Double] = [:]
+  /// When its connection was lost.
+  var lostSince: UInt64 = 0
+  /// Places of the ordered streams that it owns or was asked to open.
+  var streams: [Int] = []
+  /// Independent streams that had requests here, some of them more than once.
+  var visitors: [RequestKey] = []
+  /// `visitors` is cleaned when it is longer than this.
+  var visitorsLimit = 64
+  /// The suspect that runs here, alone.
+  var alone: RequestKey?
+  /// The independent requests that were here when its connection was lost.
+  var lastFlight: [RequestKey] = []
   private var training = FairQueue()
-  private var decode = FairQueue()
   private var control = FairQueue()
 
-  init(name: String) { self.name = name }
+  init(_ hello: WorkerHello) {
+    name = hello.name
+    incarnation = hello.incarnation
+  }
+
+  /// Its own queues. Sampling waits in one queue for all workers.
+  subscript(class: Method.Room) -> FairQueue {
+    get { `class` == .training ? training : control }
+    _modify {
+      if `class` == .training { yield &training } else { yield &control }
+    }
+  }
 
   /// Keeps what a heartbeat said; what could not be a name or a number elsewhere is left out.
   mutating func report(_ statistics: [String: Double], outstanding: UInt64) {
@@ -114,41 +175,37 @@ struct WorkerQueues {
     self.statistics["requests"] = Double(outstanding)
   }
 
-  /// The queue of a class.
-  subscript(class: Method.Room) -> FairQueue {
-    get {
-      switch `class` {
-      case .training: training
-      case .decode: decode
-      case .control: control
-      }
-    }
-    _modify {
-      switch `class` {
-      case .training: yield &training
-      case .decode: yield &decode
-      case .control: yield &control
-      }
-    }
+  /// Whether it uses as much memory as it may.
+  var isOutOfMemory: Bool {
+    guard let used = statistics["memory_bytes"], let limit = statistics["memory_limit_bytes"],
+      limit > 0
+    else { return false }
+    return used >= limit
   }
 }
 
 /// What one session has outstanding. Place 0 belongs to all clients without a session.
 struct SessionRecord {
   var id: String
+  var generation: UInt32 = 0
   /// The place of its tenant; 0 until its token was seen.
   var tenant = 0
   var requests = 0
   var bytes = 0
-  var streams = 0
+  /// Places of its streams.
+  var streams: [Int] = []
   var hasEnded = false
+  var lastUse: UInt64
 }
 
 /// A client's connection.
 struct ConnectionRecord {
+  var id: ConnectionID
+  var generation: UInt32 = 0
   /// The token that was checked last, and its session: most connections have one.
   var token = ""
   var session = 0
+  var sessionGeneration: UInt32 = 0
   /// The stream of its last request: requests come in runs.
   var lastStream = 0
   var lastUse: UInt64

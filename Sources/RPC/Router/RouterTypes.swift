@@ -36,7 +36,7 @@ package struct RouterRules: Sendable {
   /// Workers (not counting the keeper) that belong to this installation. Until they have
   /// registered, or `recoveryMilliseconds` have passed, streams without an owner are UNAVAILABLE.
   package var expectedWorkers = 1
-  /// How long an owner may be away before its streams go to another worker.
+  /// How long an owner may be away before its models are lost.
   package var recoveryMilliseconds: UInt64 = 5000
   /// A worker that said nothing for so long is gone.
   package var workerTimeoutMilliseconds: UInt64 = 10_000
@@ -46,6 +46,14 @@ package struct RouterRules: Sendable {
   package var windowBytes = RouterLimits.windowBytes
   /// How long a request may wait for an earlier seq.
   package var gapMilliseconds = RouterLimits.gapMilliseconds
+
+  /// How long a session lives without a word; never ended with work queued.
+  package var leaseMilliseconds = RouterLimits.leaseMilliseconds
+  /// After so long without a word from a connection nobody waits for its sampling any more.
+  package var silenceMilliseconds = RouterLimits.silenceMilliseconds
+  /// Workers can recover the models of a worker that has ended: another one is asked to open them.
+  /// Otherwise they are lost, and their requests are answered DATA_LOSS.
+  package var recoversModels = false
 
   package init() {}
 }
@@ -61,6 +69,7 @@ package struct RouterCounters: Sendable, Equatable {
   package var inFlight = 0
   package var streams = 0
   package var sessions = 0
+  package var tenants = 0
   package var connections = 0
   package var workers = 0
 

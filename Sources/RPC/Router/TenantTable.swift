@@ -3,6 +3,13 @@ struct TenantRecord {
   var name: String
   /// What one token of cost adds to the tenant's counters.
   var costFactor: Double
+  var generation: UInt32 = 0
+  var sessions = 0
+  /// Requests in queues for room, and at workers.
+  var waiting = 0
+  var inFlight = 0
+  /// Tokens of training and sampling that were answered, as workers counted them.
+  var servedTokens: UInt64 = 0
 }
 
 /// The tenants that have sessions, by place. Place 0 is `default`, to which also the calls without
@@ -10,17 +17,41 @@ struct TenantRecord {
 struct TenantTable {
   private(set) var records = [TenantRecord(name: Tenant.defaultName, costFactor: 1)]
   private var index = [Tenant.defaultName: 0]
+  private var free: [Int] = []
 
-  subscript(place: Int) -> TenantRecord { records[place] }
+  subscript(place: Int) -> TenantRecord {
+    get { records[place] }
+    _modify { yield &records[place] }
+  }
 
-  /// The place of a tenant, which is added if it is new.
+  /// How many there are.
+  var count: Int { index.count }
+
+  /// The place of a tenant, which is added if it is new. It may be the place of one that was
+  /// removed; what that one's counters are ahead of others', at most one request, it keeps.
   mutating func place(of name: String, weight: Double) -> Int {
     if let known = index[name] {
       records[known].costFactor = 1 / weight
       return known
     }
-    records.append(TenantRecord(name: name, costFactor: 1 / weight))
-    index[name] = records.count - 1
-    return records.count - 1
+    let place: Int
+    if let last = free.popLast() {
+      let generation = records[last].generation
+      records[last] = TenantRecord(name: name, costFactor: 1 / weight, generation: generation)
+      place = last
+    } else {
+      records.append(TenantRecord(name: name, costFactor: 1 / weight))
+      place = records.count - 1
+    }
+    index[name] = place
+    return place
+  }
+
+  /// Forgets a tenant without sessions.
+  mutating func remove(_ place: Int) {
+    index[records[place].name] = nil
+    records[place].name = ""
+    records[place].generation &+= 1
+    free.append(place)
   }
 }

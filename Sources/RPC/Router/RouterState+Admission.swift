@@ -1,0 +1,168 @@
+internal import Wire
+
+/// What becomes of a request whose session and stream are known.
+extension RouterState {
+  mutating func admit(
+    _ peek: RequestPeek, _ parcel: Parcel, bytes: Int, place: Int, session: Int,
+    _ client: ConnectionID, _ now: UInt64
+  ) throws(RPCError) {
+    streams[place].lastUse = now
+    if let method = peek.method, method.route == .future {
+      return try future(method, peek, parcel, bytes: bytes, place: place, client, now)
+    }
+    var request = HeldRequest(
+      parcel: parcel, connection: client, session: session, room: peek.method?.room ?? .control,
+      cost: 1, bytes: bytes, acked: peek.acked, traceID: peek.traceID, arrived: now, deadline: 0)
+    request.cost = cost(of: peek, request.room)
+    if peek.timeoutMilliseconds > 0 { request.deadline = now + UInt64(peek.timeoutMilliseconds) }
+    let refusal = permanentRefusal(peek, place, bytes: bytes)
+    if streams[place].ordering == .independent {
+      if let refusal { throw refusal }
+      return try admitIndependent(peek, request, place: place, now)
+    }
+    if let refusal {
+      // The seq is the owner's to use up, so the refusal takes the request's turn.
+      request.refusal = refusal
+      request.parcel = nil
+      request.bytes = 0
+      request.room = .control
+      request.cost = 1
+    }
+    try admitOrdered(peek, request, parcel, place: place, now)
+    if refusal != nil { actions.append(.drop(parcel)) }
+  }
+
+  /// What a client says of its request, within what can be added up.
+  private func cost(of peek: RequestPeek, _ room: Method.Room) -> UInt64 {
+    let prompt = min(peek.costPromptTokens, RouterLimits.cost)
+    return switch room {
+    case .training: max(1, prompt)
+    case .decode: max(1, prompt + min(peek.costNewTokens, RouterLimits.cost))
+    case .control: 1
+    }
+  }
+
+  private func permanentRefusal(
+    _ peek: RequestPeek, _ place: Int, bytes: Int
+  ) -> RPCError? {
+    guard bytes <= Limits.maxMessageTotalBytes else {
+      return RPCError(
+        .invalidArgument,
+        "more than \(Limits.maxMessageTotalBytes) bytes or \(Limits.maxAttachments) attachments")
+    }
+    guard let method = peek.method else {
+      return RPCError(.unimplemented, "method \(peek.methodNumber)", field: "method")
+    }
+    guard method.ordering == streams[place].ordering else {
+      return RPCError(
+        .invalidArgument, "\(method.fullName) does not belong into this stream", field: "stream")
+    }
+    guard !method.createsStream || peek.seq == 0 else {
+      return RPCError(.invalidArgument, "\(method.fullName) is seq 0 of its stream", field: "seq")
+    }
+    return nil
+  }
+
+  // MARK: Independent streams
+
+  private mutating func admitIndependent(
+    _ peek: RequestPeek, _ request: HeldRequest, place: Int, _ now: UInt64
+  ) throws(RPCError) {
+    let seq = peek.seq
+    if streams[place].requests.inFlight[seq] != nil || streams[place].requests.held[seq] != nil {
+      moveConnection(place, seq, to: request.connection)
+      if let parcel = request.parcel { actions.append(.drop(parcel)) }
+      return
+    }
+    try checkWindow(request)
+    switch try choosePlace(for: request, seq: seq, place: place) {
+    case .worker(let worker):
+      charge(request.session, bytes: request.bytes)
+      chargeTenant(request, place: place, worker)
+      dispatch(request, seq: seq, place: place, to: worker, isRepeat: false)
+    case .queue(let worker):
+      hold(request, seq: seq, place: place)
+      append(place, seq: seq, request.room, to: worker)
+      watchDeadline(request, place, seq)
+    case .pool:
+      hold(request, seq: seq, place: place)
+      pool.append(
+        key(place, seq), tenant: sessions[request.session].tenant, session: request.session)
+      tenants[sessions[request.session].tenant].waiting += 1
+      watchDeadline(request, place, seq)
+    case .alone:
+      hold(request, seq: seq, place: place)
+      waitingSuspects.append(key(place, seq))
+      watchDeadline(request, place, seq)
+      serveSuspects()
+    }
+  }
+
+  // MARK: Ordered streams
+
+  private mutating func admitOrdered(
+    _ peek: RequestPeek, _ request: HeldRequest, _ parcel: Parcel, place: Int, _ now: UInt64
+  ) throws(RPCError) {
+    let seq = peek.seq
+    if let running = streams[place].requests.inFlight[seq], streams[place].worker != nil {
+      return repeatRunning(running, request, parcel, seq: seq, place: place)
+    }
+    if let held = streams[place].requests.held[seq] {
+      moveConnection(place, seq, to: request.connection)
+      guard request.parcel != nil else { return }
+      guard held.copies.count + 1 < RouterLimits.copies, held.refusal == nil else {
+        return actions.append(.drop(parcel))
+      }
+      return streams[place].requests.updateHeld(seq) { $0.copies.append(parcel) }
+    }
+    try findOwner(place, peek, now)
+    let next = streams[place].requests.next
+    if let worker = streams[place].worker {
+      if seq < next || request.claims(moreThan: next) {
+        // Answered before: the owner has the answer, or knows why not.
+        charge(request.session, bytes: request.bytes)
+        return dispatch(request, seq: seq, place: place, to: worker, isRepeat: true)
+      }
+      if seq == next, !streams[place].isQueued, hasRoom(worker, request.room, request.cost) {
+        charge(request.session, bytes: request.bytes)
+        chargeTenant(request, place: place, worker)
+        streams[place].requests.next += 1
+        dispatch(request, seq: seq, place: place, to: worker, isRepeat: false)
+        return advance(place)
+      }
+    }
+    if seq != next || streams[place].owner == .none {
+      try makeRoom(for: request, seq: seq, place: place)
+    }
+    hold(request, seq: seq, place: place)
+    watchDeadline(request, place, seq)
+    watchGap(place, now)
+    advance(place)
+  }
+
+  private mutating func repeatRunning(
+    _ running: InFlight, _ request: HeldRequest, _ parcel: Parcel, seq: UInt64, place: Int
+  ) {
+    moveConnection(place, seq, to: request.connection)
+    guard request.parcel != nil else { return }
+    guard running.copies < RouterLimits.copies else { return actions.append(.drop(parcel)) }
+    streams[place].requests.updateInFlight(seq) { $0.copies += 1 }
+    actions.append(.forward(parcel, to: workers[running.worker].connection))
+  }
+
+  mutating func moveConnection(_ place: Int, _ seq: UInt64, to client: ConnectionID) {
+    streams[place].requests.updateInFlight(seq) { running in
+      running.connection = client
+      running.isWantedAgain = running.isAbandoned
+    }
+    streams[place].requests.updateHeld(seq) { $0.connection = client }
+  }
+
+  mutating func hold(_ request: HeldRequest, seq: UInt64, place: Int) {
+    charge(request.session, bytes: request.bytes)
+    heldBytes += request.bytes
+    counters.held += 1
+    if request.deadline > 0 { timedRequests += 1 }
+    streams[place].requests.hold(request, seq: seq)
+  }
+}
