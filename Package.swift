@@ -68,10 +68,15 @@ let package = Package(
         "Engine", "Operations", "RPC", "Tinsmith", "Tokenizers", "Trainer", "Wire", "ZeroMQ",
         argumentParser, logging, metrics,
       ]),
+    .target(
+      name: "BenchPeers", dependencies: ["CZMQ"], path: "Tools/Bench/Peers",
+      cSettings: [.unsafeFlags(["-O3"])]),
     .executableTarget(
       name: "Bench",
-      dependencies: ["CKernels", "Engine", "RPC", "Tinsmith", "Wire", "ZeroMQ", argumentParser],
-      path: "Tools/Bench"),
+      dependencies: [
+        "BenchPeers", "CKernels", "Engine", "RPC", "Tinsmith", "Wire", "ZeroMQ", argumentParser,
+      ],
+      path: "Tools/Bench", exclude: ["Peers"]),
     .target(
       name: "LoadTestCore", dependencies: [histogram, yams], path: "Tools/LoadTest/Core"),
     .executableTarget(

@@ -22,6 +22,12 @@ struct BenchMain: AsyncParsableCommand {
   @Option(help: "Folder for the random models (1.2 GB for the 0.6B shape), kept between runs.")
   var models = NSTemporaryDirectory() + "/tinsmith-bench"
 
+  @Option(help: "rpc: program of the raw ZeroMQ peer to compare with; it prints rates in req/s.")
+  var zmqPeer: String?
+  @Option(help: "rpc: program of the gRPC peer to compare with; it prints its rate in req/s.")
+  var grpcPeer: String?
+  @Option(help: "rpc: requests of the soak, whose memory is compared; 0 for none.") var soak = 0
+
   func run() async throws {
     let reporter = Reporter(json: json, only: only)
     switch suite {
@@ -29,7 +35,10 @@ struct BenchMain: AsyncParsableCommand {
       try EngineSuite(reporter: reporter, threads: threads, runs: runs, folder: models).run()
     case .tenants:
       try await TenantsSuite(reporter: reporter, threads: threads, runs: runs, folder: models).run()
-    case .rpc: try await RPCSuite(reporter: reporter, runs: runs).run()
+    case .rpc:
+      try await RPCSuite(
+        reporter: reporter, runs: runs, zmqPeer: zmqPeer, grpcPeer: grpcPeer, soak: soak
+      ).run()
     }
   }
 }

@@ -1,3 +1,4 @@
+import BenchPeers
 import Foundation
 import RPC
 import Wire
@@ -5,10 +6,11 @@ import ZeroMQ
 
 /// Where the processes of one measurement meet.
 struct Endpoints {
-  let clients: String
-  let workers: String
-  let brokerClients: String
-  let brokerWorkers: String
+  enum Place: Int, CaseIterable {
+    case clients, workers, rawClients, rawWorkers, rawFrom, rawTo
+  }
+
+  private let endpoints: [String]
   private let folder: URL?
 
   init(_ transport: String) throws {
@@ -17,24 +19,21 @@ struct Endpoints {
         .appendingPathComponent("tinsmith-rpc-\(ProcessInfo.processInfo.processIdentifier)")
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
       self.folder = folder
-      clients = "ipc://\(folder.path)/clients"
-      workers = "ipc://\(folder.path)/workers"
-      brokerClients = "ipc://\(folder.path)/broker-clients"
-      brokerWorkers = "ipc://\(folder.path)/broker-workers"
+      endpoints = Place.allCases.map { "ipc://\(folder.path)/\($0)" }
       return
     }
     folder = nil
-    // Free ports: bound once, then given to the processes.
+    // Free ports: bound once, all at the same time, then given to the processes.
     let context = try Context()
-    var ports: [String] = []
     var sockets: [Socket] = []
-    for _ in 0..<4 {
+    endpoints = try Place.allCases.map { _ in
       let socket = try Socket(context, .router)
-      ports.append(try socket.bind("tcp://127.0.0.1:*"))
       sockets.append(socket)
+      return try socket.bind("tcp://127.0.0.1:*")
     }
-    (clients, workers, brokerClients, brokerWorkers) = (ports[0], ports[1], ports[2], ports[3])
   }
+
+  subscript(place: Place) -> String { endpoints[place.rawValue] }
 
   func remove() {
     if let folder { try? FileManager.default.removeItem(at: folder) }
@@ -45,12 +44,16 @@ struct Endpoints {
 enum RPCPeer: String, CaseIterable {
   /// Our router with its keeper.
   case router
-  /// A worker of ours that answers `Admin.WorkerPing`.
+  /// A worker of ours with null methods.
   case worker
-  /// A bare broker: ROUTER to ROUTER, nothing decided.
+  /// A bare broker in C: ROUTER to ROUTER, nothing decided.
   case broker
-  /// A bare worker: sends back what comes.
+  /// A bare worker in C: sends back what comes.
   case echo
+  /// A bare forwarder in C, from one PUSH to the next.
+  case forwarder
+  /// A bare sender in C: as many messages of 1 MiB as it is told, then it ends.
+  case sender
 
   private static let variable = "TINSMITH_BENCH_PEER"
 
@@ -61,58 +64,62 @@ enum RPCPeer: String, CaseIterable {
     }
   }
 
-  func start(_ endpoints: Endpoints) throws -> Process {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.arguments = ["rpc"]
-    let (clients, workers) =
-      switch self {
-      case .router, .worker: (endpoints.clients, endpoints.workers)
-      case .broker, .echo: (endpoints.brokerClients, endpoints.brokerWorkers)
-      }
-    var environment = ProcessInfo.processInfo.environment
-    environment[Self.variable] = "\(rawValue) \(clients) \(workers)"
-    process.environment = environment
-    // The child leaves when this end closes, whatever becomes of the parent.
-    process.standardInput = Pipe()
-    try process.run()
-    return process
+  /// The two endpoints that the peer needs.
+  private func places(_ endpoints: Endpoints) -> [String] {
+    switch self {
+    case .router, .worker: [endpoints[.clients], endpoints[.workers]]
+    case .broker, .echo: [endpoints[.rawClients], endpoints[.rawWorkers]]
+    case .forwarder, .sender: [endpoints[.rawFrom], endpoints[.rawTo]]
+    }
+  }
+
+  func start(_ endpoints: Endpoints, count: Int = 0) throws -> PeerProcess {
+    let words = [rawValue] + places(endpoints) + ["\(count)"]
+    return try PeerProcess([Self.variable: words.joined(separator: " ")])
   }
 
   func serve() async throws {
     let words = (ProcessInfo.processInfo.environment[Self.variable] ?? "").split(separator: " ")
-    guard words.count == 3 else { throw RPCError(.invalidArgument, "the peer's endpoints") }
-    Thread.detachNewThread {
-      _ = FileHandle.standardInput.readDataToEndOfFile()
-      exit(0)
+      .map(String.init)
+    guard words.count == 4, let count = Int(words[3]) else {
+      throw RPCError(.invalidArgument, "the peer's endpoints")
     }
-    let (clients, workers) = (String(words[1]), String(words[2]))
-    let context = try Context()
+    PeerProcess.answerParent()
+    let (first, second) = (words[1], words[2])
     switch self {
     case .router:
       let server = try RouterServer(
-        RouterConfiguration(listen: clients, workers: workers), context: context)
+        RouterConfiguration(listen: first, workers: second), context: try Context())
       try await server.run()
     case .worker:
       let service = try WorkerService(
-        WorkerConfiguration(endpoint: workers, name: "bench"), methods: .workerPing,
-        context: context)
+        WorkerConfiguration(endpoint: second, name: "bench"), methods: .null,
+        context: try Context())
       try await service.run()
-    case .broker: try RawPeer.broker(context, clients: clients, workers: workers)
-    case .echo: try RawPeer.echo(context, workers)
+    case .broker: _ = bench_broker(first, second)
+    case .echo: _ = bench_echo(second)
+    case .forwarder: _ = bench_forward(first, second)
+    case .sender: _ = bench_push(first, Int32(count), Int32(BulkLoad.bytes))
     }
   }
 }
 
-/// Seconds of processor time that a process has used, from the kernel's table (in steps of 10 ms).
-func processorSeconds(_ process: Int32) -> Double {
-  guard let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
-    let end = text.lastIndex(of: ")")
-  else { return 0 }
-  // Behind the name: state is field 3, so user and system time, 14 and 15, are 11 and 12 here.
-  let fields = text[text.index(after: end)...].split(separator: " ")
-  guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
-    return 0
+extension MethodTable {
+  /// Two methods that compute nothing: of independent requests, and of a stream's in order. The
+  /// answer is the request, or empty for one with attachments.
+  static var null: MethodTable {
+    var table = MethodTable()
+    for method in [NullMethod.independent, NullMethod.ordered] {
+      table.handle(method, Payload.self, Payload.self) { request, _, reply in
+        reply.finish(request.attachments.isEmpty ? request : .empty)
+      }
+    }
+    return table
   }
-  return (user + system) / 100
+}
+
+/// Methods that a bench worker answers with nothing done. Both need a session's token.
+enum NullMethod {
+  static let independent = Method.checkpointsList
+  static let ordered = Method.trainingGetInfo
 }
