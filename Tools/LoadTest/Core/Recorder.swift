@@ -14,6 +14,13 @@ package final class Recorder: Sendable {
     package var stage: Int
     package var tenant: Int
     package var primitive: Primitive
+
+    package init(group: Int, stage: Int, tenant: Int, primitive: Primitive) {
+      self.group = group
+      self.stage = stage
+      self.tenant = tenant
+      self.primitive = primitive
+    }
   }
 
   /// What was counted for a key.
@@ -32,10 +39,17 @@ package final class Recorder: Sendable {
   /// A request on its way.
   package struct Ticket: Sendable {
     let key: Key
-    let intended: Double
+    /// When it was due, seconds.
+    package let intended: Double
     let tokens: Int
     /// Whether it was given up by the plan.
     var isCancelled = false
+
+    package init(key: Key, intended: Double, tokens: Int) {
+      self.key = key
+      self.intended = intended
+      self.tokens = tokens
+    }
   }
 
   struct State {
