@@ -127,7 +127,7 @@ struct  Tinsmith__V1__WorkerHeartbeat
   Tinsmith__V1__WorkerRoom *room;
   /*
    * Counters and gauges of the worker, for Admin.Stats and for placement: letters, digits and
-   * underscores; counters that only grow end in "_total".
+   * underscores; counters that only grow end in "_total" or "_seconds".
    */
   size_t n_stats;
   Tinsmith__V1__NamedNumber **stats;
