@@ -48,6 +48,9 @@ final class TestService: Sendable {
     ServiceClient(endpoint: endpoint, timeout: timeout)
   }
 
+  /// Its worker processes: the pid by name.
+  var workers: [String: pid_t] { process.workers }
+
   /// Asks the service to end.
   func stop() { process.signal(SIGTERM) }
 }

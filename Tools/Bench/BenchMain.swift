@@ -12,9 +12,11 @@ struct BenchMain: AsyncParsableCommand {
       figures of one run, or ratios against a peer that ran beside it.
       """)
 
-  enum Suite: String, ExpressibleByArgument, CaseIterable { case engine, rpc, tenants }
+  enum Suite: String, ExpressibleByArgument, CaseIterable {
+    case engine, rpc, tenants, fairness
+  }
 
-  @Argument(help: "engine, rpc or tenants.") var suite: Suite
+  @Argument(help: "engine, rpc, tenants or fairness.") var suite: Suite
   @Flag(help: "One JSON object per figure and line.") var json = false
   @Option(help: "Only figures whose name starts so.") var only = ""
   @Option(help: "Compute threads.") var threads = 2
@@ -35,6 +37,8 @@ struct BenchMain: AsyncParsableCommand {
       try EngineSuite(reporter: reporter, threads: threads, runs: runs, folder: models).run()
     case .tenants:
       try await TenantsSuite(reporter: reporter, threads: threads, runs: runs, folder: models).run()
+    case .fairness:
+      try await FairnessSuite(reporter: reporter, threads: threads, folder: models).run()
     case .rpc:
       try await RPCSuite(
         reporter: reporter, runs: runs, zmqPeer: zmqPeer, grpcPeer: grpcPeer, soak: soak

@@ -210,7 +210,9 @@ struct HeadRun {
       let index = try arena.indices(
         live[first..<end].map { Int32($0 - product.rows.lowerBound) })
       kernels.gatherRows(u, product.u, index)
-      compact.append(AdapterProduct(adapter: product.adapter, rows: first..<end, u: u))
+      compact.append(
+        AdapterProduct(
+          adapter: product.adapter, factors: product.factors, rows: first..<end, u: u))
     }
     return compact
   }
