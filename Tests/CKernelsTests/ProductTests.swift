@@ -115,9 +115,12 @@ import Testing
               g: g[i], ldg: Int64(k), a: dy[i], lda: Int64(shape.n), ni: Int64(shape.n), b: x[i],
               ldb: Int64(k), nj: Int64(k), rows: Int64(shape.m))
           }
-          ck_linear_group(engine.handle, forward, Int64(shapes.count), accumulate)
-          ck_linear_backward_group(engine.handle, backward, Int64(shapes.count), accumulate)
-          ck_outer_add_group(engine.handle, outer, Int64(shapes.count))
+          // Only pointers to them are left here.
+          withExtendedLifetime((weights, x, dy)) {
+            ck_linear_group(engine.handle, forward, Int64(shapes.count), accumulate)
+            ck_linear_backward_group(engine.handle, backward, Int64(shapes.count), accumulate)
+            ck_outer_add_group(engine.handle, outer, Int64(shapes.count))
+          }
         }
         for i in shapes.indices {
           #expect(sameBits(y.values(i), ys[i]), "\(engine.name) forward \(shapes[i])")
