@@ -75,10 +75,12 @@ struct RPCSuite {
         }
         for (peer, rate) in peers { round["\(kind)vs_\(peer)", "ratio"].append(ours.rate / rate) }
       }
-      let method = NullMethod.independent
-      let load = NullLoad(bench.stream(method), method, bodyBytes: Self.bodyBytes)
-      round.add(
-        try await load.await(count: Self.count, window: Self.window), "await.", unit: "requests/s")
+      if reporter.wants("\(name).await") {
+        let method = NullMethod.independent
+        let load = NullLoad(bench.stream(method), method, bodyBytes: Self.bodyBytes)
+        let awaited = try await load.await(count: Self.count, window: Self.window)
+        round.add(awaited, "await.", unit: "requests/s")
+      }
       if run > 0 { samples.merge(round) }
     }
     samples.report(name, reporter)

@@ -13,7 +13,13 @@ extension ChannelLoop {
     var info: ReplyInfo
     var window: (requests: Int, bytes: Int)
     /// Read in full only where something unusual is said.
-    var header: ResponseHeader?
+    var unusual: Unusual?
+  }
+
+  /// An object, so that usual answers do not carry the room for it about.
+  final class Unusual {
+    let header: ResponseHeader
+    init(_ header: ResponseHeader) { self.header = header }
   }
 
   func receiveBatch() throws -> Int {
@@ -43,7 +49,7 @@ extension ChannelLoop {
         stream: stream, call: stream?.openCall(peek.seq), event: peek.event, epoch: peek.epoch,
         info: info,
         window: (Int(peek.windowRequests), Int(clamping: peek.windowBytes)),
-        header: isUsual ? nil : try ResponseHeader(decoding: frame))
+        unusual: isUsual ? nil : Unusual(try ResponseHeader(decoding: frame)))
     } catch {
       logger.warning("a response header was not readable: \(error)")
       return nil
@@ -72,12 +78,12 @@ extension ChannelLoop {
       if call.payload != nil { backpressure.remove(call.bytes) }
       call.payload = nil
     case .partial:
-      call.partial(payload, offset: facts.header?.partialOffset ?? 0)
+      call.partial(payload, offset: facts.unusual?.header.partialOffset ?? 0)
     case .final:
       guard case .sent = call.phase else { return }
       outstanding.requests -= 1
       outstanding.bytes -= call.bytes
-      guard let header = facts.header, header.code != .ok else {
+      guard let header = facts.unusual?.header, header.code != .ok else {
         return close(call, .success(Answer(payload: payload, info: facts.info)))
       }
       failed(call, RPCError(header))

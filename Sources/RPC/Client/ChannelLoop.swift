@@ -31,6 +31,8 @@ final class ChannelLoop {
   @exclusivity(unchecked) var streams: [String: StreamHandle] = [:]
   @exclusivity(unchecked) var lastStream: StreamHandle?
 
+  /// What other threads said since the last turn.
+  private var events = Deque<ChannelEvent>()
   /// Calls to be sent, in the order of submission.
   @exclusivity(unchecked) var queue = Deque<ClientCall>()
   /// Calls to be sent again later.
@@ -121,7 +123,7 @@ final class ChannelLoop {
   // MARK: Submissions
 
   func takeEvents() -> Bool {
-    let events = outbox.take()
+    outbox.take(into: &events)
     for event in events {
       switch event {
       case .submit(let call): admit(call)
@@ -129,6 +131,7 @@ final class ChannelLoop {
       case .token(let token): self.token = token
       }
     }
+    defer { events.removeAll(keepingCapacity: true) }
     return !events.isEmpty
   }
 
@@ -208,10 +211,13 @@ final class ChannelLoop {
   }
 
   func header(_ method: Method, _ call: ClientCall) -> RequestHeader {
+    // Who speaks is said once, before there is a stream, and with heartbeats.
+    let isFirstWord = call.attempts == 0 && call.stream.name.isEmpty
     var header = RequestHeader(
       method: method, stream: call.stream.name, seq: call.seq, acked: call.stream.acked,
-      clientName: call.attempts == 0 && call.stream.name.isEmpty ? configuration.clientName : "",
-      clientIncarnation: incarnation, sessionToken: token, traceID: call.options.traceID,
+      clientName: isFirstWord ? configuration.clientName : "",
+      clientIncarnation: isFirstWord ? incarnation : 0, sessionToken: token,
+      traceID: call.options.traceID,
       costPromptTokens: call.options.costPromptTokens, costNewTokens: call.options.costNewTokens,
       flags: call.options.flags)
     if let deadline = call.deadline {

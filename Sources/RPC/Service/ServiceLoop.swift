@@ -64,6 +64,8 @@ final class ServiceLoop {
 
   private let context: Context
   private let progress: ProgressCounter
+  /// What handlers and other threads said since the last turn.
+  private var events = Deque<ServiceControl.Event>()
   @exclusivity(unchecked) private var socket: Socket
   @exclusivity(unchecked) private var poller = Poller()
   @exclusivity(unchecked) private var lastEntry: StreamEntry?
@@ -283,7 +285,7 @@ final class ServiceLoop {
   // MARK: Sending
 
   private func sendEvents() throws -> Bool {
-    let events = control.outbox.take()
+    control.outbox.take(into: &events)
     for event in events {
       switch event {
       case .reply(let reply): try handle(reply)
@@ -294,6 +296,7 @@ final class ServiceLoop {
       case .sessionEnded(let session): try send(.sessionEnded(session))
       }
     }
+    defer { events.removeAll(keepingCapacity: true) }
     return !events.isEmpty
   }
 
