@@ -12,7 +12,9 @@ final class Connection: Sendable {
   private let pings: StreamHandle?
 
   /// - Throws: `RPCError` if the system gives no thread or socket, or the tenant has no access.
-  init(endpoint: String, tenant: LoadTestCore.Tenant, timeout: Double?, pings isPinging: Bool) async throws {
+  init(endpoint: String, tenant: LoadTestCore.Tenant, timeout: Double?, pings isPinging: Bool)
+    async throws
+  {
     client = ServiceClient(
       endpoint: endpoint, apiKey: tenant.key, displayName: "tinsmith-load \(tenant.name)",
       timeout: timeout.map { .seconds($0) })

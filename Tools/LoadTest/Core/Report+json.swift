@@ -25,9 +25,15 @@ extension Report {
     guard format == Report.currentFormat else {
       throw LoadError("format \"\(format)\"; this program reads \(Report.currentFormat)")
     }
-    guard series.allSatisfy(\.isSane), seconds.isFinite, seconds >= 0 else {
+    guard series.allSatisfy(\.isSane), timeline.allSatisfy(\.isSane), (0...1e9).contains(seconds)
+    else {
       throw LoadError("the report has numbers that no run could have counted")
     }
+    // The histogram sums up its values in 64 bits.
+    let sum = series.reduce(0.0) { sum, one in
+      one.latency.reduce(sum) { $0 + Double($1[0]) * Double($1[1]) }
+    }
+    guard sum < 4e18 else { throw LoadError("the latencies add up to more than an age") }
   }
 }
 
@@ -38,5 +44,17 @@ extension Report.Series {
     let counts = [ok, cancelled, arrived, arrivedTokens] + errors.values
     return counts.allSatisfy { (0...most).contains($0) }
       && latency.allSatisfy { $0.count == 2 && $0[0] <= 1 << 50 && $0[1] <= UInt64(most) }
+  }
+}
+
+extension Second {
+  /// Whether it can be drawn.
+  fileprivate var isSane: Bool {
+    let counts =
+      [time, sent, ok, errors, cancelled, inFlight] + tenants.values
+      + primitives.values.flatMap { [$0.ok, $0.tokens] }
+    let numbers = Array(service.values) + primitives.values.flatMap { [$0.p50, $0.p99] }
+    return counts.allSatisfy { (-(1 << 40)...1 << 40).contains($0) }
+      && numbers.allSatisfy { (-1e18...1e18).contains($0) }
   }
 }

@@ -7,6 +7,8 @@ struct Chart {
     let name: String
     /// Its colour: 0 to 7, from the page's palette.
     let colour: Int
+    /// Whether it goes with a line of the same colour that is not.
+    var isDashed = false
     let points: [(x: Double, y: Double)]
   }
 
@@ -31,7 +33,7 @@ struct Chart {
   private static let width = 760.0
   private static let height = 280.0
   private static let left = 66.0
-  private static let right = 12.0
+  private static let right = 24.0
   private static let top = 12.0
   private static let bottom = 28.0
 
@@ -39,8 +41,8 @@ struct Chart {
   var html: String {
     let points = lines.flatMap(\.points)
     guard points.count > 1 else { return "<p class=\"none\">Nothing was measured.</p>" }
-    let x = Axis(points.map(\.x), xScale, marks: xMarks)
-    let y = Axis(points.map(\.y), yScale, fromZero: true)
+    let x = Axis(points.map(\.x), xScale, isTight: true, marks: xMarks)
+    let y = Axis(points.map(\.y), yScale)
     return legend + "<svg viewBox=\"0 0 \(Int(Self.width)) \(Int(Self.height))\" role=\"img\" "
       + "data-chart=\"\(data(x))\" aria-label=\"\(title.escaped)\">"
       + grid(x, y) + lines.map { path($0, x, y) }.joined()
@@ -51,7 +53,8 @@ struct Chart {
   private var legend: String {
     guard lines.count > 1 else { return "" }
     let items = lines.map { line in
-      "<span><i class=\"c\(line.colour)\"></i>\(line.name.escaped)</span>"
+      "<span><i class=\"c\(line.colour)\(line.isDashed ? " pale" : "")\"></i>"
+        + "\(line.name.escaped)</span>"
     }
     return "<div class=\"legend\">\(items.joined())</div>"
   }
@@ -76,7 +79,9 @@ struct Chart {
   private func path(_ line: Line, _ x: Axis, _ y: Axis) -> String {
     let points = line.points.map { "\(text(placeX($0.x, x))),\(text(placeY($0.y, y)))" }
     guard points.count > 1 else { return "" }
-    return "<polyline class=\"l\(line.colour)\" points=\"\(points.joined(separator: " "))\"/>"
+    let dashed = line.isDashed ? " dashed" : ""
+    return
+      "<polyline class=\"l\(line.colour)\(dashed)\" points=\"\(points.joined(separator: " "))\"/>"
   }
 
   /// What the page's script shows under the pointer: for each x its place and the values' text.
@@ -113,26 +118,28 @@ struct Axis {
   let marks: [Double]
 
   /// - Parameters:
-  ///   - fromZero: a linear axis begins at 0 whatever the values.
+  ///   - isTight: it spans the values, no more; otherwise it ends at marks, a linear one at 0.
   ///   - marks: given marks; those outside of the values are left out.
   init(
-    _ values: [Double], _ scale: Chart.Scale, fromZero: Bool = false, marks: [Double]? = nil
+    _ values: [Double], _ scale: Chart.Scale, isTight: Bool = false, marks: [Double]? = nil
   ) {
     self.scale = scale
     let least = values.min() ?? 0
     let most = values.max() ?? 1
     switch scale {
     case .linear:
-      low = fromZero ? min(0, least) : least
-      let step = Self.step(max(most - low, 1e-9) / 5)
-      high = fromZero ? max((most / step).rounded(.up) * step, low + step) : max(most, low + 1e-9)
+      low = isTight ? least : min(0, least)
+      // Values that are nearly the same would have marks without number.
+      let step = Self.step(max(most - low, abs(low) * 1e-6, 1e-9) / 5)
+      high = isTight ? max(most, low + 1e-9) : max((most / step).rounded(.up) * step, low + step)
       let first = Int((low / step).rounded(.up))
       let last = Int((high / step + 1e-6).rounded(.down))
       self.marks = marks ?? (first...max(first, last)).map { Double($0) * step }
     case .logarithmic:
       let positive = values.filter { $0 > 0 }
       low = pow(10, log10(positive.min() ?? 1).rounded(.down))
-      high = max(pow(10, log10(positive.max() ?? 1).rounded(.up)), low * 10)
+      let top = positive.max() ?? 1
+      high = isTight ? max(top, low * 2) : max(pow(10, log10(top).rounded(.up)), low * 10)
       var powers: [Double] = []
       var power = low
       while power <= high * 1.01 {

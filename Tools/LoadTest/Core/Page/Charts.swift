@@ -102,7 +102,7 @@ struct Charts {
     let lines = primitives.enumerated().flatMap { index, name in
       ["p50", "p99"].enumerated().map { place, figure in
         Chart.Line(
-          name: "\(name) \(figure)", colour: (colour(index) + 4 * place) % 8,
+          name: "\(name) \(figure)", colour: colour(index), isDashed: place == 1,
           points: whole.compactMap { second in
             guard let answers = second.primitives[name], answers.ok > 0 else { return nil }
             return (Double(second.time), place == 0 ? answers.p50 : answers.p99)
@@ -125,8 +125,12 @@ struct Charts {
   }
 
   private var memory: Chart {
-    var chart = timeChart("Memory", serviceLines(ending: ["memory_bytes"]))
-    chart.yText = { "\(Format.number($0 / 1_048_576)) MiB" }
+    let lines = serviceLines(ending: ["memory_bytes"]).map { line in
+      Chart.Line(
+        name: line.name, colour: line.colour, points: line.points.map { ($0.x, $0.y / 1_048_576) })
+    }
+    var chart = timeChart("Memory", lines)
+    chart.yText = { "\(Format.number($0)) MiB" }
     return chart
   }
 

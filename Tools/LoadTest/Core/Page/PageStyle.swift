@@ -25,10 +25,11 @@ enum PageStyle {
     .legend{display:flex;flex-wrap:wrap;gap:2px 14px;font-size:12.5px;color:var(--soft);
     margin-bottom:6px}.legend i{display:inline-block;width:14px;height:3px;border-radius:2px;
     margin-right:5px;vertical-align:middle}
-    svg text{font-size:12px;fill:var(--soft);font-variant-numeric:tabular-nums}
+    svg text{font-size:13px;fill:var(--soft);font-variant-numeric:tabular-nums}
     svg text.y{text-anchor:end;dominant-baseline:middle}svg text.x{text-anchor:middle}
     svg .grid{stroke:var(--line)}svg .cursor{stroke:var(--soft);stroke-dasharray:3 3}
     polyline{fill:none;stroke-width:1.8;stroke-linejoin:round}
+    polyline.dashed{stroke-dasharray:5 4}.legend i.pale{opacity:.5}
     .l0{stroke:var(--c0)}.l1{stroke:var(--c1)}.l2{stroke:var(--c2)}.l3{stroke:var(--c3)}
     .l4{stroke:var(--c4)}.l5{stroke:var(--c5)}.l6{stroke:var(--c6)}.l7{stroke:var(--c7)}
     .c0{background:var(--c0)}.c1{background:var(--c1)}.c2{background:var(--c2)}
