@@ -24,24 +24,22 @@ package struct RequestPeek {
   package init(_ frame: UnsafeRawBufferPointer) throws(WireError) {
     try checkHeaderSize(frame)
     var reader = FieldReader(frame)
-    while let (field, type) = try reader.next() {
-      switch (field, type) {
-      case (1, 0): version = UInt32(truncatingIfNeeded: try reader.varint())
-      case (2, 0): methodNumber = UInt32(truncatingIfNeeded: try reader.varint())
-      case (3, 2): stream = try reader.shortBlock(limit: Limits.maxStreamBytes)
-      case (4, 0): seq = try reader.varint()
-      case (5, 0): acked = try reader.varint()
-      case (6, 2): _ = try reader.shortBlock(limit: Limits.maxClientNameBytes)
-      case (8, 2): token = try reader.shortBlock(limit: Limits.maxTokenBytes)
-      case (9, 0): timeoutMilliseconds = UInt32(truncatingIfNeeded: try reader.varint())
-      case (10, 1): traceID = try reader.fixed64()
-      case (11, 0): costPromptTokens = try reader.varint()
-      case (12, 0): costNewTokens = try reader.varint()
-      case (13, 0):
+    while let tag = try reader.nextTag() {
+      switch tag {
+      case 1 << 3 | 0: version = UInt32(truncatingIfNeeded: try reader.varint())
+      case 2 << 3 | 0: methodNumber = UInt32(truncatingIfNeeded: try reader.varint())
+      case 3 << 3 | 2: stream = try reader.shortBlock(limit: Limits.maxStreamBytes)
+      case 4 << 3 | 0: seq = try reader.varint()
+      case 5 << 3 | 0: acked = try reader.varint()
+      case 6 << 3 | 2: _ = try reader.shortBlock(limit: Limits.maxClientNameBytes)
+      case 8 << 3 | 2: token = try reader.shortBlock(limit: Limits.maxTokenBytes)
+      case 9 << 3 | 0: timeoutMilliseconds = UInt32(truncatingIfNeeded: try reader.varint())
+      case 10 << 3 | 1: traceID = try reader.fixed64()
+      case 11 << 3 | 0: costPromptTokens = try reader.varint()
+      case 12 << 3 | 0: costNewTokens = try reader.varint()
+      case 13 << 3 | 0:
         flags = RequestHeader.Flags(rawValue: UInt32(truncatingIfNeeded: try reader.varint()))
-      case (1...6, _), (8...13, _):
-        throw WireError(.malformed, "header field \(field) has wire type \(type)")
-      default: try reader.skip(type)
+      default: try reader.skip(tag, unless: 1...6, 8...13)
       }
     }
   }
@@ -70,23 +68,21 @@ package struct ResponsePeek {
     try checkHeaderSize(frame)
     var eventNumber: UInt64 = 0
     var reader = FieldReader(frame)
-    while let (field, type) = try reader.next() {
-      switch (field, type) {
-      case (1, 2): stream = try reader.shortBlock(limit: Limits.maxStreamBytes)
-      case (2, 0): seq = try reader.varint()
-      case (3, 0): epoch = try reader.varint()
-      case (4, 0): code = StatusCode(wire: try reader.varint())
-      case (8, 0): eventNumber = try reader.varint()
-      case (10, 0): queueMicroseconds = try reader.varint()
-      case (11, 0): computeMicroseconds = try reader.varint()
-      case (12, 0): cacheHitTokens = try reader.varint()
-      case (13, 0): windowRequests = UInt32(truncatingIfNeeded: try reader.varint())
-      case (14, 0): windowBytes = try reader.varint()
-      case (16, 0): costPromptTokens = try reader.varint()
-      case (17, 0): costNewTokens = try reader.varint()
-      case (1...4, _), (8, _), (10...14, _), (16...17, _):
-        throw WireError(.malformed, "header field \(field) has wire type \(type)")
-      default: try reader.skip(type)
+    while let tag = try reader.nextTag() {
+      switch tag {
+      case 1 << 3 | 2: stream = try reader.shortBlock(limit: Limits.maxStreamBytes)
+      case 2 << 3 | 0: seq = try reader.varint()
+      case 3 << 3 | 0: epoch = try reader.varint()
+      case 4 << 3 | 0: code = StatusCode(wire: try reader.varint())
+      case 8 << 3 | 0: eventNumber = try reader.varint()
+      case 10 << 3 | 0: queueMicroseconds = try reader.varint()
+      case 11 << 3 | 0: computeMicroseconds = try reader.varint()
+      case 12 << 3 | 0: cacheHitTokens = try reader.varint()
+      case 13 << 3 | 0: windowRequests = UInt32(truncatingIfNeeded: try reader.varint())
+      case 14 << 3 | 0: windowBytes = try reader.varint()
+      case 16 << 3 | 0: costPromptTokens = try reader.varint()
+      case 17 << 3 | 0: costNewTokens = try reader.varint()
+      default: try reader.skip(tag, unless: 1...4, 8...8, 10...14, 16...17)
       }
     }
     guard let event = Event(rawValue: UInt8(clamping: eventNumber)) else {
@@ -104,6 +100,17 @@ private func checkHeaderSize(_ frame: UnsafeRawBufferPointer) throws(WireError) 
 }
 
 extension FieldReader {
+  /// Steps over a field that is not read here. One that is came with another wire type.
+  fileprivate mutating func skip(
+    _ tag: UInt32, unless known: ClosedRange<UInt32>...
+  ) throws(WireError) {
+    let (field, type) = (tag >> 3, UInt8(tag & 7))
+    guard !known.contains(where: { $0.contains(field) }) else {
+      throw WireError(.malformed, "header field \(field) has wire type \(type)")
+    }
+    try skip(type)
+  }
+
   fileprivate mutating func shortBlock(limit: Int) throws(WireError) -> UnsafeRawBufferPointer {
     let block = try block()
     guard block.count <= limit else {

@@ -113,15 +113,31 @@ struct FieldReader {
 
   /// The next field's tag, split; nil at the end.
   mutating func next() throws(WireError) -> (field: UInt32, wireType: UInt8)? {
+    guard let tag = try nextTag() else { return nil }
+    return (tag >> 3, UInt8(tag & 7))
+  }
+
+  /// The next field's tag, number and wire type in one; nil at the end.
+  @inline(__always)
+  mutating func nextTag() throws(WireError) -> UInt32? {
     guard offset < buffer.count else { return nil }
     let tag = try varint()
     guard tag >= 8, tag <= UInt64(UInt32.max) else {
       throw WireError(.malformed, "field number out of range")
     }
-    return (UInt32(tag >> 3), UInt8(tag & 7))
+    return UInt32(tag)
   }
 
+  @inline(__always)
   mutating func varint() throws(WireError) -> UInt64 {
+    if offset < buffer.count, buffer[offset] < 0x80 {
+      defer { offset += 1 }
+      return UInt64(buffer[offset])
+    }
+    return try longVarint()
+  }
+
+  private mutating func longVarint() throws(WireError) -> UInt64 {
     var value: UInt64 = 0
     var shift: UInt64 = 0
     while offset < buffer.count {

@@ -24,7 +24,7 @@ extension ChannelLoop {
 
   func receiveBatch() throws -> Int {
     var count = 0
-    while count < Self.batch {
+    while count < Frames.perTurn {
       guard let (facts, more) = try socket.receive({ (read($0), $1) }) else { break }
       count += 1
       let received = try Frames.receivePayload(from: socket, more: more)

@@ -8,8 +8,6 @@ internal import ZeroMQ
 /// What is touched for every message is not checked for overlapping accesses at run time: one
 /// thread owns it, and the checks cost a tenth of the loop.
 final class ChannelLoop {
-  /// Messages taken per turn, so that sending never waits for long.
-  static let batch = 256
   /// Idle streams are dropped from the table above this size.
   static let maximumStreams = 1024
   /// Seqs of heartbeats, on the nameless stream, far above those of calls.

@@ -8,10 +8,6 @@ internal import ZeroMQ
 /// A value on its thread's stack: as an object, every access to its parts would be checked at run
 /// time, which costs a twentieth of the rate.
 struct Router: ~Copyable {
-  /// Messages taken from one side before what follows from them is sent: each send that finds the
-  /// network thread asleep wakes it, so many at once are cheap; and while one batch is sent the next
-  /// one arrives, so too many at once leave everybody waiting for everybody.
-  private static let batch = 32
   private static let tickMilliseconds: UInt64 = 20
   private static let publishMilliseconds: UInt64 = 1000
 
@@ -80,11 +76,11 @@ struct Router: ~Copyable {
   // MARK: Receiving
 
   private mutating func receiveRequests() throws -> Int {
-    for count in 0..<Self.batch {
+    for count in 0..<Frames.perTurn {
       guard let message = try store.receive(from: clients) else { return count }
       request(message)
     }
-    return Self.batch
+    return Frames.perTurn
   }
 
   private mutating func request(_ message: MessageStore.Received) {
@@ -102,11 +98,11 @@ struct Router: ~Copyable {
   }
 
   private mutating func receiveAnswers() throws -> Int {
-    for count in 0..<Self.batch {
+    for count in 0..<Frames.perTurn {
       guard let message = try store.receive(from: workers) else { return count }
       answer(message)
     }
-    return Self.batch
+    return Frames.perTurn
   }
 
   private mutating func answer(_ message: MessageStore.Received) {

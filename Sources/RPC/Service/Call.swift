@@ -26,8 +26,11 @@ final class CancelFlag: Sendable {
   func set() { flag.store(true, ordering: .relaxed) }
 }
 
-/// One request while a handler works on it.
-final class Call: Sendable {
+/// One request while a handler works on it, and then its outcome on the way to the loop.
+///
+/// `@unchecked Sendable`: the outcome is written once, by the one who finishes the call, before the
+/// outbox's lock hands the call to the loop; all else is constant or atomic.
+final class Call: @unchecked Sendable {
   let method: Method
   let seq: UInt64
   let traceID: UInt64
@@ -39,7 +42,9 @@ final class Call: Sendable {
   let deadline: UInt64?
   let stream: String
   let cancelFlag = CancelFlag()
-  private let isFinished = Atomic(false)
+  /// For the loop, once the call is finished.
+  private(set) var outcome = Outcome()
+  private let finished = Atomic(false)
   private let outbox: Outbox<ServiceControl.Event>
 
   init(
@@ -60,26 +65,23 @@ final class Call: Sendable {
   }
 
   /// A handler that forgets its reply must not leave the client waiting.
-  deinit {
-    if !isFinished.load(ordering: .acquiring) {
-      say(.final(Outcome(error: RPCError(.internal, "the service gave no answer"))))
-    }
-  }
+  deinit { if !isFinished { say(.forgotten) } }
+
+  var isFinished: Bool { finished.load(ordering: .acquiring) }
 
   /// Hands over the outcome; only the first one counts.
   func finish(_ outcome: Outcome) {
-    guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else { return }
-    say(.final(outcome))
+    guard !finished.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    self.outcome = outcome
+    outbox.push(.finished(self))
   }
 
   func accepted() {
-    guard !isFinished.load(ordering: .acquiring) else { return }
-    say(.accepted)
+    if !isFinished { say(.accepted) }
   }
 
   func partial(_ payload: Payload, offset: UInt64) {
-    guard !isFinished.load(ordering: .acquiring) else { return }
-    say(.partial(payload, offset: offset))
+    if !isFinished { say(.partial(payload, offset: offset)) }
   }
 
   private func say(_ kind: ReplyEvent.Kind) {
@@ -87,22 +89,19 @@ final class Call: Sendable {
   }
 }
 
-/// Something that a handler said, on its way to the loop: an object, since it changes hands several
-/// times and has many parts.
-final class ReplyEvent: Sendable {
+/// Something that a handler said besides its outcome, on its way to the loop.
+struct ReplyEvent: Sendable {
   /// What the loop needs to know of the call. Not the call itself: its `deinit` reports too.
   struct Key: Sendable {
     let stream: String
     let seq: UInt64
     let traceID: UInt64
-    let received: UInt64
     let isOrdered: Bool
 
     init(_ call: Call) {
       stream = call.stream
       seq = call.seq
       traceID = call.traceID
-      received = call.received
       isOrdered = call.method.ordering == .ordered
     }
   }
@@ -110,14 +109,10 @@ final class ReplyEvent: Sendable {
   enum Kind: Sendable {
     case accepted
     case partial(Payload, offset: UInt64)
-    case final(Outcome)
+    /// The handler is done with it and gave no answer.
+    case forgotten
   }
 
   let key: Key
   let kind: Kind
-
-  init(key: Key, kind: Kind) {
-    self.key = key
-    self.kind = kind
-  }
 }

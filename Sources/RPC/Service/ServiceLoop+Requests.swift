@@ -50,17 +50,19 @@ extension ServiceLoop {
     let call = Call(
       method: method, stream: entry.name, facts: facts, sessionToken: entry.token,
       received: Monotonic.microseconds(), outbox: control.outbox)
+    entry.unfinished += 1
     if let refusal = facts.refusal {
       configuration.requestRefused(entry.name, method)
       return call.finish(Outcome(error: refusal))
     }
-    entry.calls[facts.seq] = call.cancelFlag
     guard let handler = methods.handler(of: method) else {
       call.finish(
         Outcome(error: RPCError(.unimplemented, "\(method.fullName) is not served here")))
       return
     }
     handler(payload, CallContext(call: call), Reply(call: call))
+    // What has an outcome cannot be cancelled; what has not gets it in a later turn.
+    if !call.isFinished { entry.calls[facts.seq] = call.cancelFlag }
   }
 
   /// Something that a handler said.
@@ -74,16 +76,24 @@ extension ServiceLoop {
       var header = header(entry, key.seq, key.traceID, .partial)
       header.partialOffset = offset
       try send(header, payload)
-    case .final(let outcome):
-      entry.calls[key.seq] = nil
-      guard key.isOrdered, entry.log != nil else {
-        return try sendFinal(entry, key.seq, key.traceID, outcome)
-      }
-      guard
-        case .answer(let recorded, let times)? = entry.log?.finish(seq: key.seq, outcome: outcome)
-      else { return }
-      for _ in 0..<times { try sendFinal(entry, key.seq, key.traceID, recorded) }
+    case .forgotten:
+      try finish(key, Outcome(error: RPCError(.internal, "the service gave no answer")))
     }
+  }
+
+  /// A handler is done with a request.
+  func finish(_ key: ReplyEvent.Key, _ outcome: Outcome) throws {
+    guard let entry = knownEntry(key.stream) else { return }
+    // Fewer than none: the stream was forgotten and has come back meanwhile.
+    entry.unfinished = max(0, entry.unfinished - 1)
+    if !entry.calls.isEmpty { entry.calls[key.seq] = nil }
+    guard key.isOrdered, entry.log != nil else {
+      return try sendFinal(entry, key.seq, key.traceID, outcome)
+    }
+    guard
+      case .answer(let recorded, let times)? = entry.log?.finish(seq: key.seq, outcome: outcome)
+    else { return }
+    for _ in 0..<times { try sendFinal(entry, key.seq, key.traceID, recorded) }
   }
 
   func sendFinal(

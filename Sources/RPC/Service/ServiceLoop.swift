@@ -34,6 +34,8 @@ final class StreamEntry {
   @exclusivity(unchecked) var epoch: UInt64 = 0
   /// The token of its last request: a stream has one session, so it is rarely another one.
   @exclusivity(unchecked) private(set) var token = ""
+  /// Requests that were handed to handlers and have no final answer.
+  @exclusivity(unchecked) var unfinished = 0
   /// What handlers work on, for cancelling.
   @exclusivity(unchecked) var calls: [UInt64: CancelFlag] = [:]
 
@@ -51,8 +53,6 @@ final class StreamEntry {
 /// What is touched for every message is not checked for overlapping accesses at run time: one
 /// thread owns it, and the checks cost a tenth of the loop.
 final class ServiceLoop {
-  /// Messages taken per turn, so that replies and heartbeats never wait for long.
-  private static let batch = 256
   /// Streams without a log are dropped from the table above this size.
   private static let maximumUnowned = 4096
 
@@ -133,7 +133,7 @@ final class ServiceLoop {
     }
     guard now >= nextHeartbeat else { return }
     nextHeartbeat = now + configuration.heartbeatMilliseconds
-    let outstanding = streams.values.reduce(0) { $0 + $1.calls.count }
+    let outstanding = streams.values.reduce(0) { $0 + $1.unfinished }
     try send(
       .heartbeat(
         progress: progress.value, outstanding: UInt64(outstanding), room: configuration.room,
@@ -164,14 +164,14 @@ final class ServiceLoop {
   // MARK: Receiving
 
   private func receiveBatch() throws -> Int {
-    for count in 0..<Self.batch {
+    for count in 0..<Frames.perTurn {
       guard try receiveOne() else {
         if count > 0 { lastReceived = Monotonic.milliseconds() }
         return count
       }
     }
     lastReceived = Monotonic.milliseconds()
-    return Self.batch
+    return Frames.perTurn
   }
 
   private enum First {
@@ -242,7 +242,7 @@ final class ServiceLoop {
   func entry(named name: String) -> StreamEntry {
     if let known = streams[name] { return known }
     if streams.count >= Self.maximumUnowned {
-      streams = streams.filter { $1.log != nil || !$1.calls.isEmpty }
+      streams = streams.filter { $1.log != nil || $1.unfinished > 0 }
     }
     let entry = StreamEntry(name: name)
     streams[name] = entry
@@ -288,6 +288,7 @@ final class ServiceLoop {
     control.outbox.take(into: &events)
     for event in events {
       switch event {
+      case .finished(let call): try finish(ReplyEvent.Key(call), call.outcome)
       case .reply(let reply): try handle(reply)
       case .closed(let stream):
         guard let entry = streams[stream] else { continue }

@@ -104,7 +104,8 @@ package final class WorkerService: Sendable {
 /// What other threads may touch of a service loop.
 final class ServiceControl: Sendable {
   enum Event: Sendable {
-    case reply(ReplyEvent)
+    case finished(Call)
+    indirect case reply(ReplyEvent)
     case closed(String)
     case sessionEnded(String)
   }
