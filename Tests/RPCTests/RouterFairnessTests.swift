@@ -111,6 +111,15 @@ import Wire
     #expect(bench.actions() == ["deliver x to 1", "forward b2 to 101"])
   }
 
+  @Test func aNewcomerWhoseTurnItIsGoesAtOnceIfItFits() {
+    var bench = small()
+    bench.sample("a1", "a:sample:0", seq: 1, cost: 50, tenant: "a")
+    bench.sample("a2", "a:sample:0", seq: 2, cost: 40, tenant: "a")
+    bench.sample("large", "a:sample:0", seq: 3, cost: 500, tenant: "a")
+    bench.sample("b1", "b:sample:0", seq: 1, cost: 10, tenant: "b")
+    #expect(bench.actions() == ["forward a1 to 101", "forward a2 to 101", "forward b1 to 101"])
+  }
+
   @Test func classesDoNotWaitForEachOther() {
     var bench = small()
     bench.sample("s1", seq: 1, cost: 100)

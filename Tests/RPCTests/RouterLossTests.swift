@@ -71,6 +71,22 @@ import Wire
       ])
   }
 
+  @Test func theEndOfASupervisedWorkerIsReported() {
+    var bench = RouterBench { $0.supervisedWorkers = ["w1"] }
+    bench.create()
+    bench.pass(60_000)
+    bench.request("r1", seq: 1)
+    #expect(bench.actions() == ["forward r1 to 101"])
+    bench.state.lost(worker: RouterBench.worker, now: bench.now)
+    _ = bench.actions()
+    bench.pass(60_000)
+    bench.request("r1", seq: 1)
+    #expect(bench.actions() == ["answer 1 UNAVAILABLE to 1", "drop r1"])
+    bench.ended(crashed: false)
+    bench.request("r1", seq: 1)
+    #expect(bench.actions() == ["answer 1 DATA_LOSS to 1", "drop r1"])
+  }
+
   @Test func aNewProcessUnderTheOldNameLostTheModels() {
     var bench = RouterBench()
     bench.create()

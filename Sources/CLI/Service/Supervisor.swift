@@ -68,6 +68,7 @@ final class Supervisor: Sendable {
         listen: plan.listen, workers: "ipc://\(sockets.path)/workers")
       configuration.remoteWorkers = plan.listenWorkers
       configuration.rules.expectedWorkers = plan.workers
+      configuration.rules.supervisedWorkers = Set((0..<plan.workers).map(Self.name))
       configuration.tenants = plan.tenants
       configuration.sessionKey = try folder.sessionKey(SessionAuthority.makeKey)
       router = try RouterServer(
@@ -161,6 +162,7 @@ final class Supervisor: Sendable {
 
   /// A worker is gone, and with it what it held in memory; checkpoints and base models are not.
   private func ended(_ index: Int, _ ending: ProcessEnding) {
+    router.workerEnded(name: Self.name(index), crashed: ending.isCrash)
     let pause = workers.withLock { workers in
       workers[index].process = nil
       return workers[index].policy.pause(afterRunning: .now - workers[index].started)

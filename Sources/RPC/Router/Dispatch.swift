@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import Wire
 
 /// The way of requests to workers: at once, or through the queues for room.
@@ -185,7 +186,7 @@ extension RouterState {
     let kept = details[worker].visitors.filter { key in
       guard let place = self.place(of: key), seen.insert(key).inserted else { return false }
       return streams[place].home == worker
-        || streams[place].requests.inFlight.contains { $0.value.worker == worker }
+        || streams[place].requests.inFlight.entries.contains { $0.value.worker == worker }
     }
     details[worker].visitors = kept
     details[worker].visitorsLimit = max(64, 2 * kept.count)

@@ -9,18 +9,18 @@ internal import DequeModule
 /// as they came. A tenant that begins to wait is lifted to the queue's virtual time, the highest
 /// counter that was ever served next: being away earns nothing.
 ///
-/// **The bound.** Let L be the largest cost of a request of a tenant and R the larger of L and
-/// the room that the queue serves, both divided by the tenant's weight. While two tenants f and m
-/// wait, counter(m) - counter(f) ≤ L(m) + R(f):
+/// **The bound.** Let L be the largest cost of a request of a tenant, and R what requests of it can
+/// be under way at once (for each worker of the queue the larger of L and its room), both divided
+/// by the tenant's weight. While two tenants f and m wait, counter(m) - counter(f) ≤ L(m) + R(f):
 /// - m is dispatched only when counter(m) ≤ counter(f), so the difference is at most L(m) then.
-/// - Only an answer can lower counter(f) against that: by not more than what was charged for the
-///   requests of f at workers at that moment, which is R(f). (f's later ones raise it first.)
+/// - Only answers can lower counter(f) against that: by not more than what was charged for the
+///   requests of f under way at that moment, which is R(f). (f's later ones raise it first.)
 /// - When one of the two begins to wait, it is at most L above and R below the virtual time.
 ///
-/// So the tokens per weight that two tenants of equal weight are given while both wait differ by at
-/// most twice 2 · max(largest request, room) between any two moments, and by at most once that
-/// since a moment at which their counters were equal. Costs that were declared too low are outside
-/// of L until the answer tells them; they are charged then.
+/// With one worker and equal weights that is at most 2 · max(largest request, room). So the tokens
+/// per weight that two tenants are given while both wait differ by at most that since a moment at
+/// which their counters were equal, and by at most twice that between any two moments. Costs that
+/// were declared too low are outside of L until the answer tells them; they are charged then.
 struct FairQueue {
   /// What one session has waiting.
   private struct SessionLine {

@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import Wire
 
 /// A request that the router keeps until it may go to its worker.
@@ -47,36 +48,30 @@ struct InFlight {
 struct Ordering {
   /// The seq that is dispatched next, for streams whose requests run in order.
   var next: UInt64 = 0
-  private(set) var held: [UInt64: HeldRequest] = [:]
-  private(set) var inFlight: [UInt64: InFlight] = [:]
+  private(set) var held = SeqTable<HeldRequest>()
+  private(set) var inFlight = SeqTable<InFlight>()
 
   var isIdle: Bool { held.isEmpty && inFlight.isEmpty }
 
-  /// The highest seq that is held.
-  var highestHeld: UInt64? { held.keys.max() }
+  mutating func hold(_ request: HeldRequest, seq: UInt64) { held.insert(request, seq) }
 
-  mutating func hold(_ request: HeldRequest, seq: UInt64) { held[seq] = request }
-
-  mutating func takeHeld(_ seq: UInt64) -> HeldRequest? { held.removeValue(forKey: seq) }
+  mutating func takeHeld(_ seq: UInt64) -> HeldRequest? { held.remove(seq) }
 
   /// What a held request takes of its worker.
   func load(ofHeld seq: UInt64) -> (room: Method.Room, cost: UInt64)? {
-    guard !held.isEmpty, let index = held.index(forKey: seq) else { return nil }
-    return (held.values[index].room, held.values[index].cost)
+    held.read(seq) { ($0.room, $0.cost) }
   }
 
   /// Changes a held request in place.
   mutating func updateHeld(_ seq: UInt64, _ body: (inout HeldRequest) -> Void) {
-    guard let index = held.index(forKey: seq) else { return }
-    body(&held.values[index])
+    held.update(seq, body)
   }
 
-  mutating func dispatched(_ request: InFlight, seq: UInt64) { inFlight[seq] = request }
+  mutating func dispatched(_ request: InFlight, seq: UInt64) { inFlight.insert(request, seq) }
 
   /// Changes a request at the worker in place.
   mutating func updateInFlight(_ seq: UInt64, _ body: (inout InFlight) -> Void) {
-    guard let index = inFlight.index(forKey: seq) else { return }
-    body(&inFlight.values[index])
+    inFlight.update(seq, body)
   }
 
   /// One answer of a worker came.
@@ -85,31 +80,29 @@ struct Ordering {
   mutating func answered(
     _ seq: UInt64, by worker: Int
   ) -> (request: InFlight, isLast: Bool)? {
-    guard let index = inFlight.index(forKey: seq), inFlight.values[index].worker == worker else {
-      return nil
+    guard var request = inFlight[seq], request.worker == worker else { return nil }
+    request.copies -= 1
+    if request.copies > 0 {
+      inFlight.insert(request, seq)
+    } else {
+      _ = inFlight.remove(seq)
     }
-    inFlight.values[index].copies -= 1
-    let request = inFlight.values[index]
-    guard request.copies <= 0 else { return (request, false) }
-    inFlight.remove(at: index)
-    return (request, true)
+    return (request, request.copies <= 0)
   }
 
   /// Nothing that is at the worker will be answered. The seqs run again from the lowest one.
   mutating func takeInFlight(at worker: Int) -> [(seq: UInt64, request: InFlight)] {
-    var taken: [(seq: UInt64, request: InFlight)] = []
-    for (seq, request) in inFlight where request.worker == worker { taken.append((seq, request)) }
-    taken.sort { $0.seq < $1.seq }
-    for (seq, _) in taken { inFlight[seq] = nil }
+    let taken = inFlight.entries.filter { $0.value.worker == worker }
+    inFlight.keep { $0.worker != worker }
     if let first = taken.first { next = min(next, first.seq) }
-    return taken
+    return taken.map { ($0.seq, $0.value) }
   }
 
   /// As `takeInFlight(at:)`, wherever they are.
   mutating func takeAllInFlight() -> [(seq: UInt64, request: InFlight)] {
-    let all = inFlight.map { (seq: $0.key, request: $0.value) }.sorted { $0.seq < $1.seq }
+    let taken = inFlight.entries.map { (seq: $0.seq, request: $0.value) }
     inFlight.removeAll()
-    if let first = all.first { next = min(next, first.seq) }
-    return all
+    if let first = taken.first { next = min(next, first.seq) }
+    return taken
   }
 }

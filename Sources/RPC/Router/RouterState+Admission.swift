@@ -69,7 +69,9 @@ extension RouterState {
     _ peek: RequestPeek, _ request: HeldRequest, place: Int, _ now: UInt64
   ) throws(RPCError) {
     let seq = peek.seq
-    if streams[place].requests.inFlight[seq] != nil || streams[place].requests.held[seq] != nil {
+    if streams[place].requests.inFlight.contains(seq)
+      || streams[place].requests.held.contains(seq)
+    {
       moveConnection(place, seq, to: request.connection)
       if let parcel = request.parcel { actions.append(.drop(parcel)) }
       return
@@ -90,6 +92,8 @@ extension RouterState {
         key(place, seq), tenant: sessions[request.session].tenant, session: request.session)
       tenants[sessions[request.session].tenant].waiting += 1
       watchDeadline(request, place, seq)
+      // It may be its turn at once, and fit where the one before it did not.
+      drainPool()
     case .alone:
       hold(request, seq: seq, place: place)
       waitingSuspects.append(key(place, seq))
@@ -138,6 +142,10 @@ extension RouterState {
     watchDeadline(request, place, seq)
     watchGap(place, now)
     advance(place)
+    guard let worker = streams[place].worker, streams[place].isQueued else { return }
+    // As above.
+    drainQueue(.training, of: worker)
+    drainQueue(.control, of: worker)
   }
 
   private mutating func repeatRunning(

@@ -47,7 +47,9 @@ extension RouterState {
     _ now: UInt64
   ) throws(RPCError) {
     let seq = peek.seq
-    if streams[place].requests.inFlight[seq] != nil || streams[place].requests.held[seq] != nil {
+    if streams[place].requests.inFlight.contains(seq)
+      || streams[place].requests.held.contains(seq)
+    {
       moveConnection(place, seq, to: client)
       return actions.append(.drop(parcel))
     }

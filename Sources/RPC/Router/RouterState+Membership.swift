@@ -46,6 +46,7 @@ extension RouterState {
       details.append(WorkerDetails(hello))
       place = workers.count - 1
     }
+    workers[place].isSupervised = rules.supervisedWorkers.contains(hello.name)
     workerNames[hello.name] = place
     if hello.isKeeper { keeper = place }
     return place
@@ -204,7 +205,8 @@ extension RouterState {
 
   /// Workers that were away for too long have ended, for all that can be known.
   mutating func endLostWorkers(_ now: UInt64) {
-    for worker in workers.indices where !workers[worker].isKeeper {
+    for worker in workers.indices
+    where !workers[worker].isKeeper && !workers[worker].isSupervised {
       if workers[worker].isConnected {
         guard now >= workers[worker].lastHeard + rules.workerTimeoutMilliseconds else { continue }
         detach(worker, now)

@@ -111,12 +111,12 @@ extension RouterState {
   }
 
   private mutating func abandonRequests(_ place: Int, of client: ConnectionID) {
-    for (seq, request) in streams[place].requests.inFlight
-    where request.connection == client && !request.isAbandoned {
-      streams[place].requests.updateInFlight(seq) { $0.isAbandoned = true }
-      command(.cancel(stream: streams[place].name, seq: seq), to: request.worker)
+    for entry in streams[place].requests.inFlight.entries
+    where entry.value.connection == client && !entry.value.isAbandoned {
+      streams[place].requests.updateInFlight(entry.seq) { $0.isAbandoned = true }
+      command(.cancel(stream: streams[place].name, seq: entry.seq), to: entry.value.worker)
     }
-    for seq in streams[place].requests.held.keys.sorted()
+    for seq in streams[place].requests.held.seqs
     where streams[place].requests.held[seq]?.connection == client {
       if let request = takeHeld(seq, place: place) { dropParcels(request) }
     }

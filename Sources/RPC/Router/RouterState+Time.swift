@@ -1,4 +1,4 @@
-internal import HeapModule
+internal import DequeModule
 internal import Wire
 
 /// What time alone brings about.
@@ -20,26 +20,26 @@ extension RouterState {
   /// A request with a deadline is held.
   mutating func watchDeadline(_ request: HeldRequest, _ place: Int, _ seq: UInt64) {
     guard request.deadline > 0 else { return }
-    deadlines.insert(Deadline(due: request.deadline, key: key(place, seq)))
+    deadlines.append(key(place, seq), due: request.deadline)
     // Most entries of a long list may be of requests that went on long ago.
     guard deadlines.count > 1024 + 2 * timedRequests else { return }
-    deadlines = Heap(
-      deadlines.unordered.filter { entry in
-        self.place(of: entry.key).map { deadline(of: $0, entry.key.seq) == entry.due } ?? false
-      })
+    deadlines.keep(isWaiting)
+  }
+
+  private func isWaiting(_ entry: DeadlineQueue.Entry) -> Bool {
+    guard let place = place(of: entry.key) else { return false }
+    return deadline(of: place, entry.key.seq) == entry.due
   }
 
   private func deadline(of place: Int, _ seq: UInt64) -> UInt64? {
-    streams[place].requests.held[seq]?.deadline
+    streams[place].requests.held.read(seq) { $0.deadline }
   }
 
   private mutating func refuseExpired(_ now: UInt64) {
     let error = RPCError(.deadlineExceeded, "the time-out passed before the request ran")
-    while let first = deadlines.min, first.due <= now {
-      deadlines.removeMin()
-      guard let place = place(of: first.key), deadline(of: place, first.key.seq) == first.due
-      else { continue }
-      refuseHeld(first.key.seq, place: place, error)
+    while let entry = deadlines.popDue(now) {
+      guard isWaiting(entry) else { continue }
+      refuseHeld(entry.key.seq, place: Int(entry.key.stream), error)
     }
   }
 
@@ -60,7 +60,7 @@ extension RouterState {
       guard streams[place].generation == entry.generation else { continue }
       streams[place].isGapWatched = false
       if isWaitingForGap(place) { refuseGap(place, now) }
-      guard let oldest = streams[place].requests.held.values.map(\.arrived).min() else {
+      guard let oldest = streams[place].requests.held.entries.map(\.value.arrived).min() else {
         if streams[place].owner == .none, streams[place].requests.isIdle { removeStream(place) }
         continue
       }
@@ -74,14 +74,14 @@ extension RouterState {
   private func isWaitingForGap(_ place: Int) -> Bool {
     let next = streams[place].requests.next
     return !streams[place].isQueued
-      && (streams[place].requests.held[next] == nil || streams[place].worker == nil)
+      && (!streams[place].requests.held.contains(next) || streams[place].worker == nil)
   }
 
   private mutating func refuseGap(_ place: Int, _ now: UInt64) {
-    let due = streams[place].requests.held.filter {
+    let due = streams[place].requests.held.entries.filter {
       now >= $0.value.arrived + rules.gapMilliseconds
     }
-    for seq in due.keys.sorted() { refuseHeldNow(seq, place: place, gapError(place)) }
+    for entry in due { refuseHeldNow(entry.seq, place: place, gapError(place)) }
   }
 
   private func gapError(_ place: Int) -> RPCError {

@@ -24,7 +24,7 @@ extension RouterState {
     for request: HeldRequest, seq: UInt64, place: Int
   ) throws(RPCError) {
     while isOver(request) {
-      guard let highest = streams[place].requests.highestHeld, highest > seq else {
+      guard let highest = streams[place].requests.held.last, highest > seq else {
         throw Self.windowIsFull
       }
       refuseHeldNow(highest, place: place, Self.windowIsFull)
@@ -75,7 +75,7 @@ extension RouterState {
       }
       answer(error, stream: clientName(place), seq: seq, to: request.connection)
     }
-    for seq in streams[place].requests.held.keys.sorted() {
+    for seq in streams[place].requests.held.seqs {
       refuseHeldNow(seq, place: place, error)
     }
   }

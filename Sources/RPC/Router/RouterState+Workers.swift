@@ -149,7 +149,7 @@ extension RouterState {
     streams[place].requests.next = nextSeq
     streams[place].isQueued = false
     guard let worker = streams[place].worker else { return }
-    for seq in streams[place].requests.held.keys.sorted() {
+    for seq in streams[place].requests.held.seqs {
       guard let held = streams[place].requests.held[seq],
         seq < nextSeq || held.claims(moreThan: nextSeq),
         let request = takeHeldForDispatch(seq, place: place)

@@ -1,5 +1,4 @@
 internal import DequeModule
-internal import HeapModule
 internal import Wire
 
 /// Every decision of a router: order, repeats, placement, room, windows, liveness.
@@ -44,7 +43,7 @@ package struct RouterState: Sendable {
   var heldBytes = 0
   var actions: [RouterAction] = []
 
-  var deadlines = Heap<Deadline>()
+  var deadlines = DeadlineQueue()
   /// Held requests that have a deadline.
   var timedRequests = 0
   var gaps = TimeoutQueue()

@@ -64,6 +64,8 @@ struct WorkerRecord {
   /// Whether that connection is in use.
   var isConnected = true
   var isKeeper: Bool
+  /// Its end is reported, so silence does not count as one.
+  var isSupervised = false
   /// Kept free for a request that is suspected of crashing workers, or running one.
   var isReserved = false
   var room: WorkerRoom

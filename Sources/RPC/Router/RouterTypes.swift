@@ -40,6 +40,9 @@ package struct RouterRules: Sendable {
   package var recoveryMilliseconds: UInt64 = 5000
   /// A worker that said nothing for so long is gone.
   package var workerTimeoutMilliseconds: UInt64 = 10_000
+  /// Workers whose end is only known from `RouterServer.workerEnded`: on a busy host silence says
+  /// nothing, and whoever started them sees them end.
+  package var supervisedWorkers: Set<String> = []
   /// Requests that one session may have outstanding.
   package var windowRequests = RouterLimits.windowRequests
   /// Bytes that one session may have outstanding.

@@ -31,12 +31,34 @@ struct TimeoutQueue {
   mutating func popFirst() -> Entry? { entries.popMin() }
 }
 
-/// A request with a deadline that waits in the router.
-struct Deadline: Comparable {
-  var due: UInt64
-  var key: RequestKey
+/// The deadlines of requests that wait in the router. One that does not wait any more is only
+/// noticed when its time comes, or by `keep`.
+struct DeadlineQueue {
+  struct Entry: Comparable {
+    var due: UInt64
+    var key: RequestKey
 
-  static func < (left: Self, right: Self) -> Bool { left.due < right.due }
+    static func < (left: Self, right: Self) -> Bool { left.due < right.due }
+  }
+
+  private var entries = Heap<Entry>()
+
+  var count: Int { entries.count }
+
+  mutating func append(_ key: RequestKey, due: UInt64) {
+    entries.insert(Entry(due: due, key: key))
+  }
+
+  /// The first entry, if its time has come.
+  mutating func popDue(_ now: UInt64) -> Entry? {
+    guard let first = entries.min, first.due <= now else { return nil }
+    return entries.popMin()
+  }
+
+  /// Forgets what `isWaiting` says no to.
+  mutating func keep(_ isWaiting: (Entry) -> Bool) {
+    entries = Heap(entries.unordered.filter(isWaiting))
+  }
 }
 
 /// A request by its place in the stream table.
