@@ -6,17 +6,17 @@ import Foundation
 struct BenchMain: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tinsmith-bench",
-    abstract: "Measures the engine, the RPC layer, or the whole service.",
+    abstract: "Measures the engine, the RPC layer, the router, or the whole service.",
     discussion: """
       Figures are medians; noise is the spread of the samples. On a shared machine compare only \
       figures of one run, or ratios against a peer that ran beside it.
       """)
 
   enum Suite: String, ExpressibleByArgument, CaseIterable {
-    case engine, rpc, tenants, fairness
+    case engine, rpc, router, tenants, fairness
   }
 
-  @Argument(help: "engine, rpc, tenants or fairness.") var suite: Suite
+  @Argument(help: "engine, rpc, router, tenants or fairness.") var suite: Suite
   @Flag(help: "One JSON object per figure and line.") var json = false
   @Option(help: "Only figures whose name starts so.") var only = ""
   @Option(help: "Compute threads.") var threads = 2
@@ -43,6 +43,7 @@ struct BenchMain: AsyncParsableCommand {
       try await RPCSuite(
         reporter: reporter, runs: runs, zmqPeer: zmqPeer, grpcPeer: grpcPeer, soak: soak
       ).run()
+    case .router: RouterSuite(reporter: reporter, runs: runs).run()
     }
   }
 }
