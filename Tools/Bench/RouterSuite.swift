@@ -10,7 +10,7 @@ import ZeroMQ
 ///   its answer, ns, the least of the runs; 200,000 requests a run, half of them training, half
 ///   sampling, half of them waiting for room
 /// - `router.s10000.vs_s100`: their ratio
-/// - `router.s10000.heap_growth`: resident bytes that the last run added after the first one
+/// - `router.s10000.heap_growth`: bytes of the heap that the last run left more than the first one
 /// - `router.bytes_per_session`: with its connection and a sampling stream
 /// - `router.bytes_per_queued_request`: waiting for room; without its message
 struct RouterSuite {
@@ -29,7 +29,7 @@ struct RouterSuite {
     var few = RouterScript(sessions: 100)
     var many = RouterScript(sessions: 10_000)
     var samples: (few: [Double], many: [Double]) = ([], [])
-    var resident: [Double] = []
+    var heap: [Double] = []
     for run in 0...runs {
       let one = few.run(Self.requests)
       let other = many.run(Self.requests)
@@ -37,26 +37,26 @@ struct RouterSuite {
       guard run > 0 else { continue }
       samples.few.append(one * 1e9 / Double(Self.requests))
       samples.many.append(other * 1e9 / Double(Self.requests))
-      resident.append(residentBytes())
+      heap.append(Memory.own.heap)
     }
     guard let least = samples.few.min(), let most = samples.many.min() else { return }
     reporter.report("router.s100.cpu", samples: [least], unit: "ns")
     reporter.report("router.s10000.cpu", samples: [most], unit: "ns")
     reporter.report("router.s10000.vs_s100", samples: [most / least], unit: "ratio")
     reporter.report(
-      "router.s10000.heap_growth", samples: [(resident.last ?? 0) - (resident.first ?? 0)],
+      "router.s10000.heap_growth", samples: [(heap.last ?? 0) - (heap.first ?? 0)],
       unit: "bytes")
   }
 
   private func sizes() {
     let sessions = 10_000
     var script = RouterScript(sessions: 1)
-    let before = residentBytes()
+    let before = Memory.own.heap
     script.open(sessions: sessions)
-    let opened = residentBytes()
+    let opened = Memory.own.heap
     let perSession = (opened - before) / Double(sessions)
     let queued = script.queue(perSession: 20)
-    let perRequest = (residentBytes() - opened) / Double(queued)
+    let perRequest = (Memory.own.heap - opened) / Double(queued)
     reporter.report("router.bytes_per_session", samples: [perSession], unit: "bytes")
     reporter.report("router.bytes_per_queued_request", samples: [perRequest], unit: "bytes")
   }
@@ -268,11 +268,4 @@ private struct RouterScript {
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
-}
-
-/// Bytes of this process that are in memory.
-private func residentBytes() -> Double {
-  let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
-  let pages = text.split(separator: " ").dropFirst().first.flatMap { Double($0) } ?? 0
-  return pages * Double(sysconf(Int32(_SC_PAGESIZE)))
 }
