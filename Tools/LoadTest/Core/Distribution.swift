@@ -152,11 +152,16 @@ extension Distribution: CustomStringConvertible {
     case .constant(let value): "\(value)"
     case .uniform(let range): "uniform(\(range.lowerBound),\(range.upperBound))"
     case .normal(let mean, let deviation, let bounds):
-      "normal(\(mean),\(deviation),\(bounds.lowerBound),\(bounds.upperBound))"
+      "normal(\(Self.text(mean)),\(Self.text(deviation)),\(bounds.lowerBound),\(bounds.upperBound))"
     case .lognormal(let median, let sigma, let bounds):
-      "lognormal(\(median),\(sigma),\(bounds.lowerBound),\(bounds.upperBound))"
+      "lognormal(\(Self.text(median)),\(Self.text(sigma)),\(bounds.lowerBound),\(bounds.upperBound))"
     case .list(let values, let weights):
-      "list(\(zip(values, weights).map { "\($0):\($1)" }.joined(separator: ",")))"
+      "list(\(zip(values, weights).map { "\($0):\(Self.text($1))" }.joined(separator: ",")))"
     }
+  }
+
+  /// A number as it is read, whole ones without a point.
+  private static func text(_ value: Double) -> String {
+    Int(exactly: value).map { "\($0)" } ?? "\(value)"
   }
 }

@@ -38,10 +38,11 @@ enum PageStyle {
     .wide{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:10px}
     table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
     table.narrow{width:auto;background:var(--card);border:1px solid var(--line)}
-    td,th{padding:6px 11px;text-align:right;white-space:nowrap;
+    td,th{padding:6px 8px;text-align:right;white-space:nowrap;
     border-bottom:1px solid var(--line)}th:first-child{text-align:left}
     thead th{color:var(--soft);font-weight:500}tbody tr:last-child>*{border-bottom:0}
-    tbody th{font-weight:500}tr.total>*{font-weight:650}
+    tbody th{font-weight:500}td:first-child,th:first-child{padding-left:14px}
+    td:last-child,th:last-child{padding-right:14px}tr.total>*{font-weight:650}
     pre{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px;
     overflow-x:auto;font-size:13px;white-space:pre-wrap;margin:0}
     .none{color:var(--soft)}
