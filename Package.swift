@@ -74,7 +74,8 @@ let package = Package(
     .executableTarget(
       name: "Bench",
       dependencies: [
-        "BenchPeers", "CKernels", "Engine", "RPC", "Tinsmith", "Wire", "ZeroMQ", argumentParser,
+        "BenchPeers", "CKernels", "Engine", "Operations", "RPC", "Tinsmith", "Wire", "ZeroMQ",
+        argumentParser,
       ],
       path: "Tools/Bench", exclude: ["Peers"]),
     .target(

@@ -32,6 +32,18 @@ final class ServedProcess {
     endpoint = String(line.dropFirst("ready ".count))
   }
 
+  /// The pids of its workers.
+  var workers: [Int32] {
+    let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return entries.compactMap { Int32($0) }.filter { pid in
+      // pid (name) state parent …
+      guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
+        let fields = stat.lastIndex(of: ")").map({ stat[$0...].split(separator: " ") })
+      else { return false }
+      return fields.count > 2 && Int32(fields[2]) == process.processIdentifier
+    }
+  }
+
   func stop() {
     try? lifeline.fileHandleForWriting.close()
     process.waitUntilExit()
