@@ -34,6 +34,11 @@ package final class MappedFile: @unchecked Sendable {
 
   deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
 
+  /// Lets go of the pages in this process; what is read again comes back from the file.
+  func releasePages() {
+    madvise(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, MADV_DONTNEED)
+  }
+
   /// The contents, copied.
   var data: Data { Data(bytes) }
 }

@@ -33,6 +33,8 @@ package final class WeightStore {
       packed = try Self.withLock(on: "\(path).lock", cache, storage) { () throws in
         if access(path, F_OK) != 0 {
           try storage.replaceFile(path) { try plan.write(to: $0, kernels) }
+          // All of the checkpoint was read, once: it need not stay in this process's memory.
+          for file in files { file.file.releasePages() }
         }
         return try PackedFile(path: path, plan: plan)
       }
