@@ -126,10 +126,12 @@ final class ScriptedTarget: Target {
   }
 
   @Test(.timeLimit(.minutes(1))) func warmUpIsNotCounted() async throws {
-    let (report, target) = try await run("1s rate=50", warmup: 1)
+    let (report, target) = try await run("1s rate=50", "1s idle", warmup: 1)
     #expect(target.started.count == 100)
     #expect(report.total.requests == 50)
     #expect(report.timeline.first?.time == 0)
+    // A run lasts as long as its stages, also when there is nothing left to send.
+    #expect((report.timeline.last?.time ?? 0) >= 2)
   }
 
   @Test(.timeLimit(.minutes(1))) func whatHasNoAnswerIsAnError() async throws {
@@ -185,6 +187,13 @@ final class ScriptedTarget: Target {
     let progress = recorder.progress()
     #expect(progress.inFlight == 0)
     #expect((progress.totals[.ping]?.ok ?? 0) > 10)
+    // Rates are those of the time that there was.
+    let report = Report(
+      recorder, scenario, endpoint: "", service: "", started: "", stoppedAt: 0.5)
+    #expect(report.seconds == 0.5)
+    #expect(report.total.throughput > 20)
+    #expect(report.series.allSatisfy { $0.seconds == 0.5 })
+    #expect(report.plan.last == "stopped after 0.500 of 200 s")
   }
 }
 

@@ -37,13 +37,16 @@ struct LoadRun {
     }
     interrupt.activate()
     await work.value
+    let end = work.isCancelled ? clock.now : .infinity
     interrupt.cancel()
     watcher.cancel()
     poll.cancel()
     await watcher.value
     await poll.value
     await target.close()
-    return Report(recorder, scenario, endpoint: endpoint, service: target.version, started: started)
+    return Report(
+      recorder, scenario, endpoint: endpoint, service: target.version, started: started,
+      stoppedAt: end)
   }
 
   // MARK: Progress

@@ -42,14 +42,16 @@ package final class Driver: Sendable {
         sendOpen(request, intended)
       }
       add(to: &tasks) { await pacer.run() }
-      await watch(&tasks)
+      await watch()
     }
   }
 
-  /// Waits until everything was sent and answered, or the time for it is over.
-  private func watch(_ tasks: inout TaskGroup<Void>) async {
+  /// Waits until the stages are over and everything was answered, or the time for it is over.
+  private func watch() async {
     let limit = scenario.seconds + scenario.drain
-    while senders.value > 0 || inFlight.count > 0 {
+    while senders.value > 0 || inFlight.count > 0
+      || (clock.now < scenario.seconds && !Task.isCancelled)
+    {
       if Task.isCancelled || clock.now >= limit { abandon() }
       // A task of its own: when this one is cancelled it must not spin.
       await Task { try? await Task.sleep(for: .milliseconds(5)) }.value

@@ -68,9 +68,12 @@ package struct Report: Sendable, Hashable, Codable {
 
 extension Report {
   /// What a run recorded.
-  /// - Parameter started: when it began, ISO 8601.
+  /// - Parameters:
+  ///   - started: when it began, ISO 8601.
+  ///   - end: the second at which it was stopped, if it was.
   package init(
-    _ recorder: Recorder, _ scenario: Scenario, endpoint: String, service: String, started: String
+    _ recorder: Recorder, _ scenario: Scenario, endpoint: String, service: String, started: String,
+    stoppedAt end: Double = .infinity
   ) {
     let recording = recorder.recording()
     let timelines = scenario.groups.map { Timeline($0.stages, warmup: 0) }
@@ -79,9 +82,12 @@ extension Report {
     self.endpoint = endpoint
     self.service = service
     seed = scenario.seed
-    seconds = scenario.seconds
+    seconds = max(0, min(scenario.seconds, end))
     warmup = scenario.warmup
     plan = scenario.lines
+    if end < scenario.seconds {
+      plan.append("stopped after \(Format.number(seconds)) of \(Format.number(scenario.seconds)) s")
+    }
     labels = scenario.labels.sorted()
     lag = recording.lag.totalCount == 0 ? [:] : Figures.milliseconds(recording.lag)
     timeline = recording.seconds.filter { $0.time >= 0 }
@@ -90,7 +96,8 @@ extension Report {
       return Series(
         group: scenario.groups[key.group].name, stage: timeline.names[key.stage],
         tenant: scenario.tenants[key.tenant].name, primitive: key.primitive,
-        seconds: timeline.seconds(ofName: key.stage), ok: value.ok, errors: value.errors,
+        seconds: timeline.seconds(ofName: key.stage, until: end), ok: value.ok,
+        errors: value.errors,
         cancelled: value.cancelled, arrived: value.arrived, arrivedTokens: value.arrivedTokens,
         latency: value.latency.recordedValues().map { [$0.value, UInt64($0.count)] })
     }

@@ -49,9 +49,10 @@ package struct Timeline: Sendable, Hashable {
   /// When the last stage ends.
   package var end: Double { blocks.last?.end ?? 0 }
 
-  /// Measured seconds of all stages of a name.
-  package func seconds(ofName name: Int) -> Double {
-    blocks.reduce(0) { $0 + ($1.name == name && $1.start >= 0 ? $1.seconds : 0) }
+  /// Measured seconds of all stages of a name, as far as they come before `end`.
+  package func seconds(ofName name: Int, until end: Double = .infinity) -> Double {
+    blocks.filter { $0.name == name && $0.start >= 0 }
+      .reduce(0) { $0 + max(0, min($1.end, end) - $1.start) }
   }
 
   /// The stage of a moment; nil before the first and behind the last.
