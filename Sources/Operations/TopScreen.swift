@@ -1,5 +1,5 @@
-/// What `tinsmith top` shows: the service in a line or two, then a table per group of numbers
-/// (workers, tenants, whatever else there is), and below it what has no column of its own.
+/// What `tinsmith top` shows: the service in a line, then a table per group of numbers (workers,
+/// tenants, whatever else there is), and below them what has no column of its own.
 package struct TopScreen: Sendable {
   private let values: [String: Double]
   private let rates: [String: Double]
@@ -17,11 +17,11 @@ package struct TopScreen: Sendable {
   /// Columns that come first, where a group has them, and their titles.
   private static let columns: [String: [(key: String, title: String)]] = [
     "worker": [
-      ("models", "MODELS"), ("requests", "REQUESTS"), ("queue_requests", "QUEUED"),
-      ("queue_tokens", "QUEUED TOK"), ("training_tokens_total", "TRAIN TOK/S"),
-      ("sampled_tokens_total", "SAMPLE TOK/S"), ("prompt_tokens_total", "PROMPT TOK/S"),
-      ("cache_hit_tokens_total", "CACHE HIT TOK/S"), ("compute_busy_seconds", "BUSY"),
-      ("memory_bytes", "MEMORY"), ("memory_private_bytes", "PRIVATE"),
+      ("models", "MODELS"), ("requests", "REQUESTS"), ("queue_tokens", "QUEUE TOK"),
+      ("compute_busy_seconds", "BUSY"), ("training_tokens_total", "TRAIN/S"),
+      ("sampled_tokens_total", "SAMPLE/S"), ("prompt_tokens_total", "PROMPT/S"),
+      ("cache_hit_tokens_total", "CACHED/S"), ("memory_bytes", "MEMORY"),
+      ("memory_private_bytes", "PRIVATE"),
     ],
     "tenant": [
       ("weight", "WEIGHT"), ("sessions", "SESSIONS"), ("waiting", "WAITING"),
@@ -40,8 +40,13 @@ package struct TopScreen: Sendable {
     var lines = [serviceLine]
     let groups = ["worker", "tenant"].filter { numbers.groups[$0] != nil }
     let others = numbers.groups.keys.filter { !groups.contains($0) }.sorted()
-    for group in groups + others { lines += [""] + table(of: group) }
-    return lines
+    var details: [String] = []
+    for group in groups + others {
+      let (table, rest) = table(of: group)
+      lines += [""] + table
+      details += rest
+    }
+    return lines + details
   }
 
   private var serviceLine: String {
@@ -53,7 +58,7 @@ package struct TopScreen: Sendable {
     return parts.joined(separator: "  ")
   }
 
-  private func table(of group: String) -> [String] {
+  private func table(of group: String) -> (lines: [String], rest: [String]) {
     let members = numbers.groups[group] ?? [:]
     let names = members.keys.sorted { $0.count == $1.count ? $0 < $1 : $0.count < $1.count }
     let present = Set(members.values.flatMap(\.keys))
@@ -68,7 +73,7 @@ package struct TopScreen: Sendable {
     for name in names {
       rows.append([name] + columns.map { cell("\(group).\(name).\($0.key)", $0.key) })
     }
-    return Table.lines(rows, numbersFrom: 1) + remainder(of: group, Array(names), rest)
+    return (Table.lines(rows, numbersFrom: 1), remainder(of: group, names, rest))
   }
 
   /// A row per number and a column per member.

@@ -23,19 +23,22 @@ import Testing
     #expect(
       screen.lines.dropFirst() == [
         "",
-        "WORKER     MODELS  SAMPLE TOK/S  BUSY   MEMORY",
-        "worker-2       12         12.3k  99 %  3.0 GiB",
-        "worker-10       3             -     -        -",
+        "WORKER     MODELS  BUSY  SAMPLE/S   MEMORY",
+        "worker-2       12  99 %     12.3k  3.0 GiB",
+        "worker-10       3     -         -        -",
       ])
   }
 
   @Test func whatHasNoColumnIsShownBelow() {
     let screen = TopScreen(
-      ["worker.w.models": 1, "worker.w.kv_pages": 7, "worker.w.new_things_total": 5],
+      [
+        "worker.w.models": 1, "worker.w.kv_pages": 7, "worker.w.new_things_total": 5,
+        "tenant.t.waiting": 2,
+      ],
       rates: ["worker.w.new_things_total": 1])
     #expect(
       screen.lines.dropFirst() == [
-        "", "WORKER  MODELS", "w            1",
+        "", "WORKER  MODELS", "w            1", "", "TENANT  WAITING", "t             2",
         "", "              w", "kv pages      7", "new things/s  1",
       ])
   }
