@@ -85,6 +85,34 @@ import Wire
     #expect(word(log.await(seq: 4, acked: 0)) == "DATA_LOSS")
   }
 
+  @Test func behindARunningRequestIsRoomForSoMany() {
+    var log = log(1)
+    #expect(word(log.begin(seq: 1, digest: digest("1"), acked: 0)) == "run")
+    let end = UInt64(StreamLog.maximumEntries)
+    for seq in 2...end {
+      #expect(word(log.begin(seq: seq, digest: nil, acked: 0)) == "run")
+      _ = log.finish(seq: seq, outcome: outcome("answer"))
+    }
+    #expect(word(log.begin(seq: end + 1, digest: nil, acked: 0)) == "RESOURCE_EXHAUSTED")
+    _ = log.finish(seq: 1, outcome: outcome("at last"))
+    // The answers above the limit went with it.
+    #expect(word(log.begin(seq: end + 1, digest: nil, acked: 0)) == "run")
+    #expect(word(log.await(seq: 1, acked: 0)) == "DATA_LOSS")
+    #expect(log.runningCount == 1)
+  }
+
+  @Test func anAcknowledgementOfARunningRequestForgetsNothingBehindIt() {
+    var log = log(1)
+    _ = log.begin(seq: 1, digest: digest("1"), acked: 0)
+    _ = log.begin(seq: 2, digest: digest("2"), acked: 1)
+    guard case .answer(_, times: 1) = log.finish(seq: 1, outcome: outcome("x")) else {
+      Issue.record("it is answered all the same")
+      return
+    }
+    #expect(word(log.begin(seq: 1, digest: digest("1"), acked: 0)) == "DATA_LOSS")
+    #expect(word(log.begin(seq: 2, digest: digest("2"), acked: 0)) == "running")
+  }
+
   @Test func aClientThatKnowsMoreThanTheOwnerIsTold() {
     var log = log(3)
     #expect(word(log.begin(seq: 9, digest: digest("9"), acked: 8)) == "DATA_LOSS")

@@ -1,4 +1,5 @@
 internal import Crypto
+internal import DequeModule
 package import Wire
 
 /// SHA-256 over a request's body and attachments (not its header), by which a repeated request is
@@ -71,41 +72,48 @@ package struct StreamLog: Sendable {
     case unknown
   }
 
-  private struct Running {
-    var digest: PayloadDigest?
-    var copies: Int
-  }
+  /// What is known of one seq.
+  private enum Entry {
+    /// Nothing: recovery did not find its answer.
+    case unknown
+    case running(digest: PayloadDigest?, copies: Int)
+    case recorded(digest: PayloadDigest?, outcome: Outcome)
 
-  private struct Recorded {
-    var digest: PayloadDigest?
-    var outcome: Outcome
+    var isRunning: Bool { if case .running = self { true } else { false } }
   }
 
   /// Answers kept that the client has not acknowledged.
   package static let maximumAnswers = 256
+  /// Seqs known at once: answers behind a request that still runs cannot be dropped before it.
+  package static let maximumEntries = 1024
 
-  /// The seq that runs next.
-  package private(set) var nextSeq: UInt64
+  /// The seqs from `firstKept` to the one before `nextSeq`, in order.
+  private var entries = Deque<Entry>()
   /// Everything below was acknowledged or is kept no more.
   private var firstKept: UInt64
   private var acked: UInt64 = 0
-  private var running: [UInt64: Running] = [:]
-  private var recorded: [UInt64: Recorded] = [:]
+  /// Entries that are recorded.
+  private var answers = 0
 
   /// A new stream, or one recovered up to `nextSeq` with nothing to replay.
-  package init(nextSeq: UInt64 = 0) {
-    self.nextSeq = nextSeq
-    firstKept = nextSeq
-  }
+  package init(nextSeq: UInt64 = 0) { firstKept = nextSeq }
+
+  /// The seq that runs next.
+  package var nextSeq: UInt64 { firstKept + UInt64(entries.count) }
 
   /// Requests that are running.
-  package var runningCount: Int { running.count }
+  package var runningCount: Int { entries.count { $0.isRunning } }
 
-  /// Adds an answer found by recovery; its seq must be below `nextSeq`.
+  /// Adds an answer found by recovery; its seq must be below `nextSeq`, and not further below than
+  /// answers are kept.
   package mutating func restore(seq: UInt64, digest: PayloadDigest?, outcome: Outcome) {
-    guard seq < nextSeq else { return }
-    recorded[seq] = Recorded(digest: digest, outcome: outcome)
-    firstKept = min(firstKept, seq)
+    guard seq < nextSeq, nextSeq - seq <= UInt64(Self.maximumAnswers) else { return }
+    while firstKept > seq {
+      entries.prepend(.unknown)
+      firstKept -= 1
+    }
+    if case .recorded = entries[Int(seq - firstKept)] {} else { answers += 1 }
+    entries[Int(seq - firstKept)] = .recorded(digest: digest, outcome: outcome)
   }
 
   /// Decides about a request.
@@ -116,31 +124,47 @@ package struct StreamLog: Sendable {
     if acked > 0, acked >= nextSeq { return .refuse(outrun(by: acked)) }
     forget(upTo: acked)
     if seq < firstKept { return .refuse(forgotten(seq)) }
-    if let known = recorded[seq] {
-      return matches(known.digest, digest) ? .replay(known.outcome) : .refuse(mismatch(seq))
-    }
-    if let known = running[seq] {
-      guard matches(known.digest, digest) else { return .refuse(mismatch(seq)) }
-      running[seq]?.copies += 1
+    guard seq < nextSeq else { return beginNext(seq, digest) }
+    let index = Int(seq - firstKept)
+    switch entries[index] {
+    case .unknown: return .refuse(forgotten(seq))
+    case .recorded(let known, let outcome):
+      return matches(known, digest) ? .replay(outcome) : .refuse(mismatch(seq))
+    case .running(let known, let copies):
+      guard matches(known, digest) else { return .refuse(mismatch(seq)) }
+      entries[index] = .running(digest: known, copies: copies + 1)
       return .alreadyRunning
     }
+  }
+
+  private mutating func beginNext(_ seq: UInt64, _ digest: PayloadDigest?) -> Verdict {
     guard seq == nextSeq else {
       return .refuse(
         RPCError(.unavailable, "seq \(nextSeq) comes before \(seq)", retryAfterMilliseconds: 20))
     }
-    nextSeq += 1
-    running[seq] = Running(digest: digest, copies: 1)
+    guard entries.count < Self.maximumEntries else {
+      return .refuse(
+        RPCError(
+          .resourceExhausted, "seq \(firstKept) is still running; send this again",
+          retryAfterMilliseconds: 100))
+    }
+    entries.append(.running(digest: digest, copies: 1))
     return .run
   }
 
   /// A client asks for the answer of a key without its body.
   package mutating func await(seq: UInt64, acked: UInt64) -> Verdict {
-    if let known = recorded[seq] { return .replay(known.outcome) }
-    if running[seq] != nil {
-      running[seq]?.copies += 1
-      return .alreadyRunning
-    }
     if seq < firstKept { return .refuse(forgotten(seq)) }
+    if seq < nextSeq {
+      let index = Int(seq - firstKept)
+      switch entries[index] {
+      case .unknown: return .refuse(forgotten(seq))
+      case .recorded(_, let outcome): return .replay(outcome)
+      case .running(let digest, let copies):
+        entries[index] = .running(digest: digest, copies: copies + 1)
+        return .alreadyRunning
+      }
+    }
     if acked > 0, acked >= nextSeq { return .refuse(outrun(by: acked)) }
     return .refuse(RPCError(.unavailable, "seq \(seq) was not received; send it again"))
   }
@@ -150,38 +174,42 @@ package struct StreamLog: Sendable {
   /// An outcome that does not consume the seq is possible for the last seq only: what runs behind
   /// it would otherwise have run out of order. In that case the request fails for good.
   package mutating func finish(seq: UInt64, outcome: Outcome) -> Finish {
-    guard let request = running.removeValue(forKey: seq) else { return .unknown }
+    guard seq >= firstKept, seq < nextSeq,
+      case .running(let digest, let copies) = entries[Int(seq - firstKept)]
+    else { return .unknown }
     var outcome = outcome
     if !outcome.code.consumesSeq {
       if seq + 1 == nextSeq {
-        nextSeq = seq
-        return .answer(outcome, times: request.copies)
+        entries.removeLast()
+        return .answer(outcome, times: copies)
       }
       let message = outcome.error.map(\.description) ?? ""
       outcome = Outcome(error: RPCError(.internal, "failed behind its successors: \(message)"))
     }
-    if seq >= firstKept { recorded[seq] = Recorded(digest: request.digest, outcome: outcome) }
-    if recorded.count > Self.maximumAnswers { dropOldest() }
-    return .answer(outcome, times: request.copies)
+    entries[Int(seq - firstKept)] = .recorded(digest: digest, outcome: outcome)
+    answers += 1
+    forget(upTo: acked)
+    while answers > Self.maximumAnswers, dropFirst() {}
+    return .answer(outcome, times: copies)
   }
 
   // MARK: Parts
 
+  /// The client has the answers up to `seq`, which `begin` saw to be below `nextSeq`.
   private mutating func forget(upTo seq: UInt64) {
-    guard seq > acked else { return }
-    acked = seq
-    // `begin` checked seq < nextSeq, so this walks over what was run, once.
-    while firstKept <= seq {
-      recorded[firstKept] = nil
-      firstKept += 1
-    }
+    acked = max(acked, seq)
+    guard acked > 0 else { return }
+    while firstKept <= acked, dropFirst() {}
   }
 
-  private mutating func dropOldest() {
-    while firstKept < nextSeq, running[firstKept] == nil, recorded.count > Self.maximumAnswers {
-      recorded[firstKept] = nil
-      firstKept += 1
-    }
+  /// Forgets the oldest entry.
+  /// - Returns: false if it is still running (or there is none): it and what is behind it stay.
+  private mutating func dropFirst() -> Bool {
+    guard let first = entries.first, !first.isRunning else { return false }
+    if case .recorded = first { answers -= 1 }
+    entries.removeFirst()
+    firstKept += 1
+    return true
   }
 
   private func matches(_ known: PayloadDigest?, _ given: PayloadDigest?) -> Bool {
