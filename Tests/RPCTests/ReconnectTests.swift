@@ -144,6 +144,35 @@ struct ReconnectTests {
     await fixture.stop()
   }
 
+  @Test func anEndedWorkersModelsAreLostAndItsSamplingRunsElsewhere() async throws {
+    var rules = RouterRules()
+    rules.supervisedWorkers = ["w0", "w1"]
+    let fixture = try Fixture(workers: 2, rules: rules)
+    let (channel, session) = try await fixture.session()
+    let stream = channel.stream("\(session):train:0")
+    _ = try await stream.call(.trainingCreateModel, Payload.empty, Payload.self)
+    let ended = fixture.recorder.runs.first?.worker == "w0" ? 0 : 1
+    fixture.recorder.closeGate()
+    let step = stream.submit(.trainingOptimStep, Payload(text: "x"), Payload.self)
+    #expect(try await eventually { fixture.recorder.runs.count == 2 })
+    fixture.services[ended].stop()
+    try await fixture.services[ended].wait()
+    fixture.router.workerEnded(name: "w\(ended)", crashed: true)
+    #expect(await step.result().code == .dataLoss)
+    for number in 0..<8 {
+      let sampling = channel.stream("\(session):sample:\(number)")
+      let answer = try await sampling.call(.samplingSample, Payload.empty, Payload.self)
+      #expect(answer.text == "whole")
+      #expect(fixture.recorder.runs.last?.worker == "w\(1 - ended)")
+    }
+    fixture.recorder.openGate()
+    let other = channel.stream("\(session):train:1")
+    _ = try await other.submit(.trainingCreateModel, Payload.empty, Payload.self).result()
+    #expect(fixture.recorder.runs.last?.worker == "w\(1 - ended)")
+    await channel.closeAndWait()
+    await fixture.stop()
+  }
+
   @Test func acceptedRequestsAreAwaitedAfterALostConnection() async throws {
     let fixture = try Fixture(tcp: true)
     var configuration = WorkerConfiguration(

@@ -13,10 +13,12 @@ extension RouterState {
       return actions.append(.drop(parcel))
     }
     workers[worker].lastHeard = now
-    let last = workers[worker].lastStream
-    guard
-      let place = streams[last].name.hasBytes(peek.stream)
-        ? last : findStream(peek.stream, ofKeeper: workers[worker].isKeeper),
+    var found: Int? = workers[worker].lastStream
+    if let last = found, !streams[last].name.hasBytes(peek.stream) {
+      // A method of this value would copy it here, with all its tables' reference counts.
+      found = streamIndex[Self.key(peek.stream, ofKeeper: workers[worker].isKeeper)]
+    }
+    guard let place = found,
       streams[place].ordering == .independent || streams[place].worker == worker,
       peek.epoch >= streams[place].epoch
     else {
@@ -46,9 +48,9 @@ extension RouterState {
     if isLast { settle(request, peek, place: place) }
   }
 
-  private func findStream(_ bytes: UnsafeRawBufferPointer, ofKeeper: Bool) -> Int? {
+  private static func key(_ bytes: UnsafeRawBufferPointer, ofKeeper: Bool) -> String {
     let name = String(decoding: bytes, as: UTF8.self)
-    return streamIndex[ofKeeper ? StreamRecord.keeperMark + name : name]
+    return ofKeeper ? StreamRecord.keeperMark + name : name
   }
 
   private mutating func deliver(_ parcel: Parcel, _ place: Int, to client: ConnectionID) {
