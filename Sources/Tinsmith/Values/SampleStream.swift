@@ -27,6 +27,7 @@ public struct SampleStream: AsyncSequence, Sendable {
     self.pieces = pieces
   }
 
+  /// The pieces, once: a second iterator waits for what the first has not taken.
   public func makeAsyncIterator() -> AsyncThrowingStream<SampledPiece, any Error>.Iterator {
     pieces.makeAsyncIterator()
   }
