@@ -5,7 +5,7 @@
 struct Quantum {
   /// Microseconds of a piece that nobody waits for, and of one that somebody may wait for.
   static let alone: UInt64 = 250_000
-  static let shared: UInt64 = 80_000
+  static let shared: UInt64 = 50_000
   /// For so long after others were seen, pieces stay small.
   static let memory: UInt64 = 2_000_000
   /// Rows of any piece, at most and at least.

@@ -167,7 +167,7 @@ struct ReconnectTests {
     }
     fixture.recorder.openGate()
     let other = channel.stream("\(session):train:1")
-    _ = try await other.submit(.trainingCreateModel, Payload.empty, Payload.self).result()
+    _ = await other.submit(.trainingCreateModel, Payload.empty, Payload.self).result()
     #expect(fixture.recorder.runs.last?.worker == "w\(1 - ended)")
     await channel.closeAndWait()
     await fixture.stop()

@@ -50,8 +50,8 @@ import Testing
     var quantum = Quantum()
     for _ in 0..<50 { quantum.ran(rows: 350, microseconds: 100_000) }
     #expect(quantum.rows(isContended: false, now: 0) == 875)
-    #expect(quantum.rows(isContended: true, now: 1_000_000) == 280)
-    #expect(quantum.rows(isContended: false, now: 2_900_000) == 280)
+    #expect(quantum.rows(isContended: true, now: 1_000_000) == 175)
+    #expect(quantum.rows(isContended: false, now: 2_900_000) == 175)
     #expect(quantum.rows(isContended: false, now: 3_100_000) == 875)
   }
 
