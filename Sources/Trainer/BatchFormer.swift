@@ -135,14 +135,16 @@ struct BatchFormer {
       base: base, order.map { Piece(request: $0, datums: taken[$0] ?? 0..<0) })
   }
 
-  /// The head of a stream that comes next among those that fulfil the condition.
+  /// The head of a stream that comes next among those that fulfil the condition. Of tenants that
+  /// were given the same, the one that asks for less goes first: it waits for nothing but this.
   private func pick(where isFit: (Int, Request) -> Bool) -> Int? {
-    var best: (tenant: UInt64, session: UInt64, id: Int)?
+    var best: (tenant: UInt64, open: Int, session: UInt64, id: Int)?
     for queue in queues.values {
       guard let id = queue.first, let request = requests[id], isFit(id, request) else { continue }
+      let tenant = tenants[request.tenant]
       let key = (
-        tenant: tenants[request.tenant]?.rows ?? 0, session: sessions[request.session]?.rows ?? 0,
-        id: id
+        tenant: tenant?.rows ?? 0, open: tenant?.open ?? 0,
+        session: sessions[request.session]?.rows ?? 0, id: id
       )
       if let known = best, known <= key { continue }
       best = key

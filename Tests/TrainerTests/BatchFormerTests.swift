@@ -139,6 +139,16 @@ import Testing
     #expect(given.flood - given.calm < 300 * limit)
   }
 
+  /// A tenant that comes with one request does not wait behind another's many.
+  @Test func theOneThatAsksForLessGoesFirst() {
+    var former = former("a:0", "a:1", "b:0")
+    for stream in ["a:0", "a:1"] { add(&former, stream, [100, 100], tenant: "a") }
+    _ = former.next { _ in 100 }
+    let b = add(&former, "b:0", [100], tenant: "b")
+    #expect(
+      former.next { _ in 100 } == .training(base: "base", [Piece(request: b, datums: 0..<1)]))
+  }
+
   /// A tenant that was away has no claim to the past.
   @Test func comingBackIsNotPaidBack() {
     var former = former("a:0", "b:0")
