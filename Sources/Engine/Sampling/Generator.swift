@@ -20,6 +20,9 @@ package final class Generator {
   package let cache: KVCache
   private var prefixes = PrefixCache()
 
+  /// Most pages that hold prefixes for later requests.
+  package var prefixPages: Int
+
   /// Prompt rows of one step, so that decoding sequences are not held up by a long prefill.
   package var prefillRows = 512
 
@@ -32,6 +35,7 @@ package final class Generator {
     self.kernels = kernels
     self.arena = arena
     self.cache = cache
+    prefixPages = cache.pageCount / 8
   }
 
   package var isIdle: Bool { waiting.isEmpty && running.isEmpty }
@@ -136,6 +140,7 @@ package final class Generator {
       }
     }
     running.removeAll(where: \.isFinished)
+    prefixes.trim(to: prefixPages, in: cache)
     return events + finished
   }
 

@@ -68,18 +68,29 @@ struct PrefixCache {
 
   /// Gives up pages that no sequence uses until `count` are free in `cache` or there are no more.
   mutating func makeRoom(_ count: Int, in cache: KVCache) {
-    while cache.freePages < count {
-      // A parent becomes a leaf when its last child is gone, hence the outer loop.
-      let leaves = nodes.filter { $0.value.children == 0 && cache.isUsedOnce($0.value.page) }
-        .sorted { ($0.value.lastUse, $0.key) < ($1.value.lastUse, $1.key) }
-      guard !leaves.isEmpty else { return }
-      for (id, node) in leaves.prefix(count - cache.freePages) {
-        nodes[id] = nil
-        index[node.key] = nil
-        nodes[node.key.parent]?.children -= 1
-        cache.release(node.page)
-      }
+    while cache.freePages < count, giveUp(count - cache.freePages, in: cache) {}
+  }
+
+  /// Holds at most `limit` pages, so that memory does not grow for as long as there are new
+  /// prompts. An eighth more than is needed goes at once: looking for the oldest costs something.
+  mutating func trim(to limit: Int, in cache: KVCache) {
+    guard count > limit else { return }
+    while count > limit - limit / 8, giveUp(count - (limit - limit / 8), in: cache) {}
+  }
+
+  /// Gives up to `most` pages back that have no children and no user, least recently used first. A
+  /// parent becomes a leaf when its last child is gone, so the callers ask again.
+  /// - Returns: whether there were any.
+  private mutating func giveUp(_ most: Int, in cache: KVCache) -> Bool {
+    let leaves = nodes.filter { $0.value.children == 0 && cache.isUsedOnce($0.value.page) }
+      .sorted { ($0.value.lastUse, $0.key) < ($1.value.lastUse, $1.key) }
+    for (id, node) in leaves.prefix(most) {
+      nodes[id] = nil
+      index[node.key] = nil
+      nodes[node.key.parent]?.children -= 1
+      cache.release(node.page)
     }
+    return !leaves.isEmpty
   }
 
   private func key(_ parent: Int, _ tokens: [Int32], page: Int) -> Key {
