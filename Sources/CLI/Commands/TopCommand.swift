@@ -51,19 +51,11 @@ struct TopCommand: AsyncParsableCommand {
 
   /// The service's numbers; nil if it does not answer (it may be starting again).
   private func ask(_ service: ServiceClient) async throws -> [String: Double]? {
-    let pending = service.stats()
-    let timer = Task {
-      try await Task.sleep(for: .seconds(5))
-      pending.cancel()
+    let values = try await service.stats().value(within: .seconds(5))
+    guard values != nil || !once else {
+      throw CommandError("no service answers at \(endpoint)")
     }
-    defer { timer.cancel() }
-    do throws(TinsmithError) {
-      return try await pending.value()
-    } catch {
-      guard error.code == .cancelled else { throw error }
-      guard !once else { throw CommandError("no service answers at \(endpoint)") }
-      return nil
-    }
+    return values
   }
 
   private func show(

@@ -35,18 +35,11 @@ struct Connection {
   private static func ask(
     _ service: ServiceClient, _ endpoint: String
   ) async throws -> ServerCapabilities {
-    let pending = service.getServerCapabilities()
-    let timer = Task {
-      try await Task.sleep(for: .seconds(5))
-      pending.cancel()
-    }
-    defer { timer.cancel() }
-    do throws(TinsmithError) {
-      return try await pending.value()
-    } catch {
-      guard error.code == .cancelled else { throw error }
+    guard let capabilities = try await service.getServerCapabilities().value(within: .seconds(5))
+    else {
       throw CommandError("no service answers at \(endpoint); `tinsmith serve` starts one")
     }
+    return capabilities
   }
 
   /// A client for a base model or for a checkpoint.
@@ -54,5 +47,22 @@ struct Connection {
     model.hasPrefix("tinsmith://")
       ? try await service.createSamplingClient(modelPath: model).value()
       : try await service.createSamplingClient(baseModel: model).value()
+  }
+}
+
+extension Pending {
+  /// The answer, if it comes soon enough; nil if not, and the call is given up.
+  func value(within limit: Duration) async throws -> Value? {
+    let timer = Task {
+      try await Task.sleep(for: limit)
+      cancel()
+    }
+    defer { timer.cancel() }
+    do throws(TinsmithError) {
+      return try await value()
+    } catch {
+      guard error.code == .cancelled else { throw error }
+      return nil
+    }
   }
 }
