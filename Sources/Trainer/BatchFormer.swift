@@ -54,6 +54,8 @@ struct BatchFormer {
   var requestCount: Int { requests.count }
   private(set) var waitingRows = 0
   var isEmpty: Bool { requests.isEmpty }
+  /// Sessions whose share is remembered.
+  var sessionCount: Int { sessions.count }
   /// Tenants with requests that have not ended.
   var activeTenants: Int { tenants.count { $0.value.open > 0 } }
 
@@ -79,8 +81,9 @@ struct BatchFormer {
   private func lift(_ flows: inout [String: Flow], _ name: String) {
     if flows[name, default: Flow()].open == 0 {
       let lowest = flows.values.filter { $0.open > 0 }.map(\.rows).min()
-      // With nobody else there the counters mean nothing: start anew, and keep the table small.
-      if lowest == nil { flows.removeAll() }
+      // Whoever is away and was given no more than those who are here would be lifted to them in
+      // any case: only the others need be remembered. With nobody here that is nobody.
+      flows = flows.filter { $0.value.open > 0 || $0.value.rows > lowest ?? .max }
       flows[name, default: Flow()].rows = max(flows[name]?.rows ?? 0, lowest ?? 0)
     }
     flows[name, default: Flow()].open += 1

@@ -149,6 +149,21 @@ import Testing
       former.next { _ in 100 } == .training(base: "base", [Piece(request: b, datums: 0..<1)]))
   }
 
+  /// Sessions come and go beside one that is always there: nothing of them stays.
+  @Test func sessionsThatEndedAreForgotten() {
+    var former = former("stays:0")
+    add(&former, "stays:0", Array(repeating: 10, count: 2000))
+    for i in 0..<1000 {
+      former.open("s\(i):0", base: "base")
+      let short = add(&former, "s\(i):0", [10])
+      guard case .training(_, let pieces)? = former.next(limit: { _ in 20 }) else { break }
+      #expect(pieces.map(\.request).contains(short))
+      former.finished(short)
+      former.close("s\(i):0")
+    }
+    #expect(former.sessionCount < 10)
+  }
+
   /// A tenant that was away has no claim to the past.
   @Test func comingBackIsNotPaidBack() {
     var former = former("a:0", "b:0")
