@@ -98,9 +98,9 @@ struct FairnessSuite {
     _ client: ServiceClient
   ) async throws -> (count: Double, microseconds: Double) {
     let values = try await client.stats().value()
-    func sum(_ name: String) -> Double {
-      values.filter { $0.key.hasSuffix(name) }.reduce(0) { $0 + $1.value }
-    }
-    return (sum(".training_batches_total"), sum(".training_batch_microseconds_total"))
+    return (
+      TenantsBench.sum(".training_batches_total", values),
+      TenantsBench.sum(".training_batch_microseconds_total", values)
+    )
   }
 }

@@ -106,6 +106,11 @@ struct TenantsBench {
     return window.rate
   }
 
+  /// A number of the service, summed over its workers.
+  static func sum(_ name: String, _ values: [String: Double]) -> Double {
+    values.filter { $0.key.hasSuffix(name) }.reduce(0) { $0 + $1.value }
+  }
+
   /// The share of time in which the compute thread had nothing to do, for one client with two steps
   /// of 8 × 128 tokens in flight.
   func idleShare() async throws -> Double {
@@ -116,10 +121,9 @@ struct TenantsBench {
       // Numbers travel with heartbeats.
       try await Task.sleep(for: .milliseconds(1100))
       let values = try await service.stats().value()
-      func sum(_ name: String) -> Double {
-        values.filter { $0.key.hasSuffix(name) }.reduce(0) { $0 + $1.value }
-      }
-      return (sum(".compute_idle_seconds"), sum(".compute_busy_seconds"))
+      return (
+        Self.sum(".compute_idle_seconds", values), Self.sum(".compute_busy_seconds", values)
+      )
     }
     let data = Self.batch(8)
     let model = clients[0].model
