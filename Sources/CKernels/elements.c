@@ -75,14 +75,60 @@ void ck_softcap_backward(ck_engine *e, float *dy, const float *y, float cap, int
   ck_run(e, e->table->softcap_backward, &args, count, CHUNK, count);
 }
 
+static int64_t square_blocks(int64_t count) {
+  return (count + CK_SQUARE_BLOCK - 1) / CK_SQUARE_BLOCK;
+}
+
+static double ordered_sum(const double *x, int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; i++) sum += x[i];
+  return sum;
+}
+
 double ck_square_sum(ck_engine *e, const float *x, int64_t count) {
-  int64_t blocks = (count + CK_SQUARE_BLOCK - 1) / CK_SQUARE_BLOCK;
+  int64_t blocks = square_blocks(count);
   if (blocks <= 0) return 0;
   double *sums = ck_engine_shared(e, (size_t)blocks * sizeof(double));
   ck_square_sum_args args = {.x = x, .count = count, .blocks = sums};
   ck_run(e, e->table->square_sum, &args, blocks, 4, count);
+  return ordered_sum(sums, blocks);
+}
+
+typedef struct {
+  const float *const *x;
+  const int64_t *counts;
+  double *const *blocks;
+  ck_task task;
+} square_arrays;
+
+/// Item = array: an adapter's matrices are many and small.
+static void run_square_arrays(const void *arguments, int64_t begin, int64_t end,
+                              const ck_scratch *scratch) {
+  const square_arrays *g = arguments;
+  for (int64_t i = begin; i < end; i++) {
+    ck_square_sum_args args = {.x = g->x[i], .count = g->counts[i], .blocks = g->blocks[i]};
+    g->task(&args, 0, square_blocks(g->counts[i]), scratch);
+  }
+}
+
+double ck_square_sum_group(ck_engine *e, const float *const *x, const int64_t *counts,
+                           int64_t arrays) {
+  int64_t blocks = 0, values = 0;
+  for (int64_t i = 0; i < arrays; i++) {
+    blocks += square_blocks(counts[i]);
+    values += counts[i];
+  }
+  if (blocks <= 0) return 0;
+  double **parts = ck_engine_shared(e, (size_t)(arrays + blocks) * 8);
+  double *next = (double *)(parts + arrays);
+  for (int64_t i = 0; i < arrays; i++) {
+    parts[i] = next;
+    next += square_blocks(counts[i]);
+  }
+  square_arrays args = {.x = x, .counts = counts, .blocks = parts, .task = e->table->square_sum};
+  ck_run(e, run_square_arrays, &args, arrays, 1, values);
   double sum = 0;
-  for (int64_t i = 0; i < blocks; i++) sum += sums[i];
+  for (int64_t i = 0; i < arrays; i++) sum += ordered_sum(parts[i], square_blocks(counts[i]));
   return sum;
 }
 

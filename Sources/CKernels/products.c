@@ -20,6 +20,30 @@ void ck_pack(ck_engine *e, void *dst, const void *src, ck_dtype source, int64_t 
   ck_run(e, e->table->pack, &args, (n + 31) / 32, 1, n * k);
 }
 
+typedef struct {
+  const ck_pack_job *jobs;
+  ck_task task;
+} pack_jobs;
+
+/// Item = job: an adapter's matrices are many and small.
+static void run_pack_jobs(const void *arguments, int64_t begin, int64_t end,
+                          const ck_scratch *scratch) {
+  const pack_jobs *g = arguments;
+  for (int64_t i = begin; i < end; i++) {
+    const ck_pack_job *job = &g->jobs[i];
+    ck_pack_args args = {.dst = job->dst, .src = job->src, .source = CK_F32, .n = job->n,
+                         .k = job->k};
+    g->task(&args, 0, (job->n + 31) / 32, scratch);
+  }
+}
+
+void ck_pack_group(ck_engine *e, const ck_pack_job *jobs, int64_t count) {
+  pack_jobs args = {.jobs = jobs, .task = e->table->pack};
+  int64_t work = 0;
+  for (int64_t i = 0; i < count; i++) work += jobs[i].n * jobs[i].k;
+  ck_run(e, run_pack_jobs, &args, count, 1, work);
+}
+
 void ck_unpack(ck_engine *e, float *dst, const ck_packed *w) {
   ck_pack_args args = {.dst = dst, .src = w->panels, .source = w->dtype, .n = w->n, .k = w->k};
   ck_run(e, e->table->unpack, &args, w->n, 16, w->n * w->k);
@@ -103,7 +127,8 @@ static product plan_outer(ck_engine *e, const ck_outer_product *p) {
   int64_t i_block = even_block(p->ni, 96, e->table->row_tile);
   plan.args.outer = (ck_outer_args){.g = p->g, .ldg = p->ldg, .a = p->a, .lda = p->lda,
                                     .ni = p->ni, .b = p->b, .ldb = p->ldb, .nj = p->nj,
-                                    .rows = p->rows, .i_block = i_block, .j_block = j_block,
+                                    .rows = p->rows, .accumulate = p->accumulate,
+                                    .i_block = i_block, .j_block = j_block,
                                     .j_blocks = j_blocks};
   plan.items = (p->ni + i_block - 1) / i_block * j_blocks;
   plan.scratch = 256 * 64 * 4;
@@ -192,7 +217,7 @@ void ck_linear_backward_group(ck_engine *e, const ck_linear_product *p, int64_t 
 void ck_outer_add(ck_engine *e, float *g, int64_t ldg, const float *a, int64_t lda, int64_t ni,
                   const float *b, int64_t ldb, int64_t nj, int64_t rows) {
   ck_outer_product p = {.g = g, .ldg = ldg, .a = a, .lda = lda, .ni = ni, .b = b, .ldb = ldb,
-                        .nj = nj, .rows = rows};
+                        .nj = nj, .rows = rows, .accumulate = 1};
   product plan = plan_outer(e, &p);
   run_product(e, &plan);
 }

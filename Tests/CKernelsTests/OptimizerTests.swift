@@ -21,6 +21,27 @@ import Testing
     }
   }
 
+  @Test("Sums of squares of several arrays: each as alone, added in order")
+  func squareSums() {
+    var random = Random(9)
+    let arrays = [300_000, 0, 17, 4096, 5000].map { random.floats($0, -3..<3) }
+    for engine in KernelEngine.all() {
+      var expected = 0.0
+      for x in arrays { expected += ck_square_sum(engine.handle, x, Int64(x.count)) }
+      let joined = arrays.flatMap(\.self)
+      let sum = joined.withUnsafeBufferPointer { all in
+        var next = all.baseAddress!
+        let pointers = arrays.map { x in
+          defer { next += x.count }
+          return Optional(next)
+        }
+        let counts = arrays.map { Int64($0.count) }
+        return ck_square_sum_group(engine.handle, pointers, counts, Int64(counts.count))
+      }
+      #expect(sum.bitPattern == expected.bitPattern, "\(engine.name)")
+    }
+  }
+
   @Test("AdamW follows the formula of torch.optim.AdamW over three steps")
   func adamw() {
     var random = Random(2)

@@ -6,7 +6,7 @@ import Testing
   @Test("Unpack is the inverse of pack", arguments: [CK_F32, CK_BF16, CK_F16])
   func roundTrip(type: ck_dtype) {
     var random = Random(1)
-    for (n, k) in [(1, 1), (31, 2), (33, 7), (64, 40)] {
+    for (n, k) in [(1, 1), (31, 2), (33, 7), (64, 40), (96, 21)] {
       for engine in KernelEngine.all() {
         let w = Matrix(engine, random.floats(n * k), n: n, k: k, source: type)
         var plain = [Float](repeating: 0, count: n * k)

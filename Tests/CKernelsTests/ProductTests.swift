@@ -95,6 +95,7 @@ import Testing
           var w = packed[i]
           ck_linear(engine.handle, &ys[i], n, xs[i], Int64(k), m, &w, accumulate)
           ck_linear_backward(engine.handle, &dxs[i], Int64(k), dys[i], n, m, &w, accumulate)
+          if accumulate == 0 { sums[i] = Array(repeating: 0, count: sums[i].count) }
           ck_outer_add(
             engine.handle, &sums[i], Int64(k), dys[i], n, n, xs[i], Int64(k), Int64(k), m)
         }
@@ -113,7 +114,7 @@ import Testing
           let outer = shapes.enumerated().map { i, shape in
             ck_outer_product(
               g: g[i], ldg: Int64(k), a: dy[i], lda: Int64(shape.n), ni: Int64(shape.n), b: x[i],
-              ldb: Int64(k), nj: Int64(k), rows: Int64(shape.m))
+              ldb: Int64(k), nj: Int64(k), rows: Int64(shape.m), accumulate: accumulate)
           }
           // Only pointers to them are left here.
           withExtendedLifetime((weights, x, dy)) {

@@ -54,6 +54,15 @@ ck_dtype ck_packed_dtype(ck_dtype source);
 size_t ck_packed_bytes(ck_dtype source, int64_t n, int64_t k);
 /// Packs src [n, k] of type `source` (any alignment) into dst (64-byte aligned).
 void ck_pack(ck_engine *e, void *dst, const void *src, ck_dtype source, int64_t n, int64_t k);
+
+/// One f32 matrix of a group: as ck_pack.
+typedef struct {
+  void *dst;
+  const float *src;
+  int64_t n, k;
+} ck_pack_job;
+/// ck_pack of several f32 matrices, which the threads share out between them.
+void ck_pack_group(ck_engine *e, const ck_pack_job *jobs, int64_t count);
 /// Inverse of ck_pack, to f32 [n, k].
 void ck_unpack(ck_engine *e, float *dst, const ck_packed *w);
 
@@ -78,7 +87,8 @@ typedef struct {
   const ck_packed *w;
 } ck_linear_product;
 
-/// One product of a group: as ck_outer_add.
+/// One product of a group: as ck_outer_add; without `accumulate` the chains start from 0 and g is
+/// only written.
 typedef struct {
   float *g;
   int64_t ldg;
@@ -86,6 +96,7 @@ typedef struct {
   int64_t lda, ni;
   const float *b;
   int64_t ldb, nj, rows;
+  int accumulate;
 } ck_outer_product;
 
 /// Several products as one call, the same bits as one by one; no output may be in two of them.
@@ -249,6 +260,9 @@ void ck_loss(ck_loss_kind kind, int64_t count, const float *p, const float *q, c
 
 /// Σ x² in double: blocks of 4096 in order, 16 lanes within a block (rule k).
 double ck_square_sum(ck_engine *e, const float *x, int64_t count);
+/// Sum of ck_square_sum over `arrays` arrays, in their order.
+double ck_square_sum_group(ck_engine *e, const float *const *x, const int64_t *counts,
+                           int64_t arrays);
 /// AdamW as torch.optim.AdamW: g·=clip; p·=1-lr·wd; m,v updated; p-=lr/bias1 · m/(sqrt(v)/sqrt(bias2)+eps).
 /// bias1 = 1-beta1^t and bias2 = 1-beta2^t are computed in double by the caller.
 void ck_adamw(ck_engine *e, float *p, float *m, float *v, const float *g, int64_t count, float clip,

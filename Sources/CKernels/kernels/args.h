@@ -40,6 +40,7 @@ typedef struct {
   int64_t lda, ni;
   const float *b;
   int64_t ldb, nj, rows;
+  int accumulate;
   int64_t i_block, j_block, j_blocks;
 } ck_outer_args;
 

@@ -98,8 +98,8 @@ static void linear_backward(const void *arguments, int64_t begin, int64_t end,
 
 enum { CK_OUTER_ROWS = 256 };
 
-/// Item = (block of i, block of j) of g[i, j] += Σ a[row, i]·b[row, j], one chain over rows. b is
-/// copied into groups [cols/16][rows][16], so that tiles read whole groups, one after the other.
+/// Item = (block of i, block of j) of g[i, j] store or add Σ a[row, i]·b[row, j], one chain over
+/// rows. b is copied into groups [cols/16][rows][16], so that tiles read whole groups in sequence.
 static void outer_add(const void *arguments, int64_t begin, int64_t end,
                       const ck_scratch *scratch) {
   const ck_outer_args *g = arguments;
@@ -120,7 +120,7 @@ static void outer_add(const void *arguments, int64_t begin, int64_t end,
       }
       product p = {.c = g->g + i * g->ldg + j, .ldc = g->ldg, .a = g->a + at * g->lda + i,
                    .lda = g->lda, .b = t, .ldb = 16, .half = length * 16, .pair = length * 32,
-                   .cols = cols, .k = length, .accumulate = 1};
+                   .cols = cols, .k = length, .accumulate = g->accumulate || at > 0};
       run_product(tiles_col, &p, rows_of_g, 1);
     }
   }

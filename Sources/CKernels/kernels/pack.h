@@ -63,7 +63,19 @@ static void pack(const void *arguments, int64_t begin, int64_t end, const ck_scr
     }
     float *dst = (float *)g->dst + panel * k * 32;
     if (valid < 32) memset(dst, 0, k * 32 * 4);
-    for (int64_t i = 0; i < k; i++) {
+    int64_t i = 0;
+    if (g->source == CK_F32 && valid == 32) {
+      const float *src = (const float *)g->src + panel * 32 * k;
+      for (; i + 8 <= k; i += 8) {
+        for (int64_t j = 0; j < 32; j += 8) {
+          u8x r[8];
+          for (int64_t row = 0; row < 8; row++) r[row] = *(const u8_any *)(src + (j + row) * k + i);
+          transpose8(r);
+          for (int64_t row = 0; row < 8; row++) *(u8_any *)(dst + (i + row) * 32 + j) = r[row];
+        }
+      }
+    }
+    for (; i < k; i++) {
       for (int64_t j = 0; j < valid; j++) {
         dst[i * 32 + j] = read_value(g->src, g->source, (panel * 32 + j) * k + i);
       }

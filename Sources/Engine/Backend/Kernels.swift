@@ -81,23 +81,35 @@ package final class Kernels {
     }
   }
 
-  /// g += aᵀ · b each, one chain over rows per element. g is [a.width, b.width]; no two may overlap.
+  /// g store or add aᵀ · b each, one chain over rows per element. g is [a.width, b.width]; no two may
+  /// overlap.
   func outerAdd(_ products: [OuterProduct]) {
     let raw = products.map { product in
       ck_outer_product(
         g: product.g, ldg: Int64(product.b.width), a: product.a.pointer,
         lda: Int64(product.a.stride), ni: Int64(product.a.width), b: product.b.pointer,
-        ldb: Int64(product.b.stride), nj: Int64(product.b.width), rows: Int64(product.a.count))
+        ldb: Int64(product.b.stride), nj: Int64(product.b.width), rows: Int64(product.a.count),
+        accumulate: product.accumulate ? 1 : 0)
     }
     raw.withUnsafeBufferPointer { ck_outer_add_group(handle, $0.baseAddress, Int64($0.count)) }
   }
 
-  /// Packs an f32 matrix [outputs, inputs] into `panels`.
+  /// Packs a matrix [outputs, inputs] of type `dtype` into `panels`.
   func pack(
     _ panels: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ dtype: ck_dtype, outputs: Int,
     inputs: Int
   ) {
     ck_pack(handle, panels, source, dtype, Int64(outputs), Int64(inputs))
+  }
+
+  /// Packs f32 matrices, each into the panels of its packed copy.
+  func pack(_ matrices: [(source: UnsafePointer<Float>, packed: PackedMatrix)]) {
+    let jobs = matrices.map { source, packed in
+      ck_pack_job(
+        dst: UnsafeMutableRawPointer(mutating: packed.raw.panels), src: source, n: packed.raw.n,
+        k: packed.raw.k)
+    }
+    jobs.withUnsafeBufferPointer { ck_pack_group(handle, $0.baseAddress, Int64($0.count)) }
   }
 
   // MARK: Rows
@@ -239,8 +251,11 @@ package final class Kernels {
 
   // MARK: Optimizer
 
-  func squareSum(_ x: UnsafePointer<Float>, count: Int) -> Double {
-    ck_square_sum(handle, x, Int64(count))
+  /// Σ x² of several arrays in double, in their order; not finite exactly when a value is not.
+  func squareSum(_ arrays: [UnsafeBufferPointer<Float>]) -> Double {
+    let pointers = arrays.map(\.baseAddress)
+    let counts = arrays.map { Int64($0.count) }
+    return ck_square_sum_group(handle, pointers, counts, Int64(counts.count))
   }
 
   /// Kaiming-uniform and other starts: values in [-bound, bound), keyed by (seed, stream).
@@ -261,6 +276,7 @@ struct LinearProduct {
 /// One gradient of a group: g += aᵀ · b.
 struct OuterProduct {
   let g: UnsafeMutablePointer<Float>
+  let accumulate: Bool
   let a: Rows
   let b: Rows
 }

@@ -2,6 +2,8 @@ import CKernels
 
 /// The two factors of one target, packed for the product kernels.
 struct AdapterFactors {
+  /// Position in the adapter's `tensors`.
+  let tensor: Int
   let packedA: PackedMatrix  // [rank, inputs]
   let packedB: PackedMatrix  // [outputs, rank]
   var rank: Int { packedA.outputs }
@@ -60,14 +62,14 @@ package final class Adapter {
     panels = .allocate(byteCount: packedBytes, alignment: 64)
     factors = Array(repeating: nil, count: (sites.map(\.index).max() ?? 0) + 1)
     var next = panels
-    for tensor in tensors {
+    for (index, tensor) in tensors.enumerated() {
       let a = PackedMatrix(
         panels: next, dtype: CK_F32, outputs: config.rank, inputs: tensor.site.inputs)
       next += PackedMatrix.floatBytes(outputs: config.rank, inputs: tensor.site.inputs)
       let b = PackedMatrix(
         panels: next, dtype: CK_F32, outputs: tensor.site.outputs, inputs: config.rank)
       next += PackedMatrix.floatBytes(outputs: tensor.site.outputs, inputs: config.rank)
-      factors[tensor.site.index] = AdapterFactors(packedA: a, packedB: b)
+      factors[tensor.site.index] = AdapterFactors(tensor: index, packedA: a, packedB: b)
     }
   }
 
@@ -97,17 +99,14 @@ package final class Adapter {
 
   /// Brings the packed copies up to date with the parameters.
   package func repack(kernels: Kernels) {
-    for tensor in tensors {
-      guard let pair = factors[tensor.site.index] else { continue }
-      let a = UnsafeMutableRawPointer(mutating: pair.packedA.raw.panels!)
-      let b = UnsafeMutableRawPointer(mutating: pair.packedB.raw.panels!)
-      kernels.pack(
-        a, parameters.pointer + tensor.offsetA, CK_F32, outputs: config.rank,
-        inputs: tensor.site.inputs)
-      kernels.pack(
-        b, parameters.pointer + tensor.offsetB, CK_F32, outputs: tensor.site.outputs,
-        inputs: config.rank)
-    }
+    kernels.pack(
+      factors.compactMap(\.self).flatMap { pair in
+        let tensor = tensors[pair.tensor]
+        return [
+          (UnsafePointer(parameters.pointer + tensor.offsetA), pair.packedA),
+          (UnsafePointer(parameters.pointer + tensor.offsetB), pair.packedB),
+        ]
+      })
   }
 
   /// A copy for sampling that later steps do not change.

@@ -34,7 +34,7 @@ func addAdapterProducts(_ products: [AdapterProduct], to y: Rows, kernels: Kerne
     accumulate: true)
 }
 
-/// dB += dyᵀ·u and dA += duᵀ·x with du = scale · dy·B; dx continues its chain over du·A.
+/// dB += dyᵀ·u and dA += duᵀ·x (or stored, the first time in a request) with du = scale · dy·B; dx continues its chain over du·A.
 func adapterBackward(
   _ products: some Collection<AdapterProduct>, site: AdapterSite, x: Rows, dy: Rows, dx: Rows?,
   kernels: Kernels, arena: Arena
@@ -50,11 +50,9 @@ func adapterBackward(
     accumulate: false)
   for (product, du) in pairs { kernels.scale(du, by: product.adapter.scale) }
   let updates = pairs.map { product, du in
-    [
-      OuterProduct(
-        g: product.adapter.gradientB(site.index), a: dy.slice(product.rows), b: product.u),
-      OuterProduct(g: product.adapter.gradientA(site.index), a: du, b: x.slice(product.rows)),
-    ]
+    product.adapter.gradientUpdates(
+      product.factors.tensor, b: (dy.slice(product.rows), product.u),
+      a: (du, x.slice(product.rows)))
   }
   if Set(products.map { ObjectIdentifier($0.adapter) }).count == pairs.count {
     kernels.outerAdd(updates.flatMap(\.self))

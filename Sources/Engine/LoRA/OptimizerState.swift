@@ -27,6 +27,13 @@ package struct AdamParameters: Sendable, Equatable {
   }
 }
 
+/// One matrix of a flat block of gradients: A or B of a target, in tensor order.
+private struct GradientMatrix {
+  let index: Int
+  let offset: Int
+  let count: Int
+}
+
 /// Gradients and Adam moments of an adapter, laid out like its parameters.
 ///
 /// Gradients are held twice: a forward_backward reads the committed block, works on the spare one and
@@ -40,11 +47,17 @@ package final class OptimizerState {
   package internal(set) var stepCount = 0
   /// Whether anything was accumulated since the last step.
   package private(set) var hasGradient = false
+  /// L2 norm of the committed gradient, where it is known.
+  private var norm: Double?
+  /// The matrices of the working block, A and B of each target, that hold something; the others are
+  /// stored into by the first product instead of being zeroed for it.
+  private var written: [Bool]
   /// Whether the committed block holds zeros. They are written when somebody looks, not when a step
   /// has consumed the gradient: mostly nobody does.
   private var isClear = true
 
-  init(count: Int) {
+  init(count: Int, matrices: Int) {
+    written = Array(repeating: false, count: matrices)
     committed = FloatBlock(count: count)
     working = FloatBlock(count: count)
     firstMoment = FloatBlock(count: count)
@@ -59,29 +72,56 @@ package final class OptimizerState {
     }
     return committed
   }
-  var workingGradients: FloatBlock { working }
 
   /// Starts a forward_backward: the working block continues from the committed one.
   func begin() {
-    if hasGradient { working.copy(from: committed) } else { working.zero() }
+    if hasGradient { working.copy(from: committed) }
+    for i in written.indices { written[i] = hasGradient }
+  }
+
+  /// Where a product adds to the working gradient of one matrix, and whether anything is there yet.
+  fileprivate func claim(_ matrix: GradientMatrix) -> (UnsafeMutablePointer<Float>, Bool) {
+    defer { written[matrix.index] = true }
+    return (working.pointer + matrix.offset, written[matrix.index])
   }
 
   /// Ends it: finite results become the committed gradient.
   ///
   /// - Throws: `failedPrecondition` when a gradient is not finite; nothing is kept then.
-  func commit(kernels: Kernels) throws(EngineError) {
-    guard kernels.allFinite(working.pointer, count: working.count) else {
+  fileprivate func commit(_ matrices: [GradientMatrix], kernels: Kernels) throws(EngineError) {
+    for matrix in matrices where !written[matrix.index] {
+      (working.pointer + matrix.offset).update(repeating: 0, count: matrix.count)
+    }
+    let squares = squareSum(working, matrices, kernels)
+    guard squares.isFinite else {
       throw EngineError(
         .failedPrecondition, "a gradient is not finite; the accumulated gradients are unchanged")
     }
     swap(&committed, &working)
-    (hasGradient, isClear) = (true, false)
+    (hasGradient, isClear, norm) = (true, false, squares.squareRoot())
   }
 
   /// Takes over what was written into `gradients` (used when a saved state is loaded).
   func restoreGradient(present: Bool) {
     hasGradient = present
-    isClear = false
+    (isClear, norm) = (false, nil)
+  }
+
+  /// L2 norm of the committed gradient.
+  fileprivate func norm(_ matrices: [GradientMatrix], kernels: Kernels) -> Double {
+    guard hasGradient else { return 0 }
+    if let norm { return norm }
+    let value = squareSum(committed, matrices, kernels).squareRoot()
+    norm = value
+    return value
+  }
+
+  /// Squares in double, blocks of 4096, in tensor order (numerics rule k).
+  private func squareSum(
+    _ block: FloatBlock, _ matrices: [GradientMatrix], _ kernels: Kernels
+  ) -> Double {
+    kernels.squareSum(
+      matrices.map { UnsafeBufferPointer(start: block.pointer + $0.offset, count: $0.count) })
   }
 
   /// Drops what was accumulated.
@@ -89,35 +129,45 @@ package final class OptimizerState {
 }
 
 extension Adapter {
-  func gradientA(_ site: Int) -> UnsafeMutablePointer<Float> { gradient(site, \.offsetA) }
-  func gradientB(_ site: Int) -> UnsafeMutablePointer<Float> { gradient(site, \.offsetB) }
-
-  private func gradient(
-    _ site: Int, _ offset: KeyPath<AdapterTensors, Int>
-  ) -> UnsafeMutablePointer<Float> {
-    guard let training, let tensor = tensors.first(where: { $0.site.index == site }) else {
-      // Backward only runs on adapters that `ForwardBackward` has checked to be trainable.
+  /// What a target's rows add to the working gradient: dB of `b` and dA of `a`, operands of aᵀ · b.
+  func gradientUpdates(_ tensor: Int, b: (Rows, Rows), a: (Rows, Rows)) -> [OuterProduct] {
+    guard let training else {
+      // Backward only runs on adapters that `RequestAccumulator.begin` has checked to be trainable.
       preconditionFailure("gradient asked of an adapter that is not being trained")
     }
-    return training.workingGradients.pointer + tensor[keyPath: offset]
+    let pair = matrices(of: tensor)
+    return [(pair[1], b), (pair[0], a)].map { matrix, operands in
+      let (g, accumulate) = training.claim(matrix)
+      return OuterProduct(g: g, accumulate: accumulate, a: operands.0, b: operands.1)
+    }
   }
 
-  /// Makes the adapter trainable, with a cold optimizer.
-  package func startTraining() { training = OptimizerState(count: parameters.count) }
+  /// A and B of a target.
+  private func matrices(of tensor: Int) -> [GradientMatrix] {
+    let place = tensors[tensor]
+    return [
+      GradientMatrix(index: 2 * tensor, offset: place.offsetA, count: place.countA),
+      GradientMatrix(index: 2 * tensor + 1, offset: place.offsetB, count: place.countB),
+    ]
+  }
 
-  /// Global L2 norm of the accumulated gradient: squares in double, blocks of 4096, in tensor
-  /// order (numerics rule k).
+  private var matrices: [GradientMatrix] { tensors.indices.flatMap(matrices(of:)) }
+
+  /// Makes the adapter trainable, with a cold optimizer.
+  package func startTraining() {
+    training = OptimizerState(count: parameters.count, matrices: 2 * tensors.count)
+  }
+
+  /// Global L2 norm of the accumulated gradient.
   package func gradientNorm(kernels: Kernels) -> Double {
-    guard let training, training.hasGradient else { return 0 }
-    var sum = 0.0
-    for tensor in tensors {
-      for (offset, count) in [
-        (tensor.offsetA, tensor.countA), (tensor.offsetB, tensor.countB),
-      ] {
-        sum += kernels.squareSum(training.gradients.pointer + offset, count: count)
-      }
-    }
-    return sum.squareRoot()
+    training?.norm(matrices, kernels: kernels) ?? 0
+  }
+
+  /// Ends a forward_backward: its finite results become the accumulated gradient.
+  ///
+  /// - Throws: `failedPrecondition` when a gradient is not finite; nothing is kept then.
+  func commitGradient(kernels: Kernels) throws(EngineError) {
+    try training?.commit(matrices, kernels: kernels)
   }
 
   /// One AdamW step on the accumulated gradient (zero if there is none), which it consumes.

@@ -32,7 +32,7 @@ struct RequestAccumulator {
       guard sums.loss.isFinite, logprobs.allSatisfy(\.isFinite) else {
         throw EngineError(.failedPrecondition, "the loss or a log-prob is not finite")
       }
-      if request.accumulates { try request.adapter?.training?.commit(kernels: kernels) }
+      if request.accumulates { try request.adapter?.commitGradient(kernels: kernels) }
       return .success(TrainingResult(logprobs: perDatum(), metrics: metrics()))
     } catch {
       return .failure(error)
