@@ -16,7 +16,9 @@
 #define CK_SUFFIX v3
 #define CK_PIN(vector)  // the compiler's own order is fine here
 #define CK_TILES "tiles_v3.h"
-#define CK_PREFETCH 256  // elements of 4 bytes ahead in a weight panel
+// Elements of 4 bytes ahead in a weight panel: a block of CK_K_BLOCK values of k, so that the next
+// block comes from memory while this one serves every row.
+#define CK_PREFETCH 4096
 
 #include "kernels/table.h"
 

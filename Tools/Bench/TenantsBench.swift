@@ -79,10 +79,8 @@ struct TenantsBench {
   }
 
   /// Tokens/s of clients that sample one request after another.
-  func sample(
-    _ clients: [SamplingClient], each samples: Int, newTokens: Int = 128
-  ) async throws -> Double {
-    let params = SamplingParams(maxTokens: newTokens, stop: .tokens([]))
+  func sample(_ clients: [SamplingClient], each samples: Int) async throws -> Double {
+    let params = SamplingParams(maxTokens: 128, stop: .tokens([]))
     return try await rate(clients) { client, window in
       while true {
         let response = try await client.sample(
