@@ -54,6 +54,7 @@ let package = Package(
       name: "RPC", dependencies: ["ZeroMQ", "Wire", crypto, logging, collections, heap],
       exclude: ["README.md"]),
     .target(name: "Engine", dependencies: ["CKernels"]),
+    .target(name: "Journal", dependencies: ["Engine", "Wire"]),
     .target(name: "Operations", dependencies: [metrics]),
     .target(name: "Tokenizers"),
     .target(
@@ -84,6 +85,7 @@ let package = Package(
       name: "LoadTest", dependencies: ["LoadTestCore", "RPC", "Tinsmith", "Wire", argumentParser],
       path: "Tools/LoadTest/Command"),
     // Tests
+    .testTarget(name: "JournalTests", dependencies: ["Engine", "Journal", "Wire"]),
     .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
     .testTarget(name: "WireTests", dependencies: ["Wire", "CProto"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "Wire", "ZeroMQ", collections]),

@@ -2,14 +2,14 @@
 ///
 /// Only the two headers are written by hand: they are coded for every message in the router, where
 /// protobuf-c's allocations would dominate. A test checks that protobuf-c gives the same bytes.
-struct FieldWriter: ~Copyable {
+package struct FieldWriter: ~Copyable {
   private var start: UnsafeMutableRawPointer
   private var capacity: Int
   private var isOwned: Bool
   private var count = 0
 
   /// Writes into memory of its own.
-  init(reserving capacity: Int) {
+  package init(reserving capacity: Int) {
     start = .allocate(byteCount: max(16, capacity), alignment: 8)
     self.capacity = max(16, capacity)
     isOwned = true
@@ -25,7 +25,7 @@ struct FieldWriter: ~Copyable {
   deinit { if isOwned { start.deallocate() } }
 
   /// What was written.
-  var bytes: [UInt8] { [UInt8](UnsafeRawBufferPointer(start: start, count: count)) }
+  package var bytes: [UInt8] { [UInt8](UnsafeRawBufferPointer(start: start, count: count)) }
 
   /// How much was written into the memory that was lent; nil if that was too small.
   var lentCount: Int? { isOwned ? nil : count }
@@ -66,7 +66,7 @@ struct FieldWriter: ~Copyable {
     count += block.count
   }
 
-  mutating func put(_ field: UInt32, varint value: UInt64) {
+  package mutating func put(_ field: UInt32, varint value: UInt64) {
     guard value != 0 else { return }
     reserve(15)
     append(varint: UInt64(field) << 3)
@@ -74,11 +74,11 @@ struct FieldWriter: ~Copyable {
   }
 
   /// Writes a length-delimited field, also when it is empty.
-  mutating func put(_ field: UInt32, block: [UInt8]) {
+  package mutating func put(_ field: UInt32, block: [UInt8]) {
     block.withUnsafeBytes { append(field, block: $0) }
   }
 
-  mutating func put(_ field: UInt32, fixed64 value: UInt64) {
+  package mutating func put(_ field: UInt32, fixed64 value: UInt64) {
     guard value != 0 else { return }
     reserve(13)
     append(varint: UInt64(field) << 3 | 1)
@@ -88,7 +88,7 @@ struct FieldWriter: ~Copyable {
 
   /// Writes text up to its first NUL and, where a limit is given, up to the last whole character
   /// within it: a long status message must not make a header that its receiver refuses.
-  mutating func put(_ field: UInt32, text: String, limit: Int = .max) {
+  package mutating func put(_ field: UInt32, text: String, limit: Int = .max) {
     var text = text
     text.withUTF8 { utf8 in
       guard !utf8.isEmpty else { return }
@@ -105,14 +105,14 @@ struct FieldWriter: ~Copyable {
 }
 
 /// Reads protobuf fields from untrusted bytes; every way out of the buffer is an error.
-struct FieldReader {
+package struct FieldReader {
   private let buffer: UnsafeRawBufferPointer
   private(set) var offset = 0
 
-  init(_ buffer: UnsafeRawBufferPointer) { self.buffer = buffer }
+  package init(_ buffer: UnsafeRawBufferPointer) { self.buffer = buffer }
 
   /// The next field's tag, split; nil at the end.
-  mutating func next() throws(WireError) -> (field: UInt32, wireType: UInt8)? {
+  package mutating func next() throws(WireError) -> (field: UInt32, wireType: UInt8)? {
     guard let tag = try nextTag() else { return nil }
     return (tag >> 3, UInt8(tag & 7))
   }
@@ -129,7 +129,7 @@ struct FieldReader {
   }
 
   @inline(__always)
-  mutating func varint() throws(WireError) -> UInt64 {
+  package mutating func varint() throws(WireError) -> UInt64 {
     if offset < buffer.count, buffer[offset] < 0x80 {
       defer { offset += 1 }
       return UInt64(buffer[offset])
@@ -171,7 +171,7 @@ struct FieldReader {
   }
 
   /// A length-delimited field's bytes.
-  mutating func block() throws(WireError) -> UnsafeRawBufferPointer {
+  package mutating func block() throws(WireError) -> UnsafeRawBufferPointer {
     let length = try varint()
     guard length <= UInt64(buffer.count - offset) else {
       throw WireError(.truncated, "a field is longer than its message")
@@ -182,7 +182,7 @@ struct FieldReader {
   }
 
   /// A text field: UTF-8 without NUL, at most `limit` bytes.
-  mutating func text(limit: Int) throws(WireError) -> String {
+  package mutating func text(limit: Int) throws(WireError) -> String {
     let block = try block()
     guard block.count <= limit else {
       throw WireError(.tooLarge, "text of \(block.count) bytes, at most \(limit) allowed")

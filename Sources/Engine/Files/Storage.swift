@@ -11,9 +11,13 @@ package protocol StorageFile: AnyObject {
 /// The one seam through which every durable write goes, so that tests can fail, tear and reorder
 /// writes, and a crash leaves either the old state or the new one.
 package protocol Storage: Sendable {
+  /// Makes a folder, and those above it that are missing; their names are durable.
   func makeDirectory(_ path: String) throws
   /// Creates or truncates a file.
   func create(_ path: String) throws -> any StorageFile
+  /// Creates a file that must not be there.
+  /// - Throws: `failedPrecondition` when it is.
+  func createNew(_ path: String) throws -> any StorageFile
   /// Replaces `destination` (a file, or a folder that does not exist) by `source`.
   func rename(_ source: String, to destination: String) throws
   /// Makes the names in a folder durable.
@@ -76,16 +80,23 @@ package struct FileStorage: Storage {
   package init() {}
 
   package func makeDirectory(_ path: String) throws {
-    do {
-      try FileManager.default.createDirectory(
-        atPath: path, withIntermediateDirectories: true)
-    } catch {
-      throw EngineError(.internal, "cannot make the folder \(path)", cause: error)
-    }
+    guard access(path, F_OK) != 0 else { return }
+    let parent = (path as NSString).deletingLastPathComponent
+    if !parent.isEmpty { try makeDirectory(parent) }
+    guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw Self.failure("make", path) }
+    try syncDirectory(parent)
   }
 
   package func create(_ path: String) throws -> any StorageFile {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    try open(path, O_TRUNC)
+  }
+
+  package func createNew(_ path: String) throws -> any StorageFile {
+    try open(path, O_EXCL)
+  }
+
+  private func open(_ path: String, _ flags: Int32) throws -> LocalFile {
+    let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0o644)
     guard descriptor >= 0 else { throw Self.failure("create", path) }
     return LocalFile(descriptor: descriptor, path: path)
   }
@@ -97,7 +108,7 @@ package struct FileStorage: Storage {
   }
 
   package func syncDirectory(_ path: String) throws {
-    let descriptor = open(path.isEmpty ? "." : path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let descriptor = Glibc.open(path.isEmpty ? "." : path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Self.failure("open", path) }
     defer { Glibc.close(descriptor) }
     guard fsync(descriptor) == 0 else { throw Self.failure("sync", path) }
@@ -114,7 +125,12 @@ package struct FileStorage: Storage {
 
   fileprivate static func failure(_ action: String, _ path: String) -> EngineError {
     let code = errno
-    let kind: EngineError.Code = code == ENOSPC || code == EDQUOT ? .resourceExhausted : .internal
+    let kind: EngineError.Code =
+      switch code {
+      case ENOSPC, EDQUOT: .resourceExhausted
+      case EEXIST: .failedPrecondition
+      default: .internal
+      }
     return EngineError(kind, "cannot \(action) \(path): \(String(cString: strerror(code)))")
   }
 }

@@ -1,0 +1,141 @@
+package import Engine
+internal import Foundation
+
+/// A model's folder of segments: which of them count, and how a new owner takes over.
+///
+/// Segments form a chain: each opens with the seal of the one before it. The newest segment with a
+/// good opening is its end; what is not on the chain was written by an owner that had been replaced.
+package struct JournalFolder: Sendable {
+  package let path: String
+  private let storage: any Storage
+
+  package init(path: String, storage: any Storage) {
+    self.path = path
+    self.storage = storage
+  }
+
+  /// What a journal says of a model.
+  package struct History: Sendable {
+    /// Requests and outcomes in the order in which they were written.
+    package var records: [JournalRecord] = []
+    /// The segments of the chain, oldest first.
+    package var chain: [SegmentName] = []
+    /// The end of the chain; nil for a model without a journal.
+    package var seal: JournalRecord.Seal?
+    package var lastOpening: JournalRecord.Opening?
+    /// A commit at the end that a crash cut; nobody was told of it.
+    package var isTorn = false
+    /// Above every epoch that was ever begun here.
+    package var nextEpoch: UInt64 = 1
+  }
+
+  /// All segments in the folder, oldest first.
+  package func segments() -> [SegmentName] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    return names.compactMap(SegmentName.init(fileName:)).sorted()
+  }
+
+  // MARK: Reading
+
+  /// Reads the chain.
+  /// - Parameter firstSeq: requests below it are in a snapshot; segments that only hold such are not
+  ///   needed, and need not be there.
+  /// - Throws: `dataLoss` naming the segment that is missing or damaged.
+  package func history(from firstSeq: UInt64) throws(EngineError) -> History {
+    var history = History()
+    let names = segments()
+    history.nextEpoch = (names.last?.epoch ?? 0) + 1
+    guard var (name, contents) = try newest(names) else { return history }
+    history.isTorn = contents.isTorn
+    var parts: [[JournalRecord]] = []
+    var sealed: UInt64?
+    while true {
+      guard case .opening(let opening)? = contents.records.first else {
+        throw JournalBlock.damage(file(name), 0, "no opening")
+      }
+      if history.lastOpening == nil {
+        history.lastOpening = opening
+        history.seal = try seal(of: name, length: contents.length)
+      }
+      history.chain.append(name)
+      parts.append(Array(contents.records.dropFirst()))
+      guard let before = opening.predecessor, opening.firstSeq > firstSeq else { break }
+      name = before.segment
+      sealed = before.length
+      contents = try read(name, sealed: sealed, checksum: before.checksum)
+    }
+    history.chain.reverse()
+    history.records = parts.reversed().flatMap(\.self)
+    return history
+  }
+
+  /// The newest segment whose opening is there: one without was created by an owner that ended
+  /// before it had taken over.
+  private func newest(
+    _ names: [SegmentName]
+  ) throws(EngineError) -> (SegmentName, JournalBlock.Contents)? {
+    for name in names.reversed() {
+      let contents = try read(name)
+      if !contents.records.isEmpty { return (name, contents) }
+    }
+    return nil
+  }
+
+  private func file(_ name: SegmentName) -> String { "\(path)/\(name)" }
+
+  private func bytes(_ name: SegmentName) throws(EngineError) -> Data {
+    do {
+      return try Data(contentsOf: URL(fileURLWithPath: file(name)))
+    } catch {
+      throw EngineError(.dataLoss, "the journal \(file(name)) cannot be read", cause: error)
+    }
+  }
+
+  private func read(
+    _ name: SegmentName, sealed: UInt64? = nil, checksum: UInt32? = nil
+  ) throws(EngineError) -> JournalBlock.Contents {
+    let data = try bytes(name)
+    let result = data.withUnsafeBytes { bytes in
+      Result { () throws(EngineError) in
+        try JournalBlock.read(bytes, file: file(name), sealed: sealed)
+      }
+    }
+    let contents = try result.get()
+    if let checksum, try seal(of: name, length: contents.length).checksum != checksum {
+      throw JournalBlock.damage(file(name), 0, "its successor sealed other bytes")
+    }
+    return contents
+  }
+
+  private func seal(
+    of name: SegmentName, length: UInt64
+  ) throws(EngineError) -> JournalRecord.Seal {
+    let data = try bytes(name)
+    let checksum = data.withUnsafeBytes { bytes in
+      CRC32C.of(UnsafeRawBufferPointer(rebasing: bytes[..<Int(clamping: length)]))
+    }
+    return JournalRecord.Seal(segment: name, length: length, checksum: checksum)
+  }
+
+  // MARK: Writing
+
+  /// Creates a segment, whose name must be new, and makes its opening durable.
+  /// - Throws: `failedPrecondition` when somebody else took the name: this owner was replaced.
+  package func begin(
+    _ name: SegmentName, _ opening: JournalRecord.Opening
+  ) throws -> JournalSegment {
+    try storage.makeDirectory(path)
+    let segment = JournalSegment(name: name, file: try storage.createNew(file(name)))
+    try storage.syncDirectory(path)
+    _ = segment.add(.opening(opening), nil)
+    segment.commit()
+    if let failure = segment.failure { throw failure }
+    return segment
+  }
+
+  /// Removes the segments before `first`: nothing in them is needed any more.
+  package func retire(before first: SegmentName) throws {
+    for name in segments() where name < first { try storage.remove(file(name)) }
+    try storage.syncDirectory(path)
+  }
+}
