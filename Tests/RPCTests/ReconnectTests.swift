@@ -125,20 +125,20 @@ struct ReconnectTests {
     fixture.recorder.openGate()
     var configuration = WorkerConfiguration(
       endpoint: fixture.router.workerEndpoint, name: "other")
-    configuration.openStream = { _, _ in
-      var log = StreamLog(nextSeq: 3)
-      let payload = Payload(text: "lost")
-      log.restore(
-        seq: 2, digest: PayloadDigest(payload),
-        outcome: Outcome(payload: Payload(text: "recovered")))
-      return log
-    }
+    let journal = MemoryJournal()
+    configuration.journal = journal
+    var log = StreamLog(nextSeq: 3)
+    log.restore(
+      seq: 2, digest: PayloadDigest(Payload(text: "lost")),
+      outcome: Outcome(payload: Payload(text: "recovered")))
+    journal.logs.withLock { [log] in $0["\(session):train:0"] = .log(log) }
     let other = try WorkerService(
       configuration, methods: fixture.recorder.methods(worker: "other"), context: fixture.context)
     try other.start()
     #expect(try await lost.value().text == "recovered")
     let next = try await stream.call(.trainingOptimStep, Payload(text: "next"), Payload.self)
     #expect(next.text == "next#4")
+    #expect(journal.notes == ["open 2", "admitted 3", "finished 3 ran"])
     await channel.closeAndWait()
     other.stop()
     await fixture.stop()

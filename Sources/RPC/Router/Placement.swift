@@ -33,7 +33,7 @@ extension RouterState {
       if peek.seq > 0, peek.acked == 0 { return }
     }
     guard let worker = chooseOwner() else { throw ownerIsAway(place) }
-    streams[place].epoch += 1
+    streams[place].epoch = max(streams[place].epoch, rules.firstEpoch) + 1
     setOwner(of: place, .opening(worker))
     command(.open(stream: streams[place].name, epoch: streams[place].epoch), to: worker)
   }

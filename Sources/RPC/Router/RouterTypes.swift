@@ -57,6 +57,8 @@ package struct RouterRules: Sendable {
   /// Workers can recover the models of a worker that has ended: another one is asked to open them.
   /// Otherwise they are lost, and their requests are answered DATA_LOSS.
   package var recoversModels = false
+  /// Epochs that this router gives to owners are above it: those of a router before it were not.
+  package var firstEpoch: UInt64 = 0
 
   package init() {}
 }

@@ -45,11 +45,13 @@ final class Call: @unchecked Sendable {
   /// For the loop, once the call is finished.
   private(set) var outcome = Outcome()
   private let finished = Atomic(false)
+  /// What is told of the outcome before its client is.
+  private let journal: (any StreamJournal)?
   private let outbox: Outbox<ServiceControl.Event>
 
   init(
     method: Method, stream: String, facts: RequestFacts, sessionToken: String, received: UInt64,
-    outbox: Outbox<ServiceControl.Event>
+    journal: (any StreamJournal)?, outbox: Outbox<ServiceControl.Event>
   ) {
     self.method = method
     self.stream = stream
@@ -61,6 +63,7 @@ final class Call: @unchecked Sendable {
     deadline =
       facts.timeoutMilliseconds == 0
       ? nil : received + UInt64(facts.timeoutMilliseconds) * 1000
+    self.journal = method.ordering == .ordered ? journal : nil
     self.outbox = outbox
   }
 
@@ -73,7 +76,14 @@ final class Call: @unchecked Sendable {
   func finish(_ outcome: Outcome) {
     guard !finished.exchange(true, ordering: .acquiringAndReleasing) else { return }
     self.outcome = outcome
-    outbox.push(.finished(self))
+    // What does not take the seq has not happened.
+    guard let journal, outcome.code.consumesSeq else { return outbox.push(.finished(self)) }
+    let wasDecided =
+      !flags.contains(.tombstone) && outcome.code != .cancelled
+      && outcome.code != .deadlineExceeded
+    journal.finished(stream, seq: seq, outcome, ran: wasDecided) { [self] in
+      outbox.push(.finished(self))
+    }
   }
 
   func accepted() {

@@ -22,6 +22,12 @@ extension ServiceLoop {
     let digest = facts.refusal == nil ? PayloadDigest(payload) : nil
     let verdict = entry.log?.begin(seq: facts.seq, digest: digest, acked: facts.acked)
     guard let verdict else { return try refuseUnowned(facts, entry) }
+    if let journal = configuration.journal, case .run = verdict {
+      journal.admitted(
+        AdmittedRequest(
+          stream: entry.name, seq: facts.seq, acked: facts.acked, method: method,
+          flags: facts.flags, sessionToken: entry.token, digest: digest, payload: payload))
+    }
     try act(on: verdict, method, facts, entry, payload)
   }
 
@@ -49,7 +55,8 @@ extension ServiceLoop {
   ) {
     let call = Call(
       method: method, stream: entry.name, facts: facts, sessionToken: entry.token,
-      received: Monotonic.microseconds(), outbox: control.outbox)
+      received: Monotonic.microseconds(), journal: configuration.journal,
+      outbox: control.outbox)
     entry.unfinished += 1
     if let refusal = facts.refusal {
       configuration.requestRefused(entry.name, method)
@@ -77,7 +84,13 @@ extension ServiceLoop {
       header.partialOffset = offset
       try send(header, payload)
     case .forgotten:
-      try finish(key, Outcome(error: RPCError(.internal, "the service gave no answer")))
+      let outcome = Outcome(error: RPCError(.internal, "the service gave no answer"))
+      guard key.isOrdered, let journal = configuration.journal else {
+        return try finish(key, outcome)
+      }
+      journal.finished(key.stream, seq: key.seq, outcome, ran: true) { [control] in
+        control.outbox.push(.settled(key, outcome))
+      }
     }
   }
 

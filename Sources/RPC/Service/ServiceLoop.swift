@@ -32,6 +32,8 @@ final class StreamEntry {
   /// Only streams that the router gave to this worker have a log.
   @exclusivity(unchecked) var log: StreamLog?
   @exclusivity(unchecked) var epoch: UInt64 = 0
+  /// The epoch at which its log is being opened.
+  @exclusivity(unchecked) var opening: UInt64?
   /// The token of its last request: a stream has one session, so it is rarely another one.
   @exclusivity(unchecked) private(set) var token = ""
   /// Requests that were handed to handlers and have no final answer.
@@ -68,7 +70,7 @@ final class ServiceLoop {
   private var events = Deque<ServiceControl.Event>()
   @exclusivity(unchecked) private var socket: Socket
   @exclusivity(unchecked) private var poller = Poller()
-  @exclusivity(unchecked) private var lastEntry: StreamEntry?
+  @exclusivity(unchecked) var lastEntry: StreamEntry?
   @exclusivity(unchecked) private var lastReceived = Monotonic.milliseconds()
   @exclusivity(unchecked) private var nextHeartbeat: UInt64 = 0
   private let incarnation = UInt64.random(in: 1...UInt64.max)
@@ -140,7 +142,7 @@ final class ServiceLoop {
         stats: configuration.statistics()))
   }
 
-  private func sayHello() throws {
+  func sayHello() throws {
     var hello = WorkerHello(name: configuration.name)
     hello.incarnation = incarnation
     hello.numericsVersion = configuration.numericsVersion
@@ -242,44 +244,11 @@ final class ServiceLoop {
   func entry(named name: String) -> StreamEntry {
     if let known = streams[name] { return known }
     if streams.count >= Self.maximumUnowned {
-      streams = streams.filter { $1.log != nil || $1.unfinished > 0 }
+      streams = streams.filter { $1.log != nil || $1.opening != nil || $1.unfinished > 0 }
     }
     let entry = StreamEntry(name: name)
     streams[name] = entry
     return entry
-  }
-
-  private func obey(_ message: Result<RouterMessage, WireError>) throws {
-    switch message {
-    case .success(.welcome), .success(.heartbeat): break
-    case .success(.registerAgain): try sayHello()
-    case .success(.open(let stream, let epoch)): try open(stream, epoch: epoch)
-    case .success(.close(let stream, let epoch)):
-      if let entry = streams[stream], entry.epoch <= epoch { forget(entry) }
-    case .success(.cancel(let stream, let seq)):
-      streams[stream]?.calls[seq]?.set()
-    case .success(.sessionEnded(let session)):
-      for entry in streams.values where entry.name.hasPrefix("\(session):") { forget(entry) }
-      configuration.sessionEnded(session)
-    case .failure(let error):
-      logger.warning("a control message from the router was not readable: \(error)")
-    }
-  }
-
-  private func open(_ stream: String, epoch: UInt64) throws {
-    let entry = entry(named: stream)
-    if entry.log == nil { entry.log = configuration.openStream(stream, epoch) }
-    entry.epoch = max(entry.epoch, epoch)
-    let next = entry.log?.nextSeq ?? 0
-    try send(.opened(OwnedStream(stream: stream, nextSeq: next, epoch: entry.epoch)))
-  }
-
-  private func forget(_ entry: StreamEntry) {
-    for flag in entry.calls.values { flag.set() }
-    if entry.log != nil { configuration.closeStream(entry.name) }
-    entry.log = nil
-    streams[entry.name] = nil
-    if lastEntry === entry { lastEntry = nil }
   }
 
   // MARK: Sending
@@ -290,6 +259,11 @@ final class ServiceLoop {
       switch event {
       case .finished(let call): try finish(ReplyEvent.Key(call), call.outcome)
       case .reply(let reply): try handle(reply)
+      case .settled(let key, let outcome): try finish(key, outcome)
+      case .opened(let stream, let epoch, let log):
+        // An entry that was forgotten, or is being opened anew, waits for something else.
+        guard let entry = streams[stream], entry.opening == epoch else { continue }
+        try opened(entry, epoch: epoch, log)
       case .closed(let stream):
         guard let entry = streams[stream] else { continue }
         try send(.closed(OwnedStream(stream: stream, epoch: entry.epoch)))

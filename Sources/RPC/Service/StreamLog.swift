@@ -94,9 +94,17 @@ package struct StreamLog: Sendable {
   private var acked: UInt64 = 0
   /// Entries that are recorded.
   private var answers = 0
+  /// What every request is refused with: the stream's records are lost.
+  private var failure: RPCError?
 
   /// A new stream, or one recovered up to `nextSeq` with nothing to replay.
   package init(nextSeq: UInt64 = 0) { firstKept = nextSeq }
+
+  /// A stream that cannot go on. It claims every seq, so that each request is answered `error`.
+  package init(refusing error: RPCError) {
+    firstKept = .max
+    failure = error
+  }
 
   /// The seq that runs next.
   package var nextSeq: UInt64 { firstKept + UInt64(entries.count) }
@@ -121,6 +129,7 @@ package struct StreamLog: Sendable {
   ///   - digest: nil for a refusal passed on by the router, which matches any payload.
   ///   - acked: the highest seq up to which the client has every answer; 0 for none.
   package mutating func begin(seq: UInt64, digest: PayloadDigest?, acked: UInt64) -> Verdict {
+    if let failure { return .refuse(failure) }
     if acked > 0, acked >= nextSeq { return .refuse(outrun(by: acked)) }
     forget(upTo: acked)
     if seq < firstKept { return .refuse(forgotten(seq)) }
@@ -154,6 +163,7 @@ package struct StreamLog: Sendable {
 
   /// A client asks for the answer of a key without its body.
   package mutating func await(seq: UInt64, acked: UInt64) -> Verdict {
+    if let failure { return .refuse(failure) }
     if seq < firstKept { return .refuse(forgotten(seq)) }
     if seq < nextSeq {
       let index = Int(seq - firstKept)

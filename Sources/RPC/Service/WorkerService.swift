@@ -24,11 +24,8 @@ package struct WorkerConfiguration: Sendable {
   package var statistics: @Sendable () -> [String: Double] = { [:] }
   /// After so long without a word from the router the connection is made anew.
   package var routerTimeoutMilliseconds: UInt64 = 5000
-  /// Called on the loop thread when the router gives this worker a stream; returns its log:
-  /// recovered, or a new one.
-  package var openStream: @Sendable (_ stream: String, _ epoch: UInt64) -> StreamLog = { _, _ in
-    StreamLog()
-  }
+  /// What streams are recorded in; nil where they end with the process.
+  package var journal: (any StreamJournal)?
   /// Called on the loop thread when a request is recorded as refused without having reached its
   /// handler (the router's permanent refusals).
   package var requestRefused: @Sendable (_ stream: String, _ method: Method) -> Void = { _, _ in }
@@ -106,6 +103,9 @@ final class ServiceControl: Sendable {
   enum Event: Sendable {
     case finished(Call)
     indirect case reply(ReplyEvent)
+    /// The outcome of a request whose handler gave none.
+    case settled(ReplyEvent.Key, Outcome)
+    case opened(String, epoch: UInt64, OpenedLog)
     case closed(String)
     case sessionEnded(String)
   }
