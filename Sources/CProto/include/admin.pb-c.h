@@ -29,7 +29,13 @@ typedef struct Tinsmith__V1__PingResponse Tinsmith__V1__PingResponse;
 
 /* --- enums --- */
 
+/*
+ * How the service is.
+ */
 typedef enum _Tinsmith__V1__HealthStatus {
+  /*
+   * Never sent.
+   */
   TINSMITH__V1__HEALTH_STATUS__HEALTH_STATUS_UNSPECIFIED = 0,
   /*
    * All workers that should be there are.
@@ -48,6 +54,9 @@ typedef enum _Tinsmith__V1__HealthStatus {
 
 /* --- messages --- */
 
+/*
+ * Of Admin.Capabilities; has no fields.
+ */
 struct  Tinsmith__V1__CapabilitiesRequest
 {
   ProtobufCMessage base;
@@ -57,23 +66,27 @@ struct  Tinsmith__V1__CapabilitiesRequest
      }
 
 
+/*
+ * A base model that is served.
+ */
 struct  Tinsmith__V1__BaseModel
 {
   ProtobufCMessage base;
   /*
-   * E.g. "tinsmith/mini".
+   * E.g. "tinsmith/mini"; what base_model says elsewhere.
    */
   char *name;
   /*
-   * Tokens.
+   * Most tokens of one sequence: of a training example, or of a prompt and what is sampled.
    */
   uint32_t max_context_length;
   /*
-   * Name or folder of the tokenizer.
+   * Folder with tokenizer.json on the service's machine. Tokens are made by the client, which needs
+   * the same tokenizer.
    */
   char *tokenizer;
   /*
-   * E.g. "Qwen3ForCausalLM".
+   * Model type as in the config.json of Hugging Face, e.g. "qwen3".
    */
   char *architecture;
   /*
@@ -81,15 +94,24 @@ struct  Tinsmith__V1__BaseModel
    */
   uint64_t parameters;
   /*
-   * Numerics class of the weights and products, e.g. "f32" or "bf16".
+   * Numerics class of weights and products, e.g. "f32".
    */
   char *precision;
   /*
    * Results are equal bit for bit between services of one numerics version and precision.
    */
   char *numerics_version;
+  /*
+   * Token ids are from 0 to one less.
+   */
   uint32_t vocabulary_size;
+  /*
+   * Training.CreateModel takes it.
+   */
   protobuf_c_boolean trainable;
+  /*
+   * Sampling takes it.
+   */
   protobuf_c_boolean sampleable;
 };
 #define TINSMITH__V1__BASE_MODEL__INIT \
@@ -97,11 +119,14 @@ struct  Tinsmith__V1__BaseModel
     , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0 }
 
 
+/*
+ * Answer of Admin.Capabilities.
+ */
 struct  Tinsmith__V1__CapabilitiesResponse
 {
   ProtobufCMessage base;
   /*
-   * Of the software.
+   * Of the software, e.g. "0.1.0".
    */
   char *service_version;
   /*
@@ -109,10 +134,13 @@ struct  Tinsmith__V1__CapabilitiesResponse
    */
   size_t n_protocol_versions;
   uint32_t *protocol_versions;
+  /*
+   * What is served, by name.
+   */
   size_t n_models;
   Tinsmith__V1__BaseModel **models;
   /*
-   * Names of loss functions.
+   * Names of loss functions that ForwardBackwardRequest.loss_fn may have.
    */
   size_t n_loss_fns;
   char **loss_fns;
@@ -122,6 +150,9 @@ struct  Tinsmith__V1__CapabilitiesResponse
     , (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0,NULL }
 
 
+/*
+ * Of Admin.Health; has no fields.
+ */
 struct  Tinsmith__V1__HealthRequest
 {
   ProtobufCMessage base;
@@ -131,12 +162,27 @@ struct  Tinsmith__V1__HealthRequest
      }
 
 
+/*
+ * Answer of Admin.Health.
+ */
 struct  Tinsmith__V1__HealthResponse
 {
   ProtobufCMessage base;
+  /*
+   * How the service is.
+   */
   Tinsmith__V1__HealthStatus status;
+  /*
+   * Workers that were heard of lately.
+   */
   uint32_t workers_alive;
+  /*
+   * Workers that should be there.
+   */
   uint32_t workers_expected;
+  /*
+   * Milliseconds since the router's start.
+   */
   uint64_t uptime_ms;
 };
 #define TINSMITH__V1__HEALTH_RESPONSE__INIT \
@@ -144,6 +190,9 @@ struct  Tinsmith__V1__HealthResponse
     , TINSMITH__V1__HEALTH_STATUS__HEALTH_STATUS_UNSPECIFIED, 0, 0, 0 }
 
 
+/*
+ * Of Admin.Stats; has no fields.
+ */
 struct  Tinsmith__V1__StatsRequest
 {
   ProtobufCMessage base;
@@ -153,11 +202,15 @@ struct  Tinsmith__V1__StatsRequest
      }
 
 
+/*
+ * Answer of Admin.Stats, at most a second old.
+ */
 struct  Tinsmith__V1__StatsResponse
 {
   ProtobufCMessage base;
   /*
-   * Counters and gauges.
+   * Counters and gauges. Names read "router.X", "tenant.NAME.X" and "worker.NAME.X"; counters that
+   * only grow end in "_total" or "_seconds". Names may come and go between releases.
    */
   size_t n_values;
   Tinsmith__V1__NamedNumber **values;
@@ -167,11 +220,14 @@ struct  Tinsmith__V1__StatsResponse
     , 0,NULL }
 
 
+/*
+ * Of Admin.Ping and Admin.WorkerPing.
+ */
 struct  Tinsmith__V1__PingRequest
 {
   ProtobufCMessage base;
   /*
-   * Any bytes; may be absent.
+   * Any bytes. Absent: none.
    */
   Tinsmith__V1__Blob *payload;
 };
@@ -180,11 +236,14 @@ struct  Tinsmith__V1__PingRequest
     , NULL }
 
 
+/*
+ * Answer of Admin.Ping and Admin.WorkerPing.
+ */
 struct  Tinsmith__V1__PingResponse
 {
   ProtobufCMessage base;
   /*
-   * The request's.
+   * The request's bytes. Absent: none.
    */
   Tinsmith__V1__Blob *payload;
 };

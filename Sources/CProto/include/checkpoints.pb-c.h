@@ -29,14 +29,20 @@ typedef struct Tinsmith__V1__ImportCheckpointRequest Tinsmith__V1__ImportCheckpo
 
 /* --- enums --- */
 
+/*
+ * What a checkpoint holds.
+ */
 typedef enum _Tinsmith__V1__CheckpointKind {
+  /*
+   * Never sent; refused in requests.
+   */
   TINSMITH__V1__CHECKPOINT_KIND__CHECKPOINT_KIND_UNSPECIFIED = 0,
   /*
-   * Adapter and optimizer state: "weights".
+   * Adapter and optimizer state; "weights" in paths.
    */
   TINSMITH__V1__CHECKPOINT_KIND__CHECKPOINT_KIND_TRAINING = 1,
   /*
-   * Adapter only: "sampler_weights".
+   * Adapter only; "sampler_weights" in paths.
    */
   TINSMITH__V1__CHECKPOINT_KIND__CHECKPOINT_KIND_SAMPLER = 2
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__CHECKPOINT_KIND)
@@ -44,6 +50,9 @@ typedef enum _Tinsmith__V1__CheckpointKind {
 
 /* --- messages --- */
 
+/*
+ * Description of a checkpoint.
+ */
 struct  Tinsmith__V1__Checkpoint
 {
   ProtobufCMessage base;
@@ -51,35 +60,65 @@ struct  Tinsmith__V1__Checkpoint
    * "tinsmith://<model>/weights/<name>" or "tinsmith://<model>/sampler_weights/<name>".
    */
   char *path;
+  /*
+   * What it holds.
+   */
   Tinsmith__V1__CheckpointKind kind;
+  /*
+   * The model that wrote it: the name of its stream.
+   */
   char *model_id;
+  /*
+   * Last part of the path.
+   */
   char *name;
+  /*
+   * The base model that the adapter belongs to.
+   */
   char *base_model;
+  /*
+   * Rank of the adapter's factors.
+   */
   uint32_t rank;
+  /*
+   * The adapter's product is scaled by alpha / rank.
+   */
   double alpha;
+  /*
+   * Attention layers have an adapter.
+   */
   protobuf_c_boolean train_attn;
+  /*
+   * MLP layers have an adapter.
+   */
   protobuf_c_boolean train_mlp;
+  /*
+   * The output head has an adapter.
+   */
   protobuf_c_boolean train_unembed;
   /*
    * Optimizer steps done when it was written.
    */
   uint64_t step;
   /*
-   * Of all its files.
+   * Bytes of all its files.
    */
   uint64_t size_bytes;
   /*
-   * Milliseconds since 1970 in UTC.
+   * When it was written: milliseconds since 1970 in UTC.
    */
   uint64_t created_unix_ms;
   /*
-   * Likewise; 0: never.
+   * When it is deleted by itself, likewise; 0: never.
    */
   uint64_t expires_unix_ms;
   /*
    * Readable by other users.
    */
   protobuf_c_boolean published;
+  /*
+   * Of the request that wrote it.
+   */
   size_t n_user_metadata;
   Tinsmith__V1__TextPair **user_metadata;
 };
@@ -104,15 +143,18 @@ struct  Tinsmith__V1__CheckpointRequest
     , (char *)protobuf_c_empty_string }
 
 
+/*
+ * Of Checkpoints.List.
+ */
 struct  Tinsmith__V1__ListCheckpointsRequest
 {
   ProtobufCMessage base;
   /*
-   * Of this model; empty: of all models of the user.
+   * Of this model; empty: of all models.
    */
   char *model_id;
   /*
-   * At most so many; 0: 100.
+   * At most so many in one answer, at most 16,384; 0: 100.
    */
   uint32_t limit;
   /*
@@ -125,6 +167,9 @@ struct  Tinsmith__V1__ListCheckpointsRequest
     , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string }
 
 
+/*
+ * Answer of Checkpoints.List.
+ */
 struct  Tinsmith__V1__ListCheckpointsResponse
 {
   ProtobufCMessage base;
@@ -134,7 +179,7 @@ struct  Tinsmith__V1__ListCheckpointsResponse
   size_t n_checkpoints;
   Tinsmith__V1__Checkpoint **checkpoints;
   /*
-   * Empty: this was the last page.
+   * Empty: this was the last page. Opaque.
    */
   char *next_page_token;
 };
@@ -143,6 +188,9 @@ struct  Tinsmith__V1__ListCheckpointsResponse
     , 0,NULL, (char *)protobuf_c_empty_string }
 
 
+/*
+ * Answer of Checkpoints.Delete; has no fields.
+ */
 struct  Tinsmith__V1__DeleteCheckpointResponse
 {
   ProtobufCMessage base;
@@ -158,12 +206,21 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__SET_CHECKPOINT_TTL_REQUEST__TTL_PRESENCE__CASE)
 } Tinsmith__V1__SetCheckpointTtlRequest__TtlPresenceCase;
 
+/*
+ * Of Checkpoints.SetTtl.
+ */
 struct  Tinsmith__V1__SetCheckpointTtlRequest
 {
   ProtobufCMessage base;
+  /*
+   * As in CheckpointRequest.
+   */
   char *path;
   Tinsmith__V1__SetCheckpointTtlRequest__TtlPresenceCase ttl_presence_case;
   union {
+    /*
+     * Seconds from now, 1 to 316,224,000. Absent: kept for ever.
+     */
     uint64_t ttl_seconds;
   };
 };
@@ -172,13 +229,19 @@ struct  Tinsmith__V1__SetCheckpointTtlRequest
     , (char *)protobuf_c_empty_string, TINSMITH__V1__SET_CHECKPOINT_TTL_REQUEST__TTL_PRESENCE__NOT_SET, {0} }
 
 
+/*
+ * One file of an adapter.
+ */
 struct  Tinsmith__V1__CheckpointFile
 {
   ProtobufCMessage base;
   /*
-   * File name without folder, e.g. "adapter_model.safetensors".
+   * File name without folder: 1 to 128 letters, digits and ". _ -", not starting with ".".
    */
   char *name;
+  /*
+   * Its bytes. Absent: none.
+   */
   Tinsmith__V1__Blob *content;
 };
 #define TINSMITH__V1__CHECKPOINT_FILE__INIT \
@@ -186,9 +249,15 @@ struct  Tinsmith__V1__CheckpointFile
     , (char *)protobuf_c_empty_string, NULL }
 
 
+/*
+ * Answer of Checkpoints.Export.
+ */
 struct  Tinsmith__V1__ExportCheckpointResponse
 {
   ProtobufCMessage base;
+  /*
+   * "adapter_config.json" and "adapter_model.safetensors".
+   */
   size_t n_files;
   Tinsmith__V1__CheckpointFile **files;
 };
@@ -197,6 +266,9 @@ struct  Tinsmith__V1__ExportCheckpointResponse
     , 0,NULL }
 
 
+/*
+ * Of Checkpoints.Import.
+ */
 struct  Tinsmith__V1__ImportCheckpointRequest
 {
   ProtobufCMessage base;
@@ -204,13 +276,22 @@ struct  Tinsmith__V1__ImportCheckpointRequest
    * As in SaveStateRequest.
    */
   char *name;
+  /*
+   * Which kind to make; must be given.
+   */
   Tinsmith__V1__CheckpointKind kind;
+  /*
+   * The base model that the adapter belongs to.
+   */
   char *base_model;
   /*
-   * "adapter_config.json" and "adapter_model.safetensors".
+   * "adapter_config.json" and "adapter_model.safetensors"; at most 64 files.
    */
   size_t n_files;
   Tinsmith__V1__CheckpointFile **files;
+  /*
+   * Free text by key, for people.
+   */
   size_t n_user_metadata;
   Tinsmith__V1__TextPair **user_metadata;
 };

@@ -27,36 +27,129 @@ typedef struct Tinsmith__V1__ResponseHeader Tinsmith__V1__ResponseHeader;
  * 4xx Checkpoints, 5xx Futures, 6xx Admin, 9xx between router and workers only.
  */
 typedef enum _Tinsmith__V1__Method {
+  /*
+   * Refused.
+   */
   TINSMITH__V1__METHOD__METHOD_UNSPECIFIED = 0,
+  /*
+   * Sessions.Create.
+   */
   TINSMITH__V1__METHOD__METHOD_SESSIONS_CREATE = 101,
+  /*
+   * Sessions.Heartbeat.
+   */
   TINSMITH__V1__METHOD__METHOD_SESSIONS_HEARTBEAT = 102,
+  /*
+   * Sessions.Finish.
+   */
   TINSMITH__V1__METHOD__METHOD_SESSIONS_FINISH = 103,
+  /*
+   * Training.CreateModel.
+   */
   TINSMITH__V1__METHOD__METHOD_TRAINING_CREATE_MODEL = 201,
+  /*
+   * Training.Forward.
+   */
   TINSMITH__V1__METHOD__METHOD_TRAINING_FORWARD = 202,
+  /*
+   * Training.ForwardBackward.
+   */
   TINSMITH__V1__METHOD__METHOD_TRAINING_FORWARD_BACKWARD = 203,
+  /*
+   * Training.OptimStep.
+   */
   TINSMITH__V1__METHOD__METHOD_TRAINING_OPTIM_STEP = 204,
+  /*
+   * Training.SaveState.
+   */
   TINSMITH__V1__METHOD__METHOD_TRAINING_SAVE_STATE = 205,
+  /*
+   * Training.LoadState.
+   */
   TINSMITH__V1__METHOD__METHOD_TRAINING_LOAD_STATE = 206,
+  /*
+   * Training.Unload.
+   */
   TINSMITH__V1__METHOD__METHOD_TRAINING_UNLOAD = 207,
+  /*
+   * Training.GetInfo.
+   */
   TINSMITH__V1__METHOD__METHOD_TRAINING_GET_INFO = 208,
+  /*
+   * Sampling.SaveWeightsForSampler.
+   */
   TINSMITH__V1__METHOD__METHOD_SAMPLING_SAVE_WEIGHTS_FOR_SAMPLER = 301,
+  /*
+   * Sampling.CreateSamplingSession.
+   */
   TINSMITH__V1__METHOD__METHOD_SAMPLING_CREATE_SAMPLING_SESSION = 302,
+  /*
+   * Sampling.Sample.
+   */
   TINSMITH__V1__METHOD__METHOD_SAMPLING_SAMPLE = 303,
+  /*
+   * Sampling.ComputeLogprobs.
+   */
   TINSMITH__V1__METHOD__METHOD_SAMPLING_COMPUTE_LOGPROBS = 304,
+  /*
+   * Checkpoints.List.
+   */
   TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_LIST = 401,
+  /*
+   * Checkpoints.Info.
+   */
   TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_INFO = 402,
+  /*
+   * Checkpoints.Delete.
+   */
   TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_DELETE = 403,
+  /*
+   * Checkpoints.SetTtl.
+   */
   TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_SET_TTL = 404,
+  /*
+   * Checkpoints.Publish.
+   */
   TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_PUBLISH = 405,
+  /*
+   * Checkpoints.Unpublish.
+   */
   TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_UNPUBLISH = 406,
+  /*
+   * Checkpoints.Export.
+   */
   TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_EXPORT = 407,
+  /*
+   * Checkpoints.Import.
+   */
   TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_IMPORT = 408,
+  /*
+   * Futures.Await.
+   */
   TINSMITH__V1__METHOD__METHOD_FUTURES_AWAIT = 501,
+  /*
+   * Futures.Cancel.
+   */
   TINSMITH__V1__METHOD__METHOD_FUTURES_CANCEL = 502,
+  /*
+   * Admin.Capabilities.
+   */
   TINSMITH__V1__METHOD__METHOD_ADMIN_CAPABILITIES = 601,
+  /*
+   * Admin.Health.
+   */
   TINSMITH__V1__METHOD__METHOD_ADMIN_HEALTH = 602,
+  /*
+   * Admin.Stats.
+   */
   TINSMITH__V1__METHOD__METHOD_ADMIN_STATS = 603,
+  /*
+   * Admin.Ping.
+   */
   TINSMITH__V1__METHOD__METHOD_ADMIN_PING = 604,
+  /*
+   * Admin.WorkerPing.
+   */
   TINSMITH__V1__METHOD__METHOD_ADMIN_WORKER_PING = 605
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__METHOD)
 } Tinsmith__V1__Method;
@@ -64,6 +157,9 @@ typedef enum _Tinsmith__V1__Method {
  * Bits of RequestHeader.flags.
  */
 typedef enum _Tinsmith__V1__RequestFlag {
+  /*
+   * No bit set.
+   */
   TINSMITH__V1__REQUEST_FLAG__REQUEST_FLAG_NONE = 0,
   /*
    * Send PARTIAL events while the request runs (Sampling.Sample).
@@ -84,9 +180,13 @@ typedef enum _Tinsmith__V1__RequestFlag {
  * What a response says about its request.
  */
 typedef enum _Tinsmith__V1__Event {
+  /*
+   * Never sent.
+   */
   TINSMITH__V1__EVENT__EVENT_UNSPECIFIED = 0,
   /*
-   * The request is durable: the client may forget its bytes. No body.
+   * The request is durable: the client may forget its bytes and ask with Futures.Await from now on.
+   * No body. Not every request has this event; of independent requests clients ignore it.
    */
   TINSMITH__V1__EVENT__EVENT_ACCEPTED = 1,
   /*
@@ -114,12 +214,14 @@ struct  Tinsmith__V1__RequestHeader
    */
   uint32_t protocol_version;
   /*
-   * What to do. An unknown number is refused with UNIMPLEMENTED.
+   * What to do, and what the body is. An unknown number is refused with UNIMPLEMENTED.
    */
   Tinsmith__V1__Method method;
   /*
-   * Stream of the request: "<session>:train:<n>", "<session>:sample:<n>", a session id, or (for
-   * Sessions.Create and Admin.*) empty or any text of the client's choice. At most 256 bytes.
+   * Stream of the request: "<session>:train:<n>", "<session>:sample:<n>", the session id alone or
+   * with ":" and any text; for Sessions.Create, Sessions.Heartbeat and Admin.* empty (which stands
+   * for the connection); for Admin.* any text without a colon. At most 256 bytes, no control
+   * characters, no "@" at the start.
    */
   char *stream;
   /*
@@ -128,24 +230,27 @@ struct  Tinsmith__V1__RequestHeader
   uint64_t seq;
   /*
    * Every answer of this stream with a seq up to and including this one was received; the owner
-   * forgets those. 0: nothing can be forgotten (seq 0 is covered by the creation itself).
+   * forgets those. 0: nothing is to be forgotten. Must not name a seq that has no answer yet.
+   * Ignored in streams whose requests are independent.
    */
   uint64_t acked;
   /*
-   * Name and version of the client software, for logs, e.g. "tinsmith-swift/0.1".
+   * Name and version of the client software, for logs, e.g. "tinsmith-swift/0.1". At most 128
+   * bytes. May be left out.
    */
   char *client_name;
   /*
-   * A random number drawn once per client process, which tells two processes apart that
-   * use one stream.
+   * A random number drawn once per client process, for logs: it tells two processes apart that
+   * use one stream. May be left out.
    */
   uint64_t client_incarnation;
   /*
-   * Token that Sessions.Create returned. Empty for Sessions.Create and Admin.*.
+   * Token that Sessions.Create returned. Not needed for Sessions.Create and Admin.*.
    */
   char *session_token;
   /*
-   * Milliseconds from receipt until the request is no longer wanted. 0: no limit.
+   * Milliseconds from its arrival at the router until the request is no longer wanted: it is then
+   * DEADLINE_EXCEEDED, unless it is training that has started. 0: no limit.
    */
   uint32_t timeout_ms;
   /*
@@ -153,7 +258,8 @@ struct  Tinsmith__V1__RequestHeader
    */
   uint64_t trace_id;
   /*
-   * Size of the work in tokens as the client counts it: prompt or training tokens ...
+   * Size of the work in tokens as the client counts it, for fairness between tenants: prompt or
+   * training tokens ... 0: counted as 1 until the answer corrects it.
    */
   uint64_t cost_prompt_tokens;
   /*
@@ -172,6 +278,9 @@ struct  Tinsmith__V1__RequestHeader
    * With REQUEST_FLAG_TOMBSTONE: the refusal to record.
    */
   Tinsmith__V1__StatusCode refusal_code;
+  /*
+   * With REQUEST_FLAG_TOMBSTONE: its message.
+   */
   char *refusal_message;
 };
 #define TINSMITH__V1__REQUEST_HEADER__INIT \
@@ -187,15 +296,22 @@ struct  Tinsmith__V1__ResponseHeader
 {
   ProtobufCMessage base;
   /*
-   * The key of the request that this answers.
+   * The stream of the request that this answers, as the request wrote it.
    */
   char *stream;
+  /*
+   * The seq of the request that this answers.
+   */
   uint64_t seq;
   /*
    * Epoch of the owner that answered: how often the stream changed hands. Answers of an older
-   * epoch than one already seen must be dropped.
+   * epoch than one already seen must be dropped; 0 (the router's own words, and independent
+   * streams) is never older.
    */
   uint64_t epoch;
+  /*
+   * The outcome, with FINAL.
+   */
   Tinsmith__V1__StatusCode code;
   /*
    * Explanation for people; empty with OK.
@@ -209,15 +325,22 @@ struct  Tinsmith__V1__ResponseHeader
    * Milliseconds to wait before sending the same key again. 0: at the client's discretion.
    */
   uint32_t retry_after_ms;
+  /*
+   * What this response is.
+   */
   Tinsmith__V1__Event event;
   /*
-   * Requests of this tenant and class ahead of this one when it was accepted.
+   * Requests of this tenant and class ahead of this one when it was accepted. Not sent by this
+   * version.
    */
   uint32_t queue_position;
   /*
-   * Where the time went, in microseconds: waiting in router and worker, computing.
+   * Microseconds that the request waited in its worker.
    */
   uint64_t queue_us;
+  /*
+   * Microseconds from its start to its outcome.
+   */
   uint64_t compute_us;
   /*
    * Prompt tokens that were found in the prefix cache.
@@ -228,15 +351,21 @@ struct  Tinsmith__V1__ResponseHeader
    * outstanding. 0: unchanged since the last header that said something else.
    */
   uint32_t window_requests;
+  /*
+   * Bytes, likewise.
+   */
   uint64_t window_bytes;
   /*
-   * With PARTIAL: offset of this piece, in generated tokens of its sequence.
+   * With PARTIAL: how many tokens each sequence of this piece had before.
    */
   uint64_t partial_offset;
   /*
-   * Work that was really done, in tokens (RequestHeader.cost_*), for the bookkeeping of fairness.
+   * Prompt or training tokens that were really processed.
    */
   uint64_t cost_prompt_tokens;
+  /*
+   * Tokens that were really generated.
+   */
   uint64_t cost_new_tokens;
   /*
    * RequestHeader.trace_id, repeated.

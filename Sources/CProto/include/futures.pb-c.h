@@ -26,6 +26,9 @@ typedef struct Tinsmith__V1__CancelFutureResponse Tinsmith__V1__CancelFutureResp
 
 /* --- messages --- */
 
+/*
+ * Of Futures.Await; has no fields.
+ */
 struct  Tinsmith__V1__AwaitFutureRequest
 {
   ProtobufCMessage base;
@@ -47,6 +50,9 @@ struct  Tinsmith__V1__AwaitFutureResponse
      }
 
 
+/*
+ * Of Futures.Cancel; has no fields.
+ */
 struct  Tinsmith__V1__CancelFutureRequest
 {
   ProtobufCMessage base;
@@ -56,11 +62,14 @@ struct  Tinsmith__V1__CancelFutureRequest
      }
 
 
+/*
+ * Never sent: the cancelled request's FINAL says what became of it.
+ */
 struct  Tinsmith__V1__CancelFutureResponse
 {
   ProtobufCMessage base;
   /*
-   * False: it had started or ended; its own answer tells.
+   * Reserved.
    */
   protobuf_c_boolean cancelled;
 };

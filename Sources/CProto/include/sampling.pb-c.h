@@ -33,7 +33,13 @@ typedef struct Tinsmith__V1__ComputeLogprobsResponse Tinsmith__V1__ComputeLogpro
 
 /* --- enums --- */
 
+/*
+ * Why a sequence ended.
+ */
 typedef enum _Tinsmith__V1__StopReason {
+  /*
+   * It has not ended; in PARTIAL events only.
+   */
   TINSMITH__V1__STOP_REASON__STOP_REASON_UNSPECIFIED = 0,
   /*
    * A stop string, stop token or end token; the token is part of tokens.
@@ -54,14 +60,20 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__SAVE_WEIGHTS_FOR_SAMPLER_REQUEST__TTL_PRESENCE__CASE)
 } Tinsmith__V1__SaveWeightsForSamplerRequest__TtlPresenceCase;
 
+/*
+ * Of Sampling.SaveWeightsForSampler.
+ */
 struct  Tinsmith__V1__SaveWeightsForSamplerRequest
 {
   ProtobufCMessage base;
   /*
-   * Name of the checkpoint, as in SaveStateRequest. Empty: unnamed; not listed, and gone with
-   * the session.
+   * Name of the checkpoint, as in SaveStateRequest. Empty: "seq-<seq of this request>", which
+   * replaces a checkpoint of that name.
    */
   char *name;
+  /*
+   * Free text by key, for people.
+   */
   size_t n_user_metadata;
   Tinsmith__V1__TextPair **user_metadata;
   /*
@@ -70,6 +82,9 @@ struct  Tinsmith__V1__SaveWeightsForSamplerRequest
   protobuf_c_boolean overwrite;
   Tinsmith__V1__SaveWeightsForSamplerRequest__TtlPresenceCase ttl_presence_case;
   union {
+    /*
+     * Seconds until it is deleted, 1 to 316,224,000. Absent: kept.
+     */
     uint64_t ttl_seconds;
   };
 };
@@ -78,6 +93,9 @@ struct  Tinsmith__V1__SaveWeightsForSamplerRequest
     , (char *)protobuf_c_empty_string, 0,NULL, 0, TINSMITH__V1__SAVE_WEIGHTS_FOR_SAMPLER_REQUEST__TTL_PRESENCE__NOT_SET, {0} }
 
 
+/*
+ * Answer of Sampling.SaveWeightsForSampler.
+ */
 struct  Tinsmith__V1__SaveWeightsForSamplerResponse
 {
   ProtobufCMessage base;
@@ -98,6 +116,9 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__CREATE_SAMPLING_SESSION_REQUEST__SOURCE__CASE)
 } Tinsmith__V1__CreateSamplingSessionRequest__SourceCase;
 
+/*
+ * Of Sampling.CreateSamplingSession.
+ */
 struct  Tinsmith__V1__CreateSamplingSessionRequest
 {
   ProtobufCMessage base;
@@ -118,6 +139,9 @@ struct  Tinsmith__V1__CreateSamplingSessionRequest
     , TINSMITH__V1__CREATE_SAMPLING_SESSION_REQUEST__SOURCE__NOT_SET, {0} }
 
 
+/*
+ * Answer of Sampling.CreateSamplingSession.
+ */
 struct  Tinsmith__V1__CreateSamplingSessionResponse
 {
   ProtobufCMessage base;
@@ -125,13 +149,16 @@ struct  Tinsmith__V1__CreateSamplingSessionResponse
    * The stream's name.
    */
   char *sampling_session_id;
+  /*
+   * The base model sampled from, also where a path was given.
+   */
   char *base_model;
   /*
-   * Name or folder of the tokenizer.
+   * As in BaseModel.
    */
   char *tokenizer;
   /*
-   * Tokens.
+   * Most tokens of prompt and sampled tokens together.
    */
   uint32_t max_context_length;
 };
@@ -140,9 +167,15 @@ struct  Tinsmith__V1__CreateSamplingSessionResponse
     , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0 }
 
 
+/*
+ * Texts that end a sequence; the token that completes one is the last of the sequence.
+ */
 struct  Tinsmith__V1__StopStrings
 {
   ProtobufCMessage base;
+  /*
+   * At most 64, none empty. None: nothing ends a sequence but its length.
+   */
   size_t n_values;
   char **values;
 };
@@ -151,9 +184,15 @@ struct  Tinsmith__V1__StopStrings
     , 0,NULL }
 
 
+/*
+ * Tokens that end a sequence; the token is the last of the sequence.
+ */
 struct  Tinsmith__V1__StopTokens
 {
   ProtobufCMessage base;
+  /*
+   * At most 64. None: nothing ends a sequence but its length.
+   */
   size_t n_ids;
   int32_t *ids;
 };
@@ -193,6 +232,9 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__SAMPLING_PARAMS__TOP_P_PRESENCE__CASE)
 } Tinsmith__V1__SamplingParams__TopPPresenceCase;
 
+/*
+ * How tokens are drawn.
+ */
 struct  Tinsmith__V1__SamplingParams
 {
   ProtobufCMessage base;
@@ -202,23 +244,44 @@ struct  Tinsmith__V1__SamplingParams
   int32_t top_k;
   Tinsmith__V1__SamplingParams__MaxTokensPresenceCase max_tokens_presence_case;
   union {
+    /*
+     * Most tokens per sequence, 1 to 1,048,576; with the prompt at most max_context_length. Absent:
+     * as many as the context holds.
+     */
     uint32_t max_tokens;
   };
   Tinsmith__V1__SamplingParams__SeedPresenceCase seed_presence_case;
   union {
+    /*
+     * The same seed gives the same tokens. Absent: a hash of (stream, seq), returned with the
+     * answer.
+     */
     uint64_t seed;
   };
   Tinsmith__V1__SamplingParams__StopCase stop_case;
   union {
+    /*
+     * At one of these texts and nowhere else.
+     */
     Tinsmith__V1__StopStrings *stop_strings;
+    /*
+     * At one of these tokens and nowhere else.
+     */
     Tinsmith__V1__StopTokens *stop_tokens;
   };
   Tinsmith__V1__SamplingParams__TemperaturePresenceCase temperature_presence_case;
   union {
+    /*
+     * At least 0; 0: the most probable token. Absent: 1.
+     */
     double temperature;
   };
   Tinsmith__V1__SamplingParams__TopPPresenceCase top_p_presence_case;
   union {
+    /*
+     * Sample among the most probable tokens (of those that top_k leaves) that together reach p;
+     * above 0, at most 1. Absent: 1.
+     */
     double top_p;
   };
 };
@@ -234,12 +297,18 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__SAMPLE_REQUEST__SOURCE__CASE)
 } Tinsmith__V1__SampleRequest__SourceCase;
 
+/*
+ * Of Sampling.Sample.
+ */
 struct  Tinsmith__V1__SampleRequest
 {
   ProtobufCMessage base;
+  /*
+   * Must be given.
+   */
   Tinsmith__V1__ModelInput *prompt;
   /*
-   * Number of sequences, at least 1.
+   * Number of sequences, 1 to 1,024. (An absent number is 0 and refused.)
    */
   uint32_t num_samples;
   /*
@@ -251,11 +320,11 @@ struct  Tinsmith__V1__SampleRequest
    */
   protobuf_c_boolean prompt_logprobs;
   /*
-   * Return the k most probable tokens at each prompt position; 0: none.
+   * Return the k most probable tokens at each prompt position, at most 1,024; 0: none.
    */
   uint32_t topk_prompt_logprobs;
   /*
-   * Return the k most probable tokens at each sampled position; 0: none.
+   * Return the k most probable tokens at each sampled position, at most 1,024; 0: none.
    */
   uint32_t topk_sample_logprobs;
   /*
@@ -264,7 +333,13 @@ struct  Tinsmith__V1__SampleRequest
   uint32_t prompt_logprobs_last_n;
   Tinsmith__V1__SampleRequest__SourceCase source_case;
   union {
+    /*
+     * A name from Admin.Capabilities.
+     */
     char *base_model;
+    /*
+     * "tinsmith://<model>/sampler_weights/<name>".
+     */
     char *model_path;
   };
 };
@@ -293,6 +368,9 @@ struct  Tinsmith__V1__TopkLogprobs
     , NULL, NULL }
 
 
+/*
+ * One sampled sequence, or, in a PARTIAL event, the tokens that one step added to it.
+ */
 struct  Tinsmith__V1__SampledSequence
 {
   ProtobufCMessage base;
@@ -301,19 +379,20 @@ struct  Tinsmith__V1__SampledSequence
    */
   Tinsmith__V1__StopReason stop_reason;
   /*
-   * int32 (n).
+   * int32 (n): the sampled tokens, without the prompt.
    */
   Tinsmith__V1__Tensor *tokens;
   /*
-   * float32 (n): log-probs of the unscaled distribution, whatever temperature, top_k, top_p.
+   * float32 (n): natural logarithms of the tokens' probabilities in the model's own distribution,
+   * whatever temperature, top_k, top_p.
    */
   Tinsmith__V1__Tensor *logprobs;
   /*
-   * Present if topk_sample_logprobs was asked for.
+   * Present if topk_sample_logprobs was asked for; n as in tokens. Not in PARTIAL events.
    */
   Tinsmith__V1__TopkLogprobs *topk_logprobs;
   /*
-   * Which of the num_samples this is.
+   * Which of the num_samples this is, from 0.
    */
   uint32_t index;
 };
@@ -322,9 +401,15 @@ struct  Tinsmith__V1__SampledSequence
     , TINSMITH__V1__STOP_REASON__STOP_REASON_UNSPECIFIED, NULL, NULL, NULL, 0 }
 
 
+/*
+ * Answer of Sampling.Sample. In a PARTIAL event: some sequences' new tokens, and the seed.
+ */
 struct  Tinsmith__V1__SampleResponse
 {
   ProtobufCMessage base;
+  /*
+   * In FINAL: all num_samples, by index.
+   */
   size_t n_sequences;
   Tinsmith__V1__SampledSequence **sequences;
   /*
@@ -352,13 +437,25 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__COMPUTE_LOGPROBS_REQUEST__SOURCE__CASE)
 } Tinsmith__V1__ComputeLogprobsRequest__SourceCase;
 
+/*
+ * Of Sampling.ComputeLogprobs.
+ */
 struct  Tinsmith__V1__ComputeLogprobsRequest
 {
   ProtobufCMessage base;
+  /*
+   * The tokens to score; must be given.
+   */
   Tinsmith__V1__ModelInput *prompt;
   Tinsmith__V1__ComputeLogprobsRequest__SourceCase source_case;
   union {
+    /*
+     * A name from Admin.Capabilities.
+     */
     char *base_model;
+    /*
+     * "tinsmith://<model>/sampler_weights/<name>".
+     */
     char *model_path;
   };
 };
@@ -367,11 +464,14 @@ struct  Tinsmith__V1__ComputeLogprobsRequest
     , NULL, TINSMITH__V1__COMPUTE_LOGPROBS_REQUEST__SOURCE__NOT_SET, {0} }
 
 
+/*
+ * Answer of Sampling.ComputeLogprobs.
+ */
 struct  Tinsmith__V1__ComputeLogprobsResponse
 {
   ProtobufCMessage base;
   /*
-   * float32 (prompt length); the first is NaN.
+   * float32 (prompt length): of each token given those before it; the first is NaN.
    */
   Tinsmith__V1__Tensor *logprobs;
 };

@@ -27,39 +27,61 @@ typedef struct Tinsmith__V1__FinishSessionResponse Tinsmith__V1__FinishSessionRe
 /* --- enums --- */
 
 /*
- * How a session ended.
+ * How a session ended, for logs.
  */
 typedef enum _Tinsmith__V1__FinishReason {
+  /*
+   * Not said.
+   */
   TINSMITH__V1__FINISH_REASON__FINISH_REASON_UNSPECIFIED = 0,
+  /*
+   * The client was done.
+   */
   TINSMITH__V1__FINISH_REASON__FINISH_REASON_SUCCESS = 1,
+  /*
+   * The client failed.
+   */
   TINSMITH__V1__FINISH_REASON__FINISH_REASON_ERRORED = 2,
+  /*
+   * The client was interrupted.
+   */
   TINSMITH__V1__FINISH_REASON__FINISH_REASON_INTERRUPTED = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__FINISH_REASON)
 } Tinsmith__V1__FinishReason;
 
 /* --- messages --- */
 
+/*
+ * Of Sessions.Create. All fields may be empty.
+ */
 struct  Tinsmith__V1__CreateSessionRequest
 {
   ProtobufCMessage base;
   /*
-   * Key of the user; empty where the service asks for none.
+   * Key of the tenant. A service without a list of keys does not look at it; one that has a list
+   * answers UNAUTHENTICATED to others.
    */
   char *api_key;
   /*
-   * For people; may be empty.
+   * For people.
    */
   char *display_name;
+  /*
+   * For people. At most 1,024.
+   */
   size_t n_tags;
   char **tags;
+  /*
+   * Free text by key, for people.
+   */
   size_t n_user_metadata;
   Tinsmith__V1__TextPair **user_metadata;
   /*
-   * Version of the client library.
+   * Version of the client library, for logs.
    */
   char *sdk_version;
   /*
-   * Group of sessions that are accounted together; may be empty.
+   * Group of sessions that are accounted together.
    */
   char *project_id;
 };
@@ -68,29 +90,35 @@ struct  Tinsmith__V1__CreateSessionRequest
     , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
+/*
+ * Answer of Sessions.Create.
+ */
 struct  Tinsmith__V1__CreateSessionResponse
 {
   ProtobufCMessage base;
   /*
-   * Id of the session; streams are named after it: "<session_id>:train:<n>".
+   * Id of the session; streams are named after it: "<session_id>:train:<n>". No colon or dot in it.
    */
   char *session_id;
   /*
-   * To be sent as RequestHeader.session_token.
+   * To be sent as RequestHeader.session_token. Opaque; at most 1 KiB.
    */
   char *token;
   /*
-   * The session ends when nothing was heard for so long and no work is queued.
+   * Seconds. The session ends when nothing was heard for so long and no work is queued.
    */
   uint32_t lease_seconds;
   /*
-   * How often to send a heartbeat when nothing else is sent.
+   * Seconds. How often to send a heartbeat when nothing else is sent.
    */
   uint32_t heartbeat_seconds;
   /*
-   * Notes for the user; may be empty.
+   * Note for the user; may be empty.
    */
   char *info_message;
+  /*
+   * Warning for the user; may be empty.
+   */
   char *warning_message;
 };
 #define TINSMITH__V1__CREATE_SESSION_RESPONSE__INIT \
@@ -98,6 +126,9 @@ struct  Tinsmith__V1__CreateSessionResponse
     , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
+/*
+ * Of Sessions.Heartbeat; has no fields.
+ */
 struct  Tinsmith__V1__HeartbeatRequest
 {
   ProtobufCMessage base;
@@ -107,9 +138,15 @@ struct  Tinsmith__V1__HeartbeatRequest
      }
 
 
+/*
+ * Answer of Sessions.Heartbeat.
+ */
 struct  Tinsmith__V1__HeartbeatResponse
 {
   ProtobufCMessage base;
+  /*
+   * Seconds from now until the session ends if nothing more is heard.
+   */
   uint32_t lease_seconds;
 };
 #define TINSMITH__V1__HEARTBEAT_RESPONSE__INIT \
@@ -117,10 +154,19 @@ struct  Tinsmith__V1__HeartbeatResponse
     , 0 }
 
 
+/*
+ * Of Sessions.Finish. Both fields may be left out.
+ */
 struct  Tinsmith__V1__FinishSessionRequest
 {
   ProtobufCMessage base;
+  /*
+   * How it ended.
+   */
   Tinsmith__V1__FinishReason reason;
+  /*
+   * For people.
+   */
   char *detail;
 };
 #define TINSMITH__V1__FINISH_SESSION_REQUEST__INIT \
@@ -128,6 +174,9 @@ struct  Tinsmith__V1__FinishSessionRequest
     , TINSMITH__V1__FINISH_REASON__FINISH_REASON_UNSPECIFIED, (char *)protobuf_c_empty_string }
 
 
+/*
+ * Answer of Sessions.Finish; has no fields.
+ */
 struct  Tinsmith__V1__FinishSessionResponse
 {
   ProtobufCMessage base;

@@ -20,77 +20,79 @@ PROTOBUF_C__BEGIN_DECLS
 /* --- enums --- */
 
 /*
- * Outcome of a request. "Consumes" means that the stream's owner recorded this outcome for the
- * request's seq: the next request of the stream uses seq + 1. The others do not consume the seq:
- * the same seq must be sent again.
+ * Outcome of a request. "Consumes" means that this outcome, from the owner of an ordered stream, is
+ * recorded for the request's seq: the next request of the stream uses seq + 1. The others do not
+ * consume the seq: the same seq must be sent again. Proto/README.md says who sends which when.
  */
 typedef enum _Tinsmith__V1__StatusCode {
   /*
-   * consumes
+   * Consumes. Done.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_OK = 0,
   /*
-   * consumes
+   * Consumes. Given up before it ran, because the client asked for that.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_CANCELLED = 1,
   /*
-   * never sent by Tinsmith; listed for completeness
+   * Never sent. Clients read numbers that they do not know as this.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_UNKNOWN = 2,
   /*
-   * consumes
+   * Consumes. The request is wrong whatever the state of the service; field says where.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_INVALID_ARGUMENT = 3,
   /*
-   * consumes
+   * Consumes. timeout_ms passed before it ran, or, of sampling, before it ended.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_DEADLINE_EXCEEDED = 4,
   /*
-   * consumes
+   * Consumes. Something that the request names does not exist.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_NOT_FOUND = 5,
   /*
-   * consumes
+   * Consumes. Something that the request should make exists.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_ALREADY_EXISTS = 6,
   /*
-   * does not consume
+   * Does not consume. The stream is another session's.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_PERMISSION_DENIED = 7,
   /*
-   * does not consume: wait retry_after_ms, send again
+   * Does not consume. A limit that depends on load: wait retry_after_ms, send the same key again.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_RESOURCE_EXHAUSTED = 8,
   /*
-   * consumes
+   * Consumes. The state of the model forbids it, e.g. after a failed forward_backward; or the seq
+   * was used for another request, which changes nothing.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_FAILED_PRECONDITION = 9,
   /*
-   * does not consume: send again
+   * Does not consume: send the same key again. Not sent by this version.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_ABORTED = 10,
   /*
-   * never sent by Tinsmith; listed for completeness
+   * Never sent; listed for completeness.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_OUT_OF_RANGE = 11,
   /*
-   * consumes
+   * Consumes. The service does not do this.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_UNIMPLEMENTED = 12,
   /*
-   * consumes
+   * Consumes. The service failed on this request for good.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_INTERNAL = 13,
   /*
-   * does not consume: wait retry_after_ms, send again
+   * Does not consume. Not reachable now: wait retry_after_ms, send the same key again.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_UNAVAILABLE = 14,
   /*
-   * consumes
+   * Consumes. State that was promised to be kept is gone or damaged; or the answer was acknowledged
+   * and is kept no more.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_DATA_LOSS = 15,
   /*
-   * does not consume: get a session first
+   * Does not consume. No session, a wrong token, or a session that has ended: open another one.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_UNAUTHENTICATED = 16
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__STATUS_CODE)

@@ -34,10 +34,25 @@ typedef struct Tinsmith__V1__AudioChunk Tinsmith__V1__AudioChunk;
  * Element type of a tensor. All numbers are little-endian.
  */
 typedef enum _Tinsmith__V1__DType {
+  /*
+   * Refused.
+   */
   TINSMITH__V1__DTYPE__DTYPE_UNSPECIFIED = 0,
+  /*
+   * IEEE 754 binary32, 4 bytes.
+   */
   TINSMITH__V1__DTYPE__DTYPE_FLOAT32 = 1,
+  /*
+   * Two's complement, 8 bytes.
+   */
   TINSMITH__V1__DTYPE__DTYPE_INT64 = 2,
+  /*
+   * Two's complement, 4 bytes.
+   */
   TINSMITH__V1__DTYPE__DTYPE_INT32 = 3,
+  /*
+   * The upper half of a float32, 2 bytes. Read wherever float32 is; never sent by the service.
+   */
   TINSMITH__V1__DTYPE__DTYPE_BFLOAT16 = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__DTYPE)
 } Tinsmith__V1__DType;
@@ -88,6 +103,9 @@ typedef enum {
 struct  Tinsmith__V1__Tensor
 {
   ProtobufCMessage base;
+  /*
+   * Element type; must be given.
+   */
   Tinsmith__V1__DType dtype;
   /*
    * Dimensions, outermost first; none for a scalar. At most 4, none negative.
@@ -96,8 +114,17 @@ struct  Tinsmith__V1__Tensor
   int64_t *shape;
   Tinsmith__V1__Tensor__DataCase data_case;
   union {
+    /*
+     * The elements: exactly product of shape times size of dtype bytes.
+     */
     ProtobufCBinaryData raw;
+    /*
+     * Index of the attachment frame with the same.
+     */
     uint32_t attachment;
+    /*
+     * The cells that are not 0. Then shape is (rows, columns).
+     */
     Tinsmith__V1__SparseCsr *sparse;
   };
 };
@@ -107,7 +134,8 @@ struct  Tinsmith__V1__Tensor
 
 
 /*
- * The data of a sparse tensor of shape (rows, columns); a cell that is not stored is 0.
+ * The data of a sparse tensor of shape (rows, columns); a cell that is not stored is 0. Written out
+ * it may have 67,108,864 elements.
  */
 struct  Tinsmith__V1__SparseCsr
 {
@@ -131,12 +159,18 @@ struct  Tinsmith__V1__SparseCsr
 
 
 /*
- * Names are unique within one list of pairs.
+ * A tensor with a name.
  */
 struct  Tinsmith__V1__NamedTensor
 {
   ProtobufCMessage base;
+  /*
+   * Unique within one list.
+   */
   char *name;
+  /*
+   * Must be given.
+   */
   Tinsmith__V1__Tensor *tensor;
 };
 #define TINSMITH__V1__NAMED_TENSOR__INIT \
@@ -145,12 +179,19 @@ struct  Tinsmith__V1__NamedTensor
 
 
 /*
- * A number with a name. Metrics are named "name:reduction" with exactly one colon.
+ * A number with a name. Metrics are named "name:reduction" with exactly one colon; the reduction
+ * (sum, mean, max, min) says how the values of several requests make one.
  */
 struct  Tinsmith__V1__NamedNumber
 {
   ProtobufCMessage base;
+  /*
+   * Unique within one list.
+   */
   char *name;
+  /*
+   * Any double.
+   */
   double value;
 };
 #define TINSMITH__V1__NAMED_NUMBER__INIT \
@@ -159,12 +200,18 @@ struct  Tinsmith__V1__NamedNumber
 
 
 /*
- * Keys are unique within one list of pairs.
+ * A text with a key.
  */
 struct  Tinsmith__V1__TextPair
 {
   ProtobufCMessage base;
+  /*
+   * Unique within one list; may be empty.
+   */
   char *key;
+  /*
+   * May be empty.
+   */
   char *value;
 };
 #define TINSMITH__V1__TEXT_PAIR__INIT \
@@ -173,11 +220,15 @@ struct  Tinsmith__V1__TextPair
 
 
 /*
- * Input of a model: chunks, one after the other. At least one token in all.
+ * Input of a model: chunks, one after the other. At least one token in all, at most the model's
+ * max_context_length.
  */
 struct  Tinsmith__V1__ModelInput
 {
   ProtobufCMessage base;
+  /*
+   * At most 1,024.
+   */
   size_t n_chunks;
   Tinsmith__V1__Chunk **chunks;
 };
@@ -202,6 +253,9 @@ struct  Tinsmith__V1__Chunk
   ProtobufCMessage base;
   Tinsmith__V1__Chunk__KindCase kind_case;
   union {
+    /*
+     * Tokens.
+     */
     Tinsmith__V1__EncodedText *encoded_text;
     /*
      * Reserved: refused with UNIMPLEMENTED by this version.
@@ -226,7 +280,7 @@ typedef enum {
 } Tinsmith__V1__EncodedText__TokensCase;
 
 /*
- * Token ids of the model's tokenizer.
+ * Token ids of the model's tokenizer, each from 0 to vocabulary_size - 1.
  */
 struct  Tinsmith__V1__EncodedText
 {
@@ -238,7 +292,7 @@ struct  Tinsmith__V1__EncodedText
      */
     ProtobufCBinaryData raw;
     /*
-     * Attachment with the same.
+     * Index of the attachment frame with the same.
      */
     uint32_t attachment;
   };
@@ -249,16 +303,22 @@ struct  Tinsmith__V1__EncodedText
 
 
 /*
- * An image, which takes expected_tokens positions.
+ * An image, which takes expected_tokens positions. Reserved.
  */
 struct  Tinsmith__V1__ImageChunk
 {
   ProtobufCMessage base;
+  /*
+   * The encoded image.
+   */
   Tinsmith__V1__Blob *data;
   /*
    * "png" or "jpeg".
    */
   char *format;
+  /*
+   * Positions that it takes.
+   */
   uint32_t expected_tokens;
 };
 #define TINSMITH__V1__IMAGE_CHUNK__INIT \
@@ -267,12 +327,18 @@ struct  Tinsmith__V1__ImageChunk
 
 
 /*
- * Audio features.
+ * Audio features. Reserved.
  */
 struct  Tinsmith__V1__AudioChunk
 {
   ProtobufCMessage base;
+  /*
+   * The features.
+   */
   Tinsmith__V1__Blob *data;
+  /*
+   * Positions that they take.
+   */
   uint32_t expected_tokens;
 };
 #define TINSMITH__V1__AUDIO_CHUNK__INIT \

@@ -79,27 +79,42 @@ struct  Tinsmith__V1__LoraConfig
 {
   ProtobufCMessage base;
   /*
-   * Rank of the factors, at least 1.
+   * Rank of the factors, 1 to 512. (An absent number is 0 and refused.)
    */
   uint32_t rank;
   Tinsmith__V1__LoraConfig__AlphaPresenceCase alpha_presence_case;
   union {
+    /*
+     * The adapter's product is scaled by alpha / rank; above 0. Absent: 32.
+     */
     double alpha;
   };
   Tinsmith__V1__LoraConfig__SeedPresenceCase seed_presence_case;
   union {
+    /*
+     * Seed of the initial weights. Absent: derived from the stream's name.
+     */
     uint64_t seed;
   };
   Tinsmith__V1__LoraConfig__TrainAttnPresenceCase train_attn_presence_case;
   union {
+    /*
+     * The attention layers get an adapter. Absent: true.
+     */
     protobuf_c_boolean train_attn;
   };
   Tinsmith__V1__LoraConfig__TrainMlpPresenceCase train_mlp_presence_case;
   union {
+    /*
+     * The MLP layers get an adapter. Absent: true.
+     */
     protobuf_c_boolean train_mlp;
   };
   Tinsmith__V1__LoraConfig__TrainUnembedPresenceCase train_unembed_presence_case;
   union {
+    /*
+     * The output head gets an adapter. Absent: true.
+     */
     protobuf_c_boolean train_unembed;
   };
 };
@@ -108,6 +123,9 @@ struct  Tinsmith__V1__LoraConfig
     , 0, TINSMITH__V1__LORA_CONFIG__ALPHA_PRESENCE__NOT_SET, {0}, TINSMITH__V1__LORA_CONFIG__SEED_PRESENCE__NOT_SET, {0}, TINSMITH__V1__LORA_CONFIG__TRAIN_ATTN_PRESENCE__NOT_SET, {0}, TINSMITH__V1__LORA_CONFIG__TRAIN_MLP_PRESENCE__NOT_SET, {0}, TINSMITH__V1__LORA_CONFIG__TRAIN_UNEMBED_PRESENCE__NOT_SET, {0} }
 
 
+/*
+ * Of Training.CreateModel.
+ */
 struct  Tinsmith__V1__CreateModelRequest
 {
   ProtobufCMessage base;
@@ -116,9 +134,12 @@ struct  Tinsmith__V1__CreateModelRequest
    */
   char *base_model;
   /*
-   * Absent with from_path: the checkpoint decides. Otherwise required.
+   * Required for a fresh adapter. With from_path the checkpoint decides, and it is not looked at.
    */
   Tinsmith__V1__LoraConfig *lora;
+  /*
+   * Free text by key, for people.
+   */
   size_t n_user_metadata;
   Tinsmith__V1__TextPair **user_metadata;
   /*
@@ -135,6 +156,9 @@ struct  Tinsmith__V1__CreateModelRequest
     , (char *)protobuf_c_empty_string, NULL, 0,NULL, (char *)protobuf_c_empty_string, 0 }
 
 
+/*
+ * Answer of Training.CreateModel.
+ */
 struct  Tinsmith__V1__CreateModelResponse
 {
   ProtobufCMessage base;
@@ -142,6 +166,9 @@ struct  Tinsmith__V1__CreateModelResponse
    * The stream's name.
    */
   char *model_id;
+  /*
+   * What the model is.
+   */
   Tinsmith__V1__ModelInfo *info;
 };
 #define TINSMITH__V1__CREATE_MODEL_RESPONSE__INIT \
@@ -155,10 +182,18 @@ struct  Tinsmith__V1__CreateModelResponse
 struct  Tinsmith__V1__Datum
 {
   ProtobufCMessage base;
+  /*
+   * What the model reads, N tokens; must be given.
+   */
   Tinsmith__V1__ModelInput *model_input;
   /*
-   * Inputs of the loss, by name, of the input's length N: target_tokens int (N) or (N, K),
-   * weights float32 like it, logprobs, advantages, sequence_ratio_mask float32 (N).
+   * Inputs of the loss, by name, one value for each of the N positions; the losses take
+   *   cross_entropy: target_tokens and weights, both (N) or (N, K) for K targets at each position;
+   *   the others: target_tokens, logprobs and advantages, all (N); ppo, cispo and gspo also
+   *   clip_low_threshold and clip_high_threshold (N), if they are not the same everywhere; gspo
+   *   needs sequence_ratio_mask (N), not 0 where a token counts for the ratio of its sequence.
+   * target_tokens is int64 or int32, all others float32 or bfloat16, finite. The target at position
+   * i is what should follow token i: targets are the input moved by one.
    */
   size_t n_loss_fn_inputs;
   Tinsmith__V1__NamedTensor **loss_fn_inputs;
@@ -176,15 +211,24 @@ typedef enum {
 } Tinsmith__V1__LossOption__ValueCase;
 
 /*
- * An option of a loss function. Names are unique.
+ * An option of a loss function.
  */
 struct  Tinsmith__V1__LossOption
 {
   ProtobufCMessage base;
+  /*
+   * Unique within one list.
+   */
   char *name;
   Tinsmith__V1__LossOption__ValueCase value_case;
   union {
+    /*
+     * A number: all options that there are today.
+     */
     double number;
+    /*
+     * A text.
+     */
     char *text;
   };
 };
@@ -200,14 +244,26 @@ struct  Tinsmith__V1__ForwardBackwardRequest
 {
   ProtobufCMessage base;
   /*
-   * At least 1, at most 1024.
+   * At least 1, at most 1,024.
    */
   size_t n_data;
   Tinsmith__V1__Datum **data;
   /*
-   * "cross_entropy", "importance_sampling", "ppo", "cispo", "dro" or "gspo".
+   * With p the target's log-prob, q = logprobs, A = advantages, w = weights, r = exp(p - q), lo and
+   * hi the thresholds, the loss is the sum over tokens and datums of
+   *   cross_entropy          -w p
+   *   importance_sampling    -r A
+   *   ppo                    -min(r A, clamp(r, lo, hi) A)
+   *   cispo                  -clamp(r, lo, hi) A p, the clamped ratio taken as a constant
+   *   dro                    -(p A - beta / 2 (p - q)^2)
+   *   gspo                   as ppo, with r = exp(mean of p - q over the mask) of the sequence
+   * Another name is UNIMPLEMENTED.
    */
   char *loss_fn;
+  /*
+   * ppo, gspo: clip_low_threshold (absent: 0.8) and clip_high_threshold (1.2); cispo: likewise (0
+   * and 4); dro: beta (must be given). No other options.
+   */
   size_t n_loss_fn_config;
   Tinsmith__V1__LossOption **loss_fn_config;
 };
@@ -223,7 +279,8 @@ struct  Tinsmith__V1__DatumOutput
 {
   ProtobufCMessage base;
   /*
-   * "logprobs" float32, of the shape of target_tokens.
+   * "logprobs" float32, of the shape of target_tokens: natural logarithms of the targets'
+   * probabilities.
    */
   size_t n_outputs;
   Tinsmith__V1__NamedTensor **outputs;
@@ -233,6 +290,9 @@ struct  Tinsmith__V1__DatumOutput
     , 0,NULL }
 
 
+/*
+ * Answer of both Forward and ForwardBackward.
+ */
 struct  Tinsmith__V1__ForwardBackwardResponse
 {
   ProtobufCMessage base;
@@ -242,7 +302,9 @@ struct  Tinsmith__V1__ForwardBackwardResponse
   size_t n_loss_fn_outputs;
   Tinsmith__V1__DatumOutput **loss_fn_outputs;
   /*
-   * "loss:sum" always: the sum over tokens and datums.
+   * "loss:sum" always: the sum over tokens and datums. Also "num_tokens:sum", "num_loss_tokens:sum"
+   * (with a weight or advantage that is not 0), and, of the losses with advantages,
+   * "clip_fraction:mean" and "kl_sample_train:mean". There may be more.
    */
   size_t n_metrics;
   Tinsmith__V1__NamedNumber **metrics;
@@ -277,30 +339,45 @@ typedef enum {
 } Tinsmith__V1__AdamParams__EpsPresenceCase;
 
 /*
- * AdamW with decoupled weight decay.
+ * AdamW with decoupled weight decay. All numbers are finite.
  */
 struct  Tinsmith__V1__AdamParams
 {
   ProtobufCMessage base;
+  /*
+   * At least 0; 0: none.
+   */
   double weight_decay;
   /*
-   * Largest L2 norm of all gradients together; 0: no clipping.
+   * Largest L2 norm of all gradients together, at least 0; 0: no clipping.
    */
   double grad_clip_norm;
   Tinsmith__V1__AdamParams__LearningRatePresenceCase learning_rate_presence_case;
   union {
+    /*
+     * At least 0. Absent: 1e-4.
+     */
     double learning_rate;
   };
   Tinsmith__V1__AdamParams__Beta1PresenceCase beta1_presence_case;
   union {
+    /*
+     * Decay of the first moment; at least 0, below 1. Absent: 0.9.
+     */
     double beta1;
   };
   Tinsmith__V1__AdamParams__Beta2PresenceCase beta2_presence_case;
   union {
+    /*
+     * Decay of the second moment; at least 0, below 1. Absent: 0.95.
+     */
     double beta2;
   };
   Tinsmith__V1__AdamParams__EpsPresenceCase eps_presence_case;
   union {
+    /*
+     * Added to the root of the second moment; at least 0. Absent: 1e-12.
+     */
     double eps;
   };
 };
@@ -309,6 +386,9 @@ struct  Tinsmith__V1__AdamParams
     , 0, 0, TINSMITH__V1__ADAM_PARAMS__LEARNING_RATE_PRESENCE__NOT_SET, {0}, TINSMITH__V1__ADAM_PARAMS__BETA1_PRESENCE__NOT_SET, {0}, TINSMITH__V1__ADAM_PARAMS__BETA2_PRESENCE__NOT_SET, {0}, TINSMITH__V1__ADAM_PARAMS__EPS_PRESENCE__NOT_SET, {0} }
 
 
+/*
+ * Of Training.OptimStep.
+ */
 struct  Tinsmith__V1__OptimStepRequest
 {
   ProtobufCMessage base;
@@ -322,9 +402,16 @@ struct  Tinsmith__V1__OptimStepRequest
     , NULL }
 
 
+/*
+ * Answer of Training.OptimStep.
+ */
 struct  Tinsmith__V1__OptimStepResponse
 {
   ProtobufCMessage base;
+  /*
+   * "unclipped_grad_l2:mean": L2 norm of all gradients before clipping. "step:max": steps done,
+   * this one included. There may be more.
+   */
   size_t n_metrics;
   Tinsmith__V1__NamedNumber **metrics;
 };
@@ -339,6 +426,9 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__SAVE_STATE_REQUEST__TTL_PRESENCE__CASE)
 } Tinsmith__V1__SaveStateRequest__TtlPresenceCase;
 
+/*
+ * Of Training.SaveState.
+ */
 struct  Tinsmith__V1__SaveStateRequest
 {
   ProtobufCMessage base;
@@ -350,14 +440,20 @@ struct  Tinsmith__V1__SaveStateRequest
    * Replace a checkpoint of the same name instead of answering ALREADY_EXISTS.
    */
   protobuf_c_boolean overwrite;
+  /*
+   * Free text by key, for people.
+   */
   size_t n_user_metadata;
   Tinsmith__V1__TextPair **user_metadata;
   /*
-   * Save the gradients that no optim_step has used yet as well.
+   * Save the gradients that no OptimStep has used yet as well.
    */
   protobuf_c_boolean include_gradients;
   Tinsmith__V1__SaveStateRequest__TtlPresenceCase ttl_presence_case;
   union {
+    /*
+     * Seconds until it is deleted, 1 to 316,224,000. Absent: kept.
+     */
     uint64_t ttl_seconds;
   };
 };
@@ -366,6 +462,9 @@ struct  Tinsmith__V1__SaveStateRequest
     , (char *)protobuf_c_empty_string, 0, 0,NULL, 0, TINSMITH__V1__SAVE_STATE_REQUEST__TTL_PRESENCE__NOT_SET, {0} }
 
 
+/*
+ * Answer of Training.SaveState.
+ */
 struct  Tinsmith__V1__SaveStateResponse
 {
   ProtobufCMessage base;
@@ -379,11 +478,14 @@ struct  Tinsmith__V1__SaveStateResponse
     , (char *)protobuf_c_empty_string }
 
 
+/*
+ * Of Training.LoadState.
+ */
 struct  Tinsmith__V1__LoadStateRequest
 {
   ProtobufCMessage base;
   /*
-   * "tinsmith://<model>/weights/<name>".
+   * "tinsmith://<model>/weights/<name>", of the same base model.
    */
   char *path;
   /*
@@ -396,6 +498,9 @@ struct  Tinsmith__V1__LoadStateRequest
     , (char *)protobuf_c_empty_string, 0 }
 
 
+/*
+ * Answer of Training.LoadState; has no fields.
+ */
 struct  Tinsmith__V1__LoadStateResponse
 {
   ProtobufCMessage base;
@@ -405,6 +510,9 @@ struct  Tinsmith__V1__LoadStateResponse
      }
 
 
+/*
+ * Of Training.Unload; has no fields.
+ */
 struct  Tinsmith__V1__UnloadRequest
 {
   ProtobufCMessage base;
@@ -414,6 +522,9 @@ struct  Tinsmith__V1__UnloadRequest
      }
 
 
+/*
+ * Answer of Training.Unload; has no fields.
+ */
 struct  Tinsmith__V1__UnloadResponse
 {
   ProtobufCMessage base;
@@ -423,6 +534,9 @@ struct  Tinsmith__V1__UnloadResponse
      }
 
 
+/*
+ * Of Training.GetInfo; has no fields.
+ */
 struct  Tinsmith__V1__GetInfoRequest
 {
   ProtobufCMessage base;
@@ -432,32 +546,59 @@ struct  Tinsmith__V1__GetInfoRequest
      }
 
 
+/*
+ * A model that is being trained.
+ */
 struct  Tinsmith__V1__ModelInfo
 {
   ProtobufCMessage base;
+  /*
+   * The stream's name.
+   */
   char *model_id;
+  /*
+   * Name of the base model.
+   */
   char *base_model;
   /*
-   * Of the architecture, e.g. "Qwen3ForCausalLM".
+   * As in BaseModel.
    */
   char *architecture;
+  /*
+   * Rank of the adapter's factors.
+   */
   uint32_t rank;
+  /*
+   * The adapter's product is scaled by alpha / rank.
+   */
   double alpha;
+  /*
+   * The attention layers have an adapter.
+   */
   protobuf_c_boolean train_attn;
+  /*
+   * The MLP layers have an adapter.
+   */
   protobuf_c_boolean train_mlp;
+  /*
+   * The output head has an adapter.
+   */
   protobuf_c_boolean train_unembed;
   /*
-   * Name or folder of the tokenizer.
+   * As in BaseModel.
    */
   char *tokenizer;
   /*
-   * Tokens.
+   * Most tokens of one example.
    */
   uint32_t max_sequence_length;
   /*
    * Optimizer steps done.
    */
   uint64_t step;
+  /*
+   * Of the request that created it.
+   */
   size_t n_user_metadata;
   Tinsmith__V1__TextPair **user_metadata;
 };

@@ -46,7 +46,13 @@ typedef struct Tinsmith__V1__RouterMessage Tinsmith__V1__RouterMessage;
 struct  Tinsmith__V1__WorkerRoom
 {
   ProtobufCMessage base;
+  /*
+   * Tokens of training work.
+   */
   uint64_t training_tokens;
+  /*
+   * Prompt tokens and tokens to be generated, of sampling.
+   */
   uint64_t decode_tokens;
   /*
    * Requests that are only counted.
@@ -64,7 +70,13 @@ struct  Tinsmith__V1__WorkerRoom
 struct  Tinsmith__V1__OwnedStream
 {
   ProtobufCMessage base;
+  /*
+   * Its name.
+   */
   char *stream;
+  /*
+   * The epoch at which it is owned.
+   */
   uint64_t epoch;
   /*
    * The seq that the owner runs next.
@@ -82,6 +94,9 @@ struct  Tinsmith__V1__OwnedStream
 struct  Tinsmith__V1__WorkerHello
 {
   ProtobufCMessage base;
+  /*
+   * 1.
+   */
   uint32_t protocol_version;
   /*
    * Unique in the installation; a restarted worker keeps its name.
@@ -95,12 +110,21 @@ struct  Tinsmith__V1__WorkerHello
    * Workers with the same values give the same bits.
    */
   char *numerics_version;
+  /*
+   * Numerics class; see BaseModel.
+   */
   char *precision;
   /*
    * 1: this is the keeper, which answers Sessions and Admin.
    */
   uint32_t keeper;
+  /*
+   * What it can take.
+   */
   Tinsmith__V1__WorkerRoom *room;
+  /*
+   * What it owns.
+   */
   size_t n_streams;
   Tinsmith__V1__OwnedStream **streams;
 };
@@ -124,6 +148,9 @@ struct  Tinsmith__V1__WorkerHeartbeat
    * Requests that are running or waiting in the worker.
    */
   uint64_t outstanding;
+  /*
+   * What it can take from now on.
+   */
   Tinsmith__V1__WorkerRoom *room;
   /*
    * Counters and gauges of the worker, for Admin.Stats and for placement: letters, digits and
@@ -143,8 +170,17 @@ struct  Tinsmith__V1__WorkerHeartbeat
 struct  Tinsmith__V1__StreamOpened
 {
   ProtobufCMessage base;
+  /*
+   * Its name.
+   */
   char *stream;
+  /*
+   * As asked.
+   */
   uint64_t epoch;
+  /*
+   * The seq that runs next.
+   */
   uint64_t next_seq;
 };
 #define TINSMITH__V1__STREAM_OPENED__INIT \
@@ -158,7 +194,13 @@ struct  Tinsmith__V1__StreamOpened
 struct  Tinsmith__V1__StreamClosed
 {
   ProtobufCMessage base;
+  /*
+   * Its name.
+   */
   char *stream;
+  /*
+   * The epoch at which it was owned.
+   */
   uint64_t epoch;
 };
 #define TINSMITH__V1__STREAM_CLOSED__INIT \
@@ -172,6 +214,9 @@ struct  Tinsmith__V1__StreamClosed
 struct  Tinsmith__V1__SessionEnded
 {
   ProtobufCMessage base;
+  /*
+   * Its id.
+   */
   char *session;
 };
 #define TINSMITH__V1__SESSION_ENDED__INIT \
@@ -202,16 +247,37 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__WORKER_MESSAGE__KIND__CASE)
 } Tinsmith__V1__WorkerMessage__KindCase;
 
+/*
+ * Everything that a worker says to the router.
+ */
 struct  Tinsmith__V1__WorkerMessage
 {
   ProtobufCMessage base;
   Tinsmith__V1__WorkerMessage__KindCase kind_case;
   union {
+    /*
+     * It is there.
+     */
     Tinsmith__V1__WorkerHello *hello;
+    /*
+     * It is still there.
+     */
     Tinsmith__V1__WorkerHeartbeat *heartbeat;
+    /*
+     * It owns a stream.
+     */
     Tinsmith__V1__StreamOpened *opened;
+    /*
+     * It owns a stream no more.
+     */
     Tinsmith__V1__StreamClosed *closed;
+    /*
+     * A session ended.
+     */
     Tinsmith__V1__SessionEnded *session_ended;
+    /*
+     * It goes.
+     */
     Tinsmith__V1__WorkerGoodbye *goodbye;
   };
 };
@@ -262,7 +328,13 @@ struct  Tinsmith__V1__RouterHeartbeat
 struct  Tinsmith__V1__OpenStream
 {
   ProtobufCMessage base;
+  /*
+   * Its name.
+   */
   char *stream;
+  /*
+   * The new epoch.
+   */
   uint64_t epoch;
 };
 #define TINSMITH__V1__OPEN_STREAM__INIT \
@@ -276,7 +348,13 @@ struct  Tinsmith__V1__OpenStream
 struct  Tinsmith__V1__CloseStream
 {
   ProtobufCMessage base;
+  /*
+   * Its name.
+   */
   char *stream;
+  /*
+   * The epoch that ends.
+   */
   uint64_t epoch;
 };
 #define TINSMITH__V1__CLOSE_STREAM__INIT \
@@ -290,7 +368,13 @@ struct  Tinsmith__V1__CloseStream
 struct  Tinsmith__V1__CancelRequest
 {
   ProtobufCMessage base;
+  /*
+   * The request's stream.
+   */
   char *stream;
+  /*
+   * The request's seq.
+   */
   uint64_t seq;
 };
 #define TINSMITH__V1__CANCEL_REQUEST__INIT \
@@ -310,17 +394,41 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__ROUTER_MESSAGE__KIND__CASE)
 } Tinsmith__V1__RouterMessage__KindCase;
 
+/*
+ * Everything that the router says to a worker.
+ */
 struct  Tinsmith__V1__RouterMessage
 {
   ProtobufCMessage base;
   Tinsmith__V1__RouterMessage__KindCase kind_case;
   union {
+    /*
+     * It is registered.
+     */
     Tinsmith__V1__Welcome *welcome;
+    /*
+     * It is not known.
+     */
     Tinsmith__V1__RegisterAgain *register_again;
+    /*
+     * The router is there.
+     */
     Tinsmith__V1__RouterHeartbeat *heartbeat;
+    /*
+     * Own a stream.
+     */
     Tinsmith__V1__OpenStream *open;
+    /*
+     * Own it no more.
+     */
     Tinsmith__V1__CloseStream *close;
+    /*
+     * Give up a request.
+     */
     Tinsmith__V1__CancelRequest *cancel;
+    /*
+     * A session ended: forget its streams.
+     */
     Tinsmith__V1__SessionEnded *session_ended;
   };
 };

@@ -1,7 +1,7 @@
 """Writes Tests/Conformance/frames.json: golden frames of every kind of message.
 
-    python3 Tools/conformance/make_frames.py            write the file
-    python3 Tools/conformance/make_frames.py --check    exit 1 if it would change
+    python3 Tools/Conformance/make_frames.py            write the file
+    python3 Tools/Conformance/make_frames.py --check    exit 1 if it would change
 
 protobuf's own Python implementation encodes, so the frames are independent of every client and of
 the service. Needs protoc and the Python package protobuf (Debian: python3-protobuf).
