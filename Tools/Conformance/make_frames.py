@@ -8,21 +8,12 @@ the service. Needs protoc and the Python package protobuf (Debian: python3-proto
 """
 
 import json
-import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from schema import ROOT, generate
+
 TARGET = ROOT / "Tests/Conformance/frames.json"
-
-
-def generate(folder: str) -> None:
-    """Compiles the schema for Python into a folder and makes it importable."""
-    files = sorted(str(p) for p in (ROOT / "Proto/tinsmith/v1").glob("*.proto"))
-    subprocess.run(
-        ["protoc", f"--proto_path={ROOT / 'Proto'}", f"--python_out={folder}", *files], check=True)
-    sys.path.insert(0, folder)
 
 
 def kinds() -> set[str]:
