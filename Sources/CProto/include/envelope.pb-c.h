@@ -250,7 +250,7 @@ struct  Tinsmith__V1__RequestHeader
   char *session_token;
   /*
    * Milliseconds from its arrival at the router until the request is no longer wanted: it is then
-   * DEADLINE_EXCEEDED, unless it is training that has started. 0: no limit.
+   * given up as with Futures.Cancel and answered DEADLINE_EXCEEDED. 0: no limit.
    */
   uint32_t timeout_ms;
   /*

@@ -30,7 +30,7 @@ typedef enum _Tinsmith__V1__StatusCode {
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_OK = 0,
   /*
-   * Consumes. Given up before it ran, because the client asked for that.
+   * Consumes. Given up because the client asked for that, or, of sampling, went away.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_CANCELLED = 1,
   /*
@@ -42,7 +42,7 @@ typedef enum _Tinsmith__V1__StatusCode {
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_INVALID_ARGUMENT = 3,
   /*
-   * Consumes. timeout_ms passed before it ran, or, of sampling, before it ended.
+   * Consumes. timeout_ms passed before it ran or, of passes and sampling, before it ended.
    */
   TINSMITH__V1__STATUS_CODE__STATUS_CODE_DEADLINE_EXCEEDED = 4,
   /*
