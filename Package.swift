@@ -27,6 +27,7 @@ let package = Package(
     .executable(name: "tinsmith", targets: ["CLI"]),
     .executable(name: "tinsmith-bench", targets: ["Bench"]),
     .executable(name: "tinsmith-load", targets: ["LoadTest"]),
+    .executable(name: "tinsmith-conformance", targets: ["Conformance"]),
     .library(name: "Tinsmith", targets: ["Tinsmith"]),
   ],
   dependencies: [
@@ -84,6 +85,9 @@ let package = Package(
     .executableTarget(
       name: "LoadTest", dependencies: ["LoadTestCore", "RPC", "Tinsmith", "Wire", argumentParser],
       path: "Tools/LoadTest/Command"),
+    .executableTarget(
+      name: "Conformance", dependencies: ["Wire", "ZeroMQ", argumentParser, crypto],
+      path: "Tools/Conformance/Runner"),
     // Tests
     .testTarget(name: "JournalTests", dependencies: ["Engine", "Journal", "Wire"]),
     .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),

@@ -62,8 +62,13 @@ enum Program {
     if let path = ProcessInfo.processInfo.environment["TINSMITH"] {
       return URL(fileURLWithPath: path)
     }
+    return built("tinsmith")
+  }
+
+  /// A program of this package.
+  private static func built(_ name: String) -> URL {
     let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    return own.deletingLastPathComponent().appendingPathComponent("tinsmith")
+    return own.deletingLastPathComponent().appendingPathComponent(name)
   }
 
   /// Folder of a golden model.
@@ -72,13 +77,13 @@ enum Program {
       .appendingPathComponent("../EngineTests/Fixtures/models/\(model)").standardized.path
   }
 
-  /// Runs the program to its end.
-  static func run(_ arguments: [String]) async throws -> (
+  /// Runs the program, or another one of this package, to its end.
+  static func run(_ arguments: [String], of name: String? = nil) async throws -> (
     status: Int32, output: String, errors: String
   ) {
     let process = Process()
     let (output, errors) = (Pipe(), Pipe())
-    process.executableURL = url
+    process.executableURL = name.map(built) ?? url
     process.arguments = arguments
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output
