@@ -20,7 +20,7 @@ def case(name, message, field, *, body=None, attachments=(), code="INVALID_ARGUM
     try:
         kind.FromString(body)
         is_read = True
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError):
         is_read = False
     return {
         "name": name, "message": message.DESCRIPTOR.name,
