@@ -61,11 +61,15 @@ def case(name, message, attachments=(), body=None, full=False):
     canonical = message.SerializeToString(deterministic=True)
     if body is not None and type(message).FromString(body) != message:
         raise SystemExit(f"{name}: the bytes are not those of the value")
+    value = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    known = json_format.ParseDict(value, type(message)()).SerializeToString(deterministic=True)
+    # Unknown fields come last, and JSON has none.
+    if not canonical.startswith(known):
+        raise SystemExit(f"{name}: JSON does not hold the value")
     frames = [canonical if body is None else body, *attachments]
     return {
         "name": name, "message": message.DESCRIPTOR.name, "frames": [f.hex() for f in frames],
-        "json": json_format.MessageToDict(message, preserving_proto_field_name=True),
-        "canonical": body is None, "full": full,
+        "json": value, "canonical": body is None, "full": full,
     }
 
 
