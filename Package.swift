@@ -60,7 +60,9 @@ let package = Package(
     .target(name: "Tokenizers"),
     .target(
       name: "Trainer",
-      dependencies: ["Engine", "RPC", "Tokenizers", "Wire", "ZeroMQ", crypto, logging],
+      dependencies: [
+        "Engine", "Journal", "RPC", "Tokenizers", "Wire", "ZeroMQ", crypto, logging,
+      ],
       resources: [.copy("Resources")]),
     .target(name: "Tinsmith", dependencies: ["RPC", "Wire"]),
     // Programs

@@ -18,8 +18,8 @@ package struct JournalFolder: Sendable {
   package struct History: Sendable {
     /// Requests and outcomes in the order in which they were written.
     package var records: [JournalRecord] = []
-    /// The segments of the chain, oldest first.
-    package var chain: [SegmentName] = []
+    /// The segments of the chain, oldest first, with the first seq that each may hold.
+    package var chain: [(name: SegmentName, firstSeq: UInt64)] = []
     /// The end of the chain; nil for a model without a journal.
     package var seal: JournalRecord.Seal?
     package var lastOpening: JournalRecord.Opening?
@@ -38,8 +38,8 @@ package struct JournalFolder: Sendable {
   // MARK: Reading
 
   /// Reads the chain.
-  /// - Parameter firstSeq: requests below it are in a snapshot; segments that only hold such are not
-  ///   needed, and need not be there.
+  /// - Parameter firstSeq: requests below it are in a snapshot; segments that only hold such need
+  ///   not be there.
   /// - Throws: `dataLoss` naming the segment that is missing or damaged.
   package func history(from firstSeq: UInt64) throws(EngineError) -> History {
     var history = History()
@@ -57,10 +57,13 @@ package struct JournalFolder: Sendable {
         history.lastOpening = opening
         history.seal = try seal(of: name, length: contents.length)
       }
-      history.chain.append(name)
+      history.chain.append((name, opening.firstSeq))
       parts.append(Array(contents.records.dropFirst()))
-      guard let before = opening.predecessor, opening.firstSeq > firstSeq else { break }
+      guard let before = opening.predecessor else { break }
       name = before.segment
+      // What is only kept for its answers may be gone.
+      let isNeeded = opening.firstSeq > firstSeq
+      guard isNeeded || FileManager.default.fileExists(atPath: file(name)) else { break }
       sealed = before.length
       contents = try read(name, sealed: sealed, checksum: before.checksum)
     }

@@ -76,6 +76,13 @@ extension JournalRecord {
     return out.bytes
   }
 
+  /// The record that `encoded` made these bytes of; nil for other bytes.
+  package init?(decoding bytes: [UInt8]) {
+    let records = bytes.withUnsafeBytes { try? Self.decode($0) }
+    guard let records, records.count == 1 else { return nil }
+    self = records[0]
+  }
+
   /// The records that stand one after another in `bytes`.
   /// - Throws: `WireError` for anything that this version does not write.
   static func decode(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> [JournalRecord] {

@@ -49,10 +49,10 @@ package final class JournalSegment: Sendable {
   /// Why the segment takes nothing more; nil while it does.
   package var failure: EngineError? { state.withLock { $0.failure } }
 
-  /// Adds a record to the next block.
+  /// Adds a record (or none) to the next block.
   /// - Returns: whether the segment waits for the writer now.
-  func add(_ record: JournalRecord, _ completion: Completion?) -> Bool {
-    let encoded = record.encoded()
+  func add(_ record: JournalRecord?, _ completion: Completion?) -> Bool {
+    let encoded = record?.encoded() ?? []
     let (failure, isDue) = state.withLock { state -> (EngineError?, Bool) in
       if let failure = state.failure { return (failure, false) }
       state.pending.body += encoded
@@ -69,7 +69,10 @@ package final class JournalSegment: Sendable {
       defer { state.pending = Pending() }
       return (state.pending, state.length)
     }
-    guard !pending.body.isEmpty else { return }
+    guard !pending.body.isEmpty else {
+      for completion in pending.completions { completion(.success(())) }
+      return
+    }
     do {
       guard pending.body.count <= JournalBlock.maximumBody else {
         throw EngineError(.resourceExhausted, "a commit of \(pending.body.count) bytes")

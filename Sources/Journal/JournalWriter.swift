@@ -35,6 +35,20 @@ package final class JournalWriter: Sendable {
     if segment.add(record, completion) { wake(segment) }
   }
 
+  /// Waits until everything that was added to a segment is durable.
+  /// - Throws: `EngineError` if it cannot be written.
+  package func flush(_ segment: JournalSegment) throws {
+    let done = DispatchSemaphore(value: 0)
+    let result = Mutex(Result<Void, EngineError>.success(()))
+    let isDue = segment.add(nil) { outcome in
+      result.withLock { $0 = outcome }
+      done.signal()
+    }
+    if isDue { wake(segment) }
+    done.wait()
+    try result.withLock { $0 }.get()
+  }
+
   /// Writes what was handed over and ends the thread.
   package func stop() {
     let isFirst = state.withLock { state in

@@ -24,7 +24,7 @@ struct CheckpointStore {
     /// File name → bytes and lower-case hex SHA-256.
     var files: [String: File]
 
-    struct File: Codable {
+    struct File: Codable, Equatable {
       var bytes: Int
       var sha256: String
     }
@@ -150,7 +150,7 @@ struct CheckpointStore {
     return found.sorted { $0.createdUnixMilliseconds > $1.createdUnixMilliseconds }
   }
 
-  private static func digest(_ path: String) throws -> Manifest.File {
+  static func digest(_ path: String) throws -> Manifest.File {
     let data = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
     let hex = SHA256.hash(data: data).map { String(format: "%02x", $0) }.joined()
     return Manifest.File(bytes: data.count, sha256: hex)

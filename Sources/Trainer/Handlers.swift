@@ -17,7 +17,7 @@ struct Handlers {
       preparation.enqueue {
         compute.submit { worker in
           worker.queue.append(context.stream, tenant: String(context.tenant)) { worker in
-            Self.run(worker, context, reply) { try body(worker, request, context) }
+            Self.run(worker, context, reply, inOrder: true) { try body(worker, request, context) }
           }
         }
       }
@@ -38,7 +38,7 @@ struct Handlers {
 
   /// Runs a handler's body and answers: refusals by the clock, timings, errors.
   static func run<Response: WireMessage>(
-    _ worker: Worker, _ context: CallContext, _ reply: Reply<Response>,
+    _ worker: Worker, _ context: CallContext, _ reply: Reply<Response>, inOrder: Bool = false,
     _ body: () throws -> Response
   ) {
     var info = ReplyInfo()
@@ -49,9 +49,11 @@ struct Handlers {
       try refuseIfUnwanted(context)
       let response = try body()
       info.computeMicroseconds = Monotonic.microseconds() - start
+      if inOrder { worker.passed(context, info.computeMicroseconds) }
       reply.finish(response, info: info)
     } catch {
       info.computeMicroseconds = Monotonic.microseconds() - start
+      if inOrder { worker.passed(context, info.computeMicroseconds) }
       reply.fail(.from(error), info: info)
     }
   }

@@ -121,6 +121,7 @@ final class ModelQueue {
   ) {
     // A forward_backward that failed, for whatever reason, is a hole in the accumulation.
     if training.accumulates { worker.models[training.context.stream]?.isAccumulationBroken = true }
+    worker.passed(training.context, 0)
     training.reply.fail(error, info: info(training, started))
   }
 
@@ -140,18 +141,27 @@ final class ModelQueue {
     var parts: [TrainingRun.Piece] = []
     var base: LoadedBase?
     var rows = 0
+    // Which request takes part with how many rows.
+    var shares: [(request: Int, rows: Int)] = []
     for piece in pieces {
       guard let started = self.start(piece.request, worker) else { continue }
       base = started.base
       parts.append(TrainingRun.Piece(request: started.number, datums: piece.datums))
-      rows += started.training.data[piece.datums].reduce(0) { $0 + $1.tokens.count }
+      let count = started.training.data[piece.datums].reduce(0) { $0 + $1.tokens.count }
+      shares.append((piece.request, count))
+      rows += count
     }
     guard let base else { return }
-    for (number, result) in base.run.step(parts) {
+    let results = base.run.step(parts)
+    let time = Monotonic.microseconds() - start
+    for (piece, count) in shares {
+      guard let stream = work[piece]?.stream else { continue }
+      worker.models[stream]?.unsavedMicroseconds += time * UInt64(count) / UInt64(max(rows, 1))
+    }
+    for (number, result) in results {
       guard let id = running[name]?.removeValue(forKey: number) else { continue }
       finish(id, result, worker)
     }
-    let time = Monotonic.microseconds() - start
     quantum[name, default: Quantum()].ran(rows: rows, microseconds: time)
     worker.statistics.add([
       ("training_tokens_total", rows), ("training_batches_total", 1),
@@ -194,6 +204,7 @@ final class ModelQueue {
     case .success(let result):
       var info = info(training, started)
       info.costPromptTokens = UInt64(training.pending.rows.reduce(0, +))
+      worker.passed(training.context, 0)
       training.reply.finish(started.training.response(result).encode(), info: info)
     case .failure(let error): fail(training, worker, started, RPCError(error))
     }

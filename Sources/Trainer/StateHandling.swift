@@ -64,8 +64,11 @@ extension Worker {
     }
   }
 
-  /// Replaces a model's adapter by that of a checkpoint of the same base model.
-  func loadState(_ model: TrainedModel, _ request: LoadStateRequest) throws {
+  /// Replaces a model's adapter by that of a checkpoint of the same base model. A snapshot follows at
+  /// once, so that no recovery needs the checkpoint again.
+  func loadState(
+    _ model: TrainedModel, _ request: LoadStateRequest, seq: UInt64, answer: Payload
+  ) throws {
     let path = try CheckpointPath(request.path, field: "path")
     let manifest = try checkpoints.verified(path)
     guard manifest.baseModel == model.base.model.name else {
@@ -74,8 +77,16 @@ extension Worker {
         "the checkpoint is of base model \(manifest.baseModel), the model of "
           + model.base.model.name, field: "path")
     }
+    let before = (model.adapter, model.isAccumulationBroken)
     model.adapter = try readState(path, model.base, optimizer: request.optimizer)
     model.isAccumulationBroken = false
+    model.nextSeq = seq + 1
+    do {
+      try saveSnapshot(model, answer: answer)
+    } catch {
+      (model.adapter, model.isAccumulationBroken) = before
+      throw error
+    }
   }
 
   /// A trainable adapter from a checkpoint whose files were verified.

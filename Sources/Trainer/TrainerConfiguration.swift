@@ -6,6 +6,8 @@ package struct TrainerConfiguration: Sendable {
   package var name: String
   package var dataFolder: String
   package var models: ServedModels
+  /// Models are recorded and recovered when their worker has ended; otherwise they are lost with it.
+  package var keepsModels = true
   /// Compute threads.
   package var threads = 1
   /// Address space of the KV cache per base model, touched on demand.

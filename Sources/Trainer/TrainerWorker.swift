@@ -7,6 +7,7 @@ package import ZeroMQ
 package final class TrainerWorker: Sendable {
   private let compute: ComputeThread
   private let service: WorkerService
+  private let journal: ModelJournal?
 
   /// - Parameter context: must be the router's when the endpoint is `inproc://`.
   package init(_ configuration: TrainerConfiguration, context: Context) throws {
@@ -20,6 +21,12 @@ package final class TrainerWorker: Sendable {
       controlRequests: 1024)
     let (preparation, statistics) = (Preparation(), WorkerStatistics())
     rpc.statistics = { statistics.values }
+    let journal =
+      configuration.keepsModels
+      ? ModelJournal(dataFolder: configuration.dataFolder, storage: FileStorage()) { job in
+        preparation.enqueue { compute.submit(job) }
+      } : nil
+    rpc.journal = journal
     rpc.closeStream = { stream in
       preparation.enqueue { compute.submit { $0.close(stream) } }
     }
@@ -43,7 +50,10 @@ package final class TrainerWorker: Sendable {
     methods.answer(.adminWorkerPing) { (request: PingRequest, _) in
       PingResponse(payload: request.payload)
     }
-    service = try WorkerService(rpc, methods: methods, context: context)
+    let service = try WorkerService(rpc, methods: methods, context: context)
+    journal?.onFailure { [weak service] in service?.close(stream: $0) }
+    self.service = service
+    self.journal = journal
     self.compute = compute
     self.configuration = configuration
     self.preparation = preparation
@@ -60,13 +70,16 @@ package final class TrainerWorker: Sendable {
   /// - Throws: `EngineError` when a base model cannot be served.
   package func run() async throws {
     let (configuration, progress) = (configuration, service.progress)
-    let (preparation, statistics) = (preparation, statistics)
+    let (preparation, statistics, journal) = (preparation, statistics, journal)
     try await compute.start {
       try Worker(
-        configuration, preparation: preparation, statistics: statistics,
+        configuration, preparation: preparation, journal: journal, statistics: statistics,
         progress: progress.advance)
     }
-    defer { compute.stop() }
+    defer {
+      compute.stop()
+      journal?.stop()
+    }
     try await service.run()
   }
 

@@ -9,7 +9,16 @@ extension Handlers {
       worker, request, context in
       let model = try worker.createModel(context.stream, request)
       worker.open(model)
-      return CreateModelResponse(modelID: model.id, info: model.info)
+      let response = CreateModelResponse(modelID: model.id, info: model.info)
+      guard !request.fromPath.isEmpty else { return response }
+      do {
+        model.nextSeq = context.seq + 1
+        try worker.saveSnapshot(model, answer: response.encode())
+      } catch {
+        worker.close(model.id)
+        throw error
+      }
+      return response
     }
     addTraining(.trainingForward, accumulates: false, to: &table)
     addTraining(.trainingForwardBackward, accumulates: true, to: &table)
@@ -32,8 +41,9 @@ extension Handlers {
     }
     handleInOrder(&table, .trainingLoadState, LoadStateRequest.self) { worker, request, context in
       let model = try worker.model(context.stream)
-      try worker.loadState(model, request)
-      return LoadStateResponse()
+      let response = LoadStateResponse()
+      try worker.loadState(model, request, seq: context.seq, answer: response.encode())
+      return response
     }
   }
 
@@ -53,7 +63,7 @@ extension Handlers {
 
 extension Worker {
   /// A new model, or one from a checkpoint.
-  fileprivate func createModel(
+  func createModel(
     _ id: String, _ request: CreateModelRequest
   ) throws -> TrainedModel {
     guard models[id] == nil else {
@@ -113,9 +123,12 @@ extension TrainedModel {
       step: UInt64(adapter.training?.stepCount ?? 0), userMetadata: userMetadata)
   }
 
-  fileprivate func optimStep(
+  func optimStep(
     _ request: OptimStepRequest, allowsPartial: Bool, _ kernels: Kernels
   ) throws -> OptimStepResponse {
+    let adam = AdamParameters(request.adam)
+    // Refused settings leave everything as it is.
+    try adam.validate()
     let wasBroken = isAccumulationBroken
     isAccumulationBroken = false
     if wasBroken, !allowsPartial {
@@ -125,7 +138,6 @@ extension TrainedModel {
         "a forward_backward since the last optim_step failed; the gradients were dropped "
           + "(apply_partial applies what there is)")
     }
-    let adam = AdamParameters(request.adam)
     let norm = try adapter.step(adam, kernels: kernels)
     return OptimStepResponse(metrics: [
       "unclipped_grad_l2:mean": norm, "step:max": Double(adapter.training?.stepCount ?? 0),

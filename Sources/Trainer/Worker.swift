@@ -12,6 +12,10 @@ final class TrainedModel {
   let userMetadata: [String: String]
   /// Set by a failed forward_backward: the next optim_step must not apply a partial gradient.
   var isAccumulationBroken = false
+  /// The first request that has had no effect on it yet.
+  var nextSeq: UInt64 = 0
+  /// Microseconds of computing since the last snapshot.
+  var unsavedMicroseconds: UInt64 = 0
 
   init(id: String, base: LoadedBase, adapter: Adapter, userMetadata: [String: String]) {
     self.id = id
@@ -41,15 +45,18 @@ final class Worker {
   let queue = ModelQueue()
   let statistics: WorkerStatistics
   let preparation: Preparation
+  /// Where models are recorded; nil if they live as long as this worker.
+  let journal: ModelJournal?
   private var turns = TurnPolicy()
   private var nextReport: UInt64 = 0
 
   init(
-    _ configuration: TrainerConfiguration, preparation: Preparation,
+    _ configuration: TrainerConfiguration, preparation: Preparation, journal: ModelJournal?,
     statistics: WorkerStatistics, progress: @escaping @Sendable () -> Void
   ) throws {
     self.configuration = configuration
     self.preparation = preparation
+    self.journal = journal
     self.statistics = statistics
     self.progress = progress
     storage = FileStorage()
@@ -111,7 +118,9 @@ final class Worker {
     guard let side = turns.next(training: isTraining, decode: isDecoding) else { return false }
     let start = Monotonic.microseconds()
     switch side {
-    case .training: queue.step(self, isContended: isDecoding)
+    case .training:
+      queue.step(self, isContended: isDecoding)
+      saveDueSnapshot()
     case .decode:
       for base in bases.values where !base.decoder.isIdle {
         base.decoder.step(isContended: isTraining)

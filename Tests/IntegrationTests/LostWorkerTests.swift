@@ -3,8 +3,7 @@ import Synchronization
 import Testing
 import Tinsmith
 
-/// A worker that dies under load: sampling goes on elsewhere, its models are lost and say so, and
-/// nobody else notices.
+/// A worker that dies under load: sampling and its models go on elsewhere, and nobody notices.
 @Suite(.timeLimit(.minutes(4))) struct LostWorkerTests {
   private static let models = 6
 
@@ -29,24 +28,10 @@ import Tinsmith
     // Sampling: each request answered, and as without the kill.
     let answers = try await sampling.value
     #expect(Set(answers).count == 1, "the same seed gave different tokens")
-    // Training: a model is on the worker that lived, or answers DATA_LOSS from some point on.
-    var lost: [Int] = []
-    for (index, task) in training.enumerated() {
-      switch await task.value {
-      case .success(let steps): #expect(steps == Self.steps)
-      case .failure(let error):
-        #expect(error.code == .dataLoss, "\(error)")
-        lost.append(index)
-      }
-    }
-    #expect(lost.count > 0 && lost.count < Self.models, "lost \(lost)")
-    for index in lost {
-      let error = await #expect(throws: TinsmithError.self) {
-        _ = try await trainers[index].getInfo().value()
-      }
-      #expect(error?.code == .dataLoss)
-      // What was saved is not lost: a new model continues from it.
-      let again = try await service.createTrainingClientFromState(path: saved[index]).value()
+    // Training: every step is answered; the models went on elsewhere (RecoveryTests compare bits).
+    for task in training { #expect(try await task.value.get() == Self.steps) }
+    for path in saved {
+      let again = try await service.createTrainingClientFromState(path: path).value()
       _ = try await again.forwardBackward(Batches.batch(0), loss: .crossEntropy).value()
     }
     // The pool is whole again.

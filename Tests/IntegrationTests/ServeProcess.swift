@@ -14,8 +14,11 @@ final class ServeProcess: Sendable {
 
   /// - Parameters:
   ///   - data: its data folder.
+  ///   - listen: where clients connect; a free port unless given.
   ///   - log: the file for what it writes to stderr; nil for our own stderr.
-  init(data: String, log: String? = nil, _ arguments: [String]) async throws {
+  init(
+    data: String, listen: String = "tcp://127.0.0.1:*", log: String? = nil, _ arguments: [String]
+  ) async throws {
     self.data = data
     self.log = log ?? ""
     process = Process()
@@ -23,7 +26,7 @@ final class ServeProcess: Sendable {
     let output = Pipe()
     process.executableURL = Program.url
     process.arguments =
-      ["serve", "--listen", "tcp://127.0.0.1:*", "--data", data, "--supervised"] + arguments
+      ["serve", "--listen", listen, "--data", data, "--supervised"] + arguments
     // Swift's crash reporter outlives a first signal that somebody else sent.
     process.environment = ProcessInfo.processInfo.environment
       .merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }

@@ -67,6 +67,7 @@ final class Supervisor: Sendable {
       var configuration = RouterConfiguration(
         listen: plan.listen, workers: "ipc://\(sockets.path)/workers")
       configuration.remoteWorkers = plan.listenWorkers
+      configuration.rules.keepModels()
       configuration.rules.expectedWorkers = plan.workers
       configuration.rules.supervisedWorkers = Set((0..<plan.workers).map(Self.name))
       configuration.tenants = plan.tenants

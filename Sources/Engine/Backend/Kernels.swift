@@ -7,6 +7,8 @@ package enum Numerics {
   package static let version: UInt32 = 1
   /// Activations and accumulation in f32, frozen weights as stored.
   package static let precision = "f32"
+  /// The instructions that kernels run on here.
+  package static var instructionSet: String { "x86-64-v\(ck_isa_available())" }
 }
 
 /// Swift's face of the kernel list (`CKernels.h`), one method per kernel, on `Rows`.

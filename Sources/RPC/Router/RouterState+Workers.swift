@@ -162,7 +162,10 @@ extension RouterState {
   }
 
   private mutating func closed(_ owned: OwnedStream, _ worker: Int) {
-    guard let place = streamIndex[owned.stream], streams[place].worker == worker else { return }
+    guard let place = streamIndex[owned.stream] else { return }
+    // It may also say so instead of opening it.
+    let isOpening = streams[place].owner == .opening(worker) && owned.epoch >= streams[place].epoch
+    guard streams[place].worker == worker || isOpening else { return }
     forgetClosed(place)
     drainAll(of: worker)
   }

@@ -23,6 +23,17 @@ package struct PayloadDigest: Sendable, Equatable {
     }
   }
 
+  /// A digest that was kept; nil unless it has 32 bytes.
+  package init?(bytes: [UInt8]) {
+    guard bytes.count == 32 else { return nil }
+    words = bytes.withUnsafeBytes {
+      $0.loadUnaligned(as: (UInt64, UInt64, UInt64, UInt64).self)
+    }
+  }
+
+  /// The 32 bytes.
+  package var bytes: [UInt8] { withUnsafeBytes(of: words) { [UInt8]($0) } }
+
   private static func update(_ hash: inout SHA256, _ bytes: Bytes) {
     withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { hash.update(bufferPointer: $0) }
     bytes.withUnsafeBytes { hash.update(bufferPointer: $0) }

@@ -1,0 +1,54 @@
+import Engine
+import Journal
+
+/// What a new owner of a model does with its journal: which requests it runs again, and which answers
+/// it can still give. A pure value.
+struct ReplayPlan {
+  /// A request and what it led to.
+  struct Step {
+    let request: JournalRecord.Request
+    /// Nil for one whose outcome took no seq at first and was decided without a record, because
+    /// others had run behind it: it failed.
+    let outcome: JournalRecord.Outcome?
+  }
+
+  /// Requests that the snapshot does not contain, in order.
+  let steps: [Step]
+  /// The seq that runs next: what was admitted behind the last outcome never happened, and its
+  /// client will send it again.
+  let nextSeq: UInt64
+  /// Requests with an outcome that a client may ask for again, oldest first.
+  let answers: [Step]
+
+  /// - Parameters:
+  ///   - records: of the journal's chain.
+  ///   - firstSeq: the first seq that the snapshot does not contain.
+  ///   - kept: how many answers are kept at most.
+  /// - Throws: `dataLoss` if a request that has an outcome is missing.
+  init(
+    _ records: [JournalRecord], from firstSeq: UInt64, keeping kept: Int
+  ) throws(EngineError) {
+    // A seq that was given back has several requests; the last one is the one that ran.
+    var requests: [UInt64: JournalRecord.Request] = [:]
+    var outcomes: [UInt64: JournalRecord.Outcome] = [:]
+    for record in records {
+      switch record {
+      case .opening: break
+      case .request(let request): requests[request.seq] = request
+      case .outcome(let outcome): outcomes[outcome.seq] = outcome
+      }
+    }
+    let end = max(firstSeq, outcomes.keys.max().map { $0 + 1 } ?? 0)
+    steps = try (firstSeq..<end).map { seq throws(EngineError) in
+      guard let request = requests[seq] else {
+        throw EngineError(.dataLoss, "the journal lacks the request of seq \(seq)")
+      }
+      return Step(request: request, outcome: outcomes[seq])
+    }
+    nextSeq = end
+    let oldest = end - min(end, UInt64(kept))
+    answers = outcomes.keys.filter { $0 >= oldest }.sorted().compactMap { seq in
+      requests[seq].map { Step(request: $0, outcome: outcomes[seq]) }
+    }
+  }
+}
