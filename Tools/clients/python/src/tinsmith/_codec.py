@@ -1,0 +1,255 @@
+"""Values of `tinsmith.types` to messages of the wire, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from tinsmith import types
+from tinsmith.errors import InternalError, InvalidArgumentError
+from tinsmith.types.sampling import TopkLogprobs
+from tinsmith.v1 import admin_pb2, checkpoints_pb2, sampling_pb2, tensor_pb2, training_pb2
+
+ATTACH_FROM = 1 << 16
+"""Bytes from which a tensor travels in a frame of its own, without being copied."""
+
+_DTYPES: dict[str, tuple[int, npt.DTypeLike]] = {
+    "float32": (tensor_pb2.DTYPE_FLOAT32, "<f4"),
+    "int64": (tensor_pb2.DTYPE_INT64, "<i8"),
+    "int32": (tensor_pb2.DTYPE_INT32, "<i4"),
+}
+_NAMES: dict[int, types.TensorDtype] = {
+    tensor_pb2.DTYPE_FLOAT32: "float32",
+    tensor_pb2.DTYPE_INT64: "int64",
+    tensor_pb2.DTYPE_INT32: "int32",
+    tensor_pb2.DTYPE_BFLOAT16: "float32",
+}
+
+
+class _HasBytes(Protocol):
+    raw: bytes
+    attachment: int
+
+    def WhichOneof(self, name: str) -> str | None: ...
+
+
+class Writer:
+    """Collects the attachments of one message."""
+
+    def __init__(self) -> None:
+        self.attachments: list[bytes] = []
+
+    def put(self, target: Any, array: npt.NDArray[Any]) -> None:
+        """Puts an array's bytes into a message with the fields `raw` and `attachment`."""
+        content = array.tobytes()
+        if len(content) >= ATTACH_FROM:
+            target.attachment = len(self.attachments)
+            self.attachments.append(content)
+        else:
+            target.raw = content
+
+    def frames(self, message: Any) -> list[bytes]:
+        """Body and attachments."""
+        return [message.SerializeToString(), *self.attachments]
+
+    def model_input(self, target: tensor_pb2.ModelInput, value: types.ModelInput) -> None:
+        """Encodes a model input."""
+        for chunk in value.chunks:
+            tokens = np.asarray(chunk.tokens)
+            if tokens.size and (
+                tokens.dtype.kind not in "iu" or tokens.min() < 0 or tokens.max() >= 1 << 31
+            ):
+                raise InvalidArgumentError("token ids are whole numbers from 0", "tokens")
+            self.put(target.chunks.add().encoded_text, tokens.astype("<i4"))
+
+    def tensor(self, target: tensor_pb2.Tensor, value: types.TensorData) -> None:
+        """Encodes a tensor."""
+        number, numpy = _DTYPES[value.dtype]
+        target.dtype = number  # type: ignore[assignment]
+        target.shape.extend(value.shape)
+        values = np.ascontiguousarray(value.values, dtype=numpy)
+        if value.sparse_crow_indices is None:
+            self.put(target, values)
+            return
+        sparse = target.sparse
+        self.put(sparse.crow_indices, np.asarray(value.sparse_crow_indices, dtype="<i8"))
+        self.put(sparse.col_indices, np.asarray(value.sparse_col_indices, dtype="<i8"))
+        self.put(sparse.values, values)
+
+    def datum(self, target: training_pb2.Datum, value: types.Datum) -> None:
+        """Encodes an example."""
+        self.model_input(target.model_input, value.model_input)
+        for name, tensor in value.loss_fn_inputs.items():
+            pair = target.loss_fn_inputs.add(name=name)
+            self.tensor(pair.tensor, tensor)
+
+
+class Reader:
+    """Looks up the attachments of one message."""
+
+    def __init__(self, attachments: Sequence[bytes] = ()) -> None:
+        self._attachments = attachments
+
+    def content(self, source: _HasBytes, oneof: str) -> bytes:
+        """The bytes of a message with the fields `raw` and `attachment`."""
+        if source.WhichOneof(oneof) != "attachment":
+            return source.raw
+        if source.attachment >= len(self._attachments):
+            raise InternalError(f"the answer lacks attachment {source.attachment}")
+        return self._attachments[source.attachment]
+
+    def array(self, tensor: tensor_pb2.Tensor) -> npt.NDArray[Any]:
+        """A dense tensor; bfloat16 is widened to float32.
+
+        Raises:
+            InternalError: the answer's bytes do not fit its shape.
+        """
+        content = self.content(tensor, "data")
+        shape = tuple(tensor.shape)
+        try:
+            if tensor.dtype == tensor_pb2.DTYPE_BFLOAT16:
+                wide = np.frombuffer(content, dtype="<u2").astype("<u4") << 16
+                return wide.view("<f4").reshape(shape)
+            return np.frombuffer(content, dtype=_DTYPES[_NAMES[tensor.dtype]][1]).reshape(shape)
+        except (KeyError, ValueError) as error:
+            raise InternalError(f"the answer has a tensor that cannot be read: {error}") from error
+
+    def tensor(self, tensor: tensor_pb2.Tensor) -> types.TensorData:
+        """A tensor as a value."""
+        if tensor.WhichOneof("data") != "sparse":
+            return types.TensorData(self.array(tensor), _NAMES[tensor.dtype])
+        sparse = tensor.sparse
+        starts, columns, cells = (
+            np.frombuffer(self.content(part, "place"), dtype=dtype)
+            for part, dtype in (
+                (sparse.crow_indices, "<i8"),
+                (sparse.col_indices, "<i8"),
+                (sparse.values, _DTYPES[_NAMES[tensor.dtype]][1]),
+            )
+        )
+        return types.TensorData(
+            cells, _NAMES[tensor.dtype], list(tensor.shape), starts.tolist(), columns.tolist()
+        )
+
+    def topk(self, message: sampling_pb2.TopkLogprobs) -> TopkLogprobs:
+        """Top-k matrices."""
+        return TopkLogprobs(self.array(message.token_ids), self.array(message.logprobs))
+
+    def sequence(self, message: sampling_pb2.SampledSequence, key: str) -> types.SampledSequence:
+        """A sampled sequence; `key` is that of the request."""
+        return types.SampledSequence(
+            "stop" if message.stop_reason == sampling_pb2.STOP_REASON_STOP else "length",
+            f"{key}:{message.index}",
+            self.array(message.tokens),
+            self.array(message.logprobs),
+            self.topk(message.topk_logprobs) if message.HasField("topk_logprobs") else None,
+        )
+
+
+def text_pairs(target: Any, pairs: Mapping[str, str] | None) -> None:
+    """Encodes text by key."""
+    for key, value in (pairs or {}).items():
+        target.add(key=key, value=value)
+
+
+def texts(pairs: Iterable[tensor_pb2.TextPair]) -> dict[str, str]:
+    """Text by key."""
+    return {pair.key: pair.value for pair in pairs}
+
+
+def numbers(pairs: Iterable[tensor_pb2.NamedNumber]) -> dict[str, float]:
+    """Numbers by name."""
+    return {pair.name: pair.value for pair in pairs}
+
+
+def sampling_params(value: types.SamplingParams) -> sampling_pb2.SamplingParams:
+    """Encodes sampling parameters."""
+    message = sampling_pb2.SamplingParams(
+        temperature=value.temperature, top_k=max(value.top_k, 0), top_p=value.top_p
+    )
+    if value.max_tokens is not None:
+        if value.max_tokens < 1:
+            raise InvalidArgumentError("must be at least 1", "sampling_params.max_tokens")
+        message.max_tokens = value.max_tokens
+    if value.seed is not None:
+        message.seed = value.seed % (1 << 64)
+    stop = [value.stop] if isinstance(value.stop, str) else value.stop
+    if stop is None:
+        return message
+    strings = [item for item in stop if isinstance(item, str)]
+    tokens = [item for item in stop if not isinstance(item, str)]
+    if strings and tokens:
+        raise InvalidArgumentError("texts or tokens, not both", "sampling_params.stop")
+    if strings:
+        message.stop_strings.values.extend(strings)
+    else:
+        message.stop_tokens.SetInParent()  # An empty list says: nowhere.
+        message.stop_tokens.ids.extend(tokens)
+    return message
+
+
+def model_info(message: training_pb2.ModelInfo) -> types.GetInfoResponse:
+    """What a model is."""
+    return types.GetInfoResponse(
+        model_data=types.ModelData(message.architecture, message.base_model, message.tokenizer),
+        model_id=message.model_id,
+        is_lora=True,
+        lora_rank=message.rank,
+        lora_alpha=message.alpha,
+        model_name=message.base_model,
+        max_sequence_length=message.max_sequence_length,
+        step=message.step,
+        user_metadata=texts(message.user_metadata),
+    )
+
+
+def capabilities(
+    message: admin_pb2.CapabilitiesResponse,
+) -> types.GetServerCapabilitiesResponse:
+    """What the service offers."""
+    return types.GetServerCapabilitiesResponse(
+        [
+            types.SupportedModel(
+                model.name,
+                model.max_context_length,
+                model.trainable,
+                model.sampleable,
+                model.tokenizer,
+                model.architecture,
+                model.parameters,
+                model.vocabulary_size,
+                model.precision,
+                model.numerics_version,
+            )
+            for model in message.models
+        ],
+        list(message.loss_fns),
+        message.service_version,
+    )
+
+
+def checkpoint(message: checkpoints_pb2.Checkpoint) -> types.Checkpoint:
+    """A checkpoint."""
+    parsed = types.ParsedCheckpointTinkerPath.from_tinker_path(message.path)
+    return types.Checkpoint(
+        checkpoint_id=parsed.checkpoint_id,
+        checkpoint_type=parsed.checkpoint_type,
+        time=_time(message.created_unix_ms),
+        tinker_path=message.path,
+        size_bytes=message.size_bytes,
+        public=message.published,
+        user_metadata=texts(message.user_metadata) or None,
+        expires_at=_time(message.expires_unix_ms) if message.expires_unix_ms else None,
+        base_model=message.base_model,
+        lora_rank=message.rank,
+        lora_alpha=message.alpha,
+        step=message.step,
+    )
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

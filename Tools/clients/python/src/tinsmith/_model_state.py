@@ -1,0 +1,165 @@
+"""Saving and loading what a model has learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from tinsmith import types
+from tinsmith._codec import text_pairs
+from tinsmith._rpc.call import Answer, Call
+from tinsmith._sender import StreamSender
+from tinsmith._session import Session
+from tinsmith.errors import InvalidArgumentError
+from tinsmith.future import APIFuture, then
+from tinsmith.sampling_client import SamplingClient, Source
+from tinsmith.v1 import envelope_pb2 as pb
+from tinsmith.v1 import sampling_pb2, training_pb2
+
+T = TypeVar("T")
+
+
+class ModelState:
+    """The calls of a training client that write and read checkpoints."""
+
+    def __init__(
+        self, session: Session, sender: StreamSender, info: Future[types.GetInfoResponse]
+    ) -> None:
+        self._session = session
+        self._sender = sender
+        self._info = info
+
+    def save_state(
+        self,
+        name: str,
+        ttl_seconds: int | None = None,
+        overwrite: bool = False,
+        user_metadata: dict[str, str] | None = None,
+    ) -> APIFuture[types.SaveWeightsResponse]:
+        """Writes a checkpoint from which training can go on: adapter and optimizer.
+
+        Args:
+            name: 1 to 128 letters, digits and `. _ -`.
+            ttl_seconds: when it is deleted; None for never.
+            overwrite: replace a checkpoint of that name, which is an error otherwise.
+            user_metadata: free text, kept with the checkpoint.
+        """
+        request = training_pb2.SaveStateRequest(
+            name=name, overwrite=overwrite, ttl_seconds=ttl_seconds
+        )
+        text_pairs(request.user_metadata, user_metadata)
+        return self._ask(pb.METHOD_TRAINING_SAVE_STATE, request, _saved_state)
+
+    async def save_state_async(
+        self,
+        name: str,
+        ttl_seconds: int | None = None,
+        overwrite: bool = False,
+        user_metadata: dict[str, str] | None = None,
+    ) -> APIFuture[types.SaveWeightsResponse]:
+        """As `save_state`."""
+        return self.save_state(name, ttl_seconds, overwrite, user_metadata)
+
+    def load_state(self, path: str) -> APIFuture[types.LoadWeightsResponse]:
+        """Replaces the adapter by that of a checkpoint; the optimizer starts afresh."""
+        return self._load(path, optimizer=False)
+
+    async def load_state_async(self, path: str) -> APIFuture[types.LoadWeightsResponse]:
+        """As `load_state`."""
+        return self.load_state(path)
+
+    def load_state_with_optimizer(self, path: str) -> APIFuture[types.LoadWeightsResponse]:
+        """Replaces adapter and optimizer state by those of a checkpoint."""
+        return self._load(path, optimizer=True)
+
+    async def load_state_with_optimizer_async(
+        self, path: str
+    ) -> APIFuture[types.LoadWeightsResponse]:
+        """As `load_state_with_optimizer`."""
+        return self.load_state_with_optimizer(path)
+
+    def _load(self, path: str, optimizer: bool) -> APIFuture[types.LoadWeightsResponse]:
+        return self._ask(
+            pb.METHOD_TRAINING_LOAD_STATE,
+            training_pb2.LoadStateRequest(path=path, optimizer=optimizer),
+            lambda _: types.LoadWeightsResponse(path),
+        )
+
+    def save_weights_for_sampler(
+        self,
+        name: str,
+        ttl_seconds: int | None = None,
+        user_metadata: dict[str, str] | None = None,
+        overwrite: bool = False,
+    ) -> APIFuture[types.SaveWeightsForSamplerResponse]:
+        """Writes a checkpoint to sample from: the adapter alone. As `save_state`."""
+        if not name:
+            raise InvalidArgumentError("must not be empty", "name")
+        request = sampling_pb2.SaveWeightsForSamplerRequest(
+            name=name, overwrite=overwrite, ttl_seconds=ttl_seconds
+        )
+        text_pairs(request.user_metadata, user_metadata)
+        return self._ask(pb.METHOD_SAMPLING_SAVE_WEIGHTS_FOR_SAMPLER, request, _saved_weights)
+
+    async def save_weights_for_sampler_async(
+        self,
+        name: str,
+        ttl_seconds: int | None = None,
+        user_metadata: dict[str, str] | None = None,
+        overwrite: bool = False,
+    ) -> APIFuture[types.SaveWeightsForSamplerResponse]:
+        """As `save_weights_for_sampler`."""
+        return self.save_weights_for_sampler(name, ttl_seconds, user_metadata, overwrite)
+
+    def save_weights_and_get_sampling_client(self, name: str | None = None) -> SamplingClient:
+        """A client that samples from the adapter as it is after the calls before this one.
+
+        Args:
+            name: of the checkpoint; without one the weights are gone with the session.
+        """
+        call = self._call(
+            pb.METHOD_SAMPLING_SAVE_WEIGHTS_FOR_SAMPLER,
+            sampling_pb2.SaveWeightsForSamplerRequest(name=name or ""),
+        )
+        call.taken = True
+        source = then(call.future, lambda answer: Source(model_path=_saved_weights(answer).path))
+        return SamplingClient(self._session, source)
+
+    async def save_weights_and_get_sampling_client_async(
+        self, name: str | None = None
+    ) -> SamplingClient:
+        """As `save_weights_and_get_sampling_client`."""
+        return await self.save_weights_and_get_sampling_client(name)
+
+    def create_sampling_client(self, model_path: str) -> SamplingClient:
+        """A client that samples from a checkpoint of `save_weights_for_sampler`."""
+        return SamplingClient.of(self._session, model_path=model_path)
+
+    async def create_sampling_client_async(self, model_path: str) -> SamplingClient:
+        """As `create_sampling_client`."""
+        return await self.create_sampling_client(model_path)
+
+    def unload(self) -> APIFuture[None]:
+        """Ends the model once the calls before this one have run. Its checkpoints stay."""
+        return self._ask(
+            pb.METHOD_TRAINING_UNLOAD, training_pb2.UnloadRequest(), lambda answer: None
+        )
+
+    def _call(self, method: pb.Method, message: Any) -> Call:
+        call = Call(method, [message.SerializeToString()], timeout=self._session.timeout)
+        self._sender.send([call])
+        return call
+
+    def _ask(self, method: pb.Method, message: Any, decode: Callable[[Answer], T]) -> APIFuture[T]:
+        call = self._call(method, message)
+        return APIFuture(call.future, decode, [call], lambda: self._sender.cancel([call]))
+
+
+def _saved_state(answer: Answer) -> types.SaveWeightsResponse:
+    return types.SaveWeightsResponse(training_pb2.SaveStateResponse.FromString(answer.body).path)
+
+
+def _saved_weights(answer: Answer) -> types.SaveWeightsForSamplerResponse:
+    message = sampling_pb2.SaveWeightsForSamplerResponse.FromString(answer.body)
+    return types.SaveWeightsForSamplerResponse(message.path)

@@ -1,0 +1,116 @@
+"""One request on its way, and the stream that it belongs to."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from tinsmith.errors import TinsmithError
+from tinsmith.v1 import envelope_pb2 as pb
+
+
+class Answer(NamedTuple):
+    """A response as it came."""
+
+    header: pb.ResponseHeader
+    body: bytes
+    attachments: Sequence[bytes]
+
+
+class Phase(enum.Enum):
+    """Where a call is."""
+
+    QUEUED = enum.auto()
+    SENT = enum.auto()
+    RESTING = enum.auto()
+    """Refused for now; sent again at `rest_until`."""
+    ANSWERED = enum.auto()
+
+
+class Call:
+    """One request, from its submission to its answer.
+
+    `future` and `taken` are for everybody; the other fields belong to the I/O thread from the
+    moment the call was handed to a channel.
+    """
+
+    __slots__ = (
+        "attempts",
+        "deadline",
+        "flags",
+        "frames",
+        "future",
+        "is_accepted",
+        "is_cancelled",
+        "method",
+        "new_tokens",
+        "on_partial",
+        "order",
+        "phase",
+        "prompt_tokens",
+        "rest_until",
+        "seq",
+        "size",
+        "stream",
+        "submitted",
+        "taken",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        method: pb.Method,
+        frames: list[bytes],
+        prompt_tokens: int = 0,
+        new_tokens: int = 0,
+        flags: int = 0,
+        timeout: float | None = None,
+        on_partial: Callable[[Answer], None] | None = None,
+    ) -> None:
+        self.method = method
+        self.frames = frames
+        """Body and attachments; given up once the service has them durably."""
+        self.size = sum(map(len, frames))
+        self.prompt_tokens = prompt_tokens
+        self.new_tokens = new_tokens
+        self.flags = flags
+        self.timeout = timeout
+        self.on_partial = on_partial
+        self.future: Future[Answer] = Future()
+        self.taken = False
+        """The program has the answer, or dropped the future: the service may forget it."""
+        self.stream: Stream
+        self.seq = 0
+        self.order = 0
+        self.phase = Phase.QUEUED
+        self.attempts = 0
+        self.submitted = 0.0
+        self.deadline: float | None = None
+        self.rest_until = 0.0
+        self.is_accepted = False
+        self.is_cancelled = False
+
+
+class Stream:
+    """Requests of one model, one sampling session or one session, numbered without gaps."""
+
+    __slots__ = ("epoch", "failure", "first_open", "name", "next_seq", "open")
+
+    def __init__(self, name: str, first_seq: int = 0) -> None:
+        self.name = name
+        self.next_seq = first_seq
+        self.first_open = first_seq
+        """Seq of the first call in `open`."""
+        self.open: deque[Call] = deque()
+        """Calls whose answer is not there or was not taken, with those between them."""
+        self.epoch = 0
+        self.failure: TinsmithError | None = None
+        """Why nothing of this stream can run any more."""
+
+    def find(self, seq: int) -> Call | None:
+        """The open call with this seq."""
+        index = seq - self.first_open
+        return self.open[index] if 0 <= index < len(self.open) else None

@@ -1,0 +1,331 @@
+"""A connection to a service: one socket, one I/O thread, any number of streams."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import random
+import socket
+import threading
+import time
+import weakref
+from collections import deque
+
+import zmq
+from google.protobuf.message import DecodeError
+
+from tinsmith._rpc.call import Answer, Call, Stream
+from tinsmith._rpc.connection import Connection
+from tinsmith._rpc.table import CallTable, Limits
+from tinsmith.errors import TinsmithError, UnavailableError
+from tinsmith.v1 import envelope_pb2 as pb
+
+log = logging.getLogger("tinsmith.rpc")
+
+CLIENT_NAME = "tinsmith-python/0.1.0"
+HEARTBEAT = 2.0
+"""Seconds of silence after which the service is asked for a word ..."""
+SILENCE = 6.0
+"""... and after which the connection counts as lost."""
+LEASE_HEARTBEAT = 10.0
+"""A session is kept alive this often, however much else is said."""
+PROGRESS = 30.0
+"""How often a log line says what is waited for."""
+FIRST_HEARTBEAT = 1 << 62
+"""Seqs of heartbeats, on the nameless stream, far above those of calls."""
+BATCH = 256
+
+_open_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+
+
+class Channel:
+    """Sends calls and resolves their futures.
+
+    When the connection is lost the channel opens another one and sends again what has no answer;
+    requests keep their keys, so nothing runs twice. Futures are resolved on the I/O thread.
+
+    Args:
+        endpoint: where the service listens, e.g. `tcp://host:7410`.
+        max_inflight_bytes: encoded bytes kept in this process; `reserve` waits above that.
+        patience: seconds that UNAVAILABLE and its like are waited out.
+    """
+
+    def __init__(
+        self, endpoint: str, *, max_inflight_bytes: int = 256 << 20, patience: float = 300.0
+    ) -> None:
+        self.endpoint = endpoint
+        self.control = Stream("")
+        """Calls outside of any session."""
+        self._context = zmq.Context()
+        self._table = CallTable(Limits(patience=patience))
+        self._inbox: deque[tuple[str, Call | str]] = deque()
+        self._asleep = False
+        self._stopping = False
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._token = ""
+        self._incarnation = random.getrandbits(64) | 1
+        self._max_inflight_bytes = max_inflight_bytes
+        self._room = threading.Condition()
+        self._added_bytes = 0
+        self._is_blocked = False
+        self._waiting_for_room = 0
+        self._heartbeats = FIRST_HEARTBEAT
+        self._last_received = self._last_heartbeat = self._last_progress = time.monotonic()
+        self._connection = self._connect()
+        self._thread = threading.Thread(target=self._run, name="tinsmith-rpc", daemon=True)
+        self._thread.start()
+        _open_channels.add(self)
+
+    # For any thread.
+
+    def reserve(self, size: int, wait: bool = True) -> None:
+        """Counts bytes that will be submitted; waits while those of earlier calls are too many.
+
+        The I/O thread, which makes room, never waits.
+        """
+        with self._room:
+            if wait and threading.current_thread() is not self._thread:
+                while not self.has_room() and not self._stopping:
+                    self._waiting_for_room += 1
+                    try:
+                        self._room.wait(1.0)
+                    finally:
+                        self._waiting_for_room -= 1
+            self._added_bytes += size
+
+    def submit(self, stream: Stream, call: Call) -> None:
+        """Hands over a call whose bytes were reserved, and returns at once."""
+        call.stream = stream
+        # The one step that counts: an interrupt comes before it or after it.
+        self._post(("submit", call))
+
+    def has_room(self) -> bool:
+        """Whether `reserve` would not wait."""
+        return self._added_bytes - self._table.freed_bytes <= self._max_inflight_bytes
+
+    def cancel(self, call: Call) -> None:
+        """Gives a call up; its future says what became of it."""
+        self._post(("cancel", call))
+
+    def use_token(self, token: str) -> None:
+        """Sets the token of the session, sent with every call from now on."""
+        self._post(("token", token))
+
+    def close(self) -> None:
+        """Ends the connection. Calls without an answer fail with `UnavailableError`."""
+        self._stopping = True
+        self._wake()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(5)
+
+    def _post(self, event: tuple[str, Call | str]) -> None:
+        self._inbox.append(event)
+        if self._asleep:
+            self._wake()
+        if self._stopping and not self._thread.is_alive():
+            self._fail_inbox()
+
+    def _wake(self) -> None:
+        self._asleep = False
+        try:
+            self._wake_write.send(b"\0")
+        except OSError:
+            pass  # Full: it will wake. Closed: there is nobody to wake.
+
+    # The I/O thread.
+
+    def _run(self) -> None:
+        failure: TinsmithError = UnavailableError("the channel was closed")
+        try:
+            while not self._stopping:
+                is_busy = self._take_inbox()
+                self._send_allowed()
+                is_busy |= self._receive()
+                self._resolve()
+                self._tick()
+                if not is_busy:
+                    self._sleep()
+        except Exception as error:
+            log.exception("the channel failed")
+            failure = UnavailableError(f"the channel failed: {error}")
+        finally:
+            self._stopping = True
+            self._table.fail_all(failure)
+            self._resolve()
+            self._fail_inbox()
+            self._connection.close()
+            self._context.term()
+            self._wake_read.close()
+            self._wake_write.close()
+
+    def _take_inbox(self) -> bool:
+        if not self._inbox:
+            return False
+        now = time.monotonic()
+        table = self._table
+        for _ in range(len(self._inbox)):
+            kind, what = self._inbox.popleft()
+            if isinstance(what, str):
+                self._token = what
+            elif kind == "submit":
+                table.submit(what, now)
+            elif table.cancel(what):
+                self._send_header(pb.METHOD_FUTURES_CANCEL, what)
+        return True
+
+    def _fail_inbox(self) -> None:
+        while self._inbox:
+            _, what = self._inbox.popleft()
+            if isinstance(what, Call) and not what.future.done():
+                what.future.set_exception(UnavailableError("the channel was closed"))
+
+    def _send_allowed(self) -> None:
+        table = self._table
+        while (call := table.next_call()) is not None:
+            method = pb.METHOD_FUTURES_AWAIT if call.is_accepted else call.method
+            if not self._connection.send(self._header(method, call), call.frames):
+                self._is_blocked = True
+                return
+            table.sent(call)
+            if call.is_cancelled and table.cancel(call):
+                self._send_header(pb.METHOD_FUTURES_CANCEL, call)
+        self._is_blocked = False
+
+    def _header(self, method: pb.Method, call: Call) -> bytes:
+        stream = call.stream
+        header = pb.RequestHeader(
+            protocol_version=1,
+            method=method,
+            stream=stream.name,
+            seq=call.seq,
+            session_token=self._token,
+        )
+        if acked := self._table.acked(call):
+            header.acked = acked
+        if call.prompt_tokens:
+            header.cost_prompt_tokens = call.prompt_tokens
+        if call.new_tokens:
+            header.cost_new_tokens = call.new_tokens
+        if call.flags:
+            header.flags = call.flags
+        if call.deadline is not None:
+            # A call that is too late is sent all the same: its seq must be used up.
+            header.timeout_ms = max(1, int(1000 * (call.deadline - time.monotonic())))
+        if not stream.name and call.attempts == 0:
+            # Who speaks is said once, before there is a stream.
+            header.client_name = CLIENT_NAME
+            header.client_incarnation = self._incarnation
+        return header.SerializeToString()
+
+    def _send_header(self, method: pb.Method, call: Call) -> None:
+        self._connection.send(self._header(method, call), [])
+
+    def _receive(self) -> bool:
+        received = self._connection.receive(BATCH)
+        if not received:
+            return False
+        parse, answered = pb.ResponseHeader.FromString, self._table.answered
+        now = self._last_received = time.monotonic()
+        for frames in received:
+            try:
+                header = parse(frames[0])
+            except DecodeError as error:
+                log.warning("a response header was not readable: %s", error)
+            else:
+                answered(header, frames[1:], now)
+        return True
+
+    def _resolve(self) -> None:
+        """Completes futures, after a batch: whoever waits is woken once for all of them."""
+        ended = self._table.ended
+        if not ended:
+            return
+        self._table.ended = []
+        for call, outcome in ended:
+            future = call.future
+            if future.done():
+                continue
+            if isinstance(outcome, Answer):
+                future.set_result(outcome)
+            else:
+                future.set_exception(outcome)
+        if self._waiting_for_room and self.has_room():
+            with self._room:
+                self._room.notify_all()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if (next_time := self._table.next_time()) is not None and next_time <= now:
+            self._table.tick(now)
+            self._resolve()
+        silence = now - self._last_received
+        is_waiting = self._last_heartbeat > self._last_received
+        if silence >= SILENCE and (self._table.outstanding_requests or is_waiting):
+            self._reconnect(now)
+        elif now - self._last_heartbeat >= (HEARTBEAT if silence >= HEARTBEAT else LEASE_HEARTBEAT):
+            self._beat(now)
+        if now - self._last_progress >= PROGRESS:
+            self._report(now)
+
+    def _beat(self, now: float) -> None:
+        self._last_heartbeat = now
+        self._heartbeats += 1
+        method = pb.METHOD_SESSIONS_HEARTBEAT if self._token else pb.METHOD_ADMIN_PING
+        header = pb.RequestHeader(
+            protocol_version=1,
+            method=method,
+            seq=self._heartbeats,
+            client_name=CLIENT_NAME,
+            client_incarnation=self._incarnation,
+            session_token=self._token,
+        )
+        self._connection.send(header.SerializeToString(), [])
+
+    def _report(self, now: float) -> None:
+        self._last_progress = now
+        oldest = self._table.oldest()
+        if oldest is not None and now - oldest.submitted >= PROGRESS:
+            log.info(
+                "waiting for %s (%s seq %d) for %.0f s; %d requests are with the service",
+                pb.Method.Name(oldest.method),
+                oldest.stream.name or "control",
+                oldest.seq,
+                now - oldest.submitted,
+                self._table.outstanding_requests,
+            )
+
+    def _sleep(self) -> None:
+        self._asleep = True
+        if self._inbox or self._stopping:
+            self._asleep = False
+            return
+        wait = 0.01 if self._is_blocked else 0.5
+        if (next_time := self._table.next_time()) is not None:
+            wait = min(wait, max(0.001, next_time - time.monotonic()))
+        is_lost = self._connection.wait(wait)
+        self._asleep = False
+        try:
+            self._wake_read.recv(4096)
+        except BlockingIOError:
+            pass
+        if is_lost:
+            self._reconnect(time.monotonic())
+
+    def _reconnect(self, now: float) -> None:
+        log.warning("the connection to %s is lost; connecting again", self.endpoint)
+        self._connection.close()
+        self._connection = self._connect()
+        self._last_received = now
+        self._table.connection_lost()
+
+    def _connect(self) -> Connection:
+        return Connection(self._context, self.endpoint, self._wake_read.fileno())
+
+
+@atexit.register
+def _close_all() -> None:
+    """A socket that is open when the interpreter ends would keep ZeroMQ's context alive."""
+    for channel in list(_open_channels):
+        channel.close()

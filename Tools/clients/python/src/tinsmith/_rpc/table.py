@@ -1,0 +1,298 @@
+"""Which call is sent when, and what becomes of it: decisions without socket, thread or clock."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+
+from tinsmith._rpc.call import Answer, Call, Phase, Stream
+from tinsmith.errors import RequestCancelledError, TinsmithError, error_of_status
+from tinsmith.v1 import envelope_pb2 as pb
+from tinsmith.v1 import status_pb2 as status
+
+log = logging.getLogger("tinsmith.rpc")
+
+RETRYABLE = frozenset(
+    (
+        status.STATUS_CODE_RESOURCE_EXHAUSTED,
+        status.STATUS_CODE_UNAVAILABLE,
+        status.STATUS_CODE_ABORTED,
+    )
+)
+"""Codes after which the same request is sent again."""
+CONSUMES_NO_SEQ = RETRYABLE | {
+    status.STATUS_CODE_PERMISSION_DENIED,
+    status.STATUS_CODE_UNAUTHENTICATED,
+}
+ORDERED = frozenset(
+    {m for m in pb.Method.values() if 200 < m < 300} | {pb.METHOD_SAMPLING_SAVE_WEIGHTS_FOR_SAMPLER}
+)
+"""Methods of a model's stream: each seq must be used up before the next one runs."""
+KEPT_UNTAKEN = 240
+"""How far behind a request the answers lie that the service keeps for a program that has not
+taken them. It keeps 256 at most."""
+
+
+@dataclass
+class Limits:
+    """How much may be under way, and how long to try. Times in seconds."""
+
+    window_requests: int = 64
+    window_bytes: int = 64 << 20
+    patience: float = 300.0
+    first_backoff: float = 0.01
+    longest_backoff: float = 1.0
+
+
+class CallTable:
+    """All calls of a channel.
+
+    Every method is told the time. Calls that have ended are in `ended` until somebody takes them
+    from there.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.outstanding_requests = 0
+        self.outstanding_bytes = 0
+        self.freed_bytes = 0
+        """Bytes that calls have given up, over all time."""
+        self.ended: list[tuple[Call, Answer | TinsmithError]] = []
+        self._queue: deque[Call] = deque()
+        self._resting: list[Call] = []
+        self._timed: list[Call] = []
+        self._streams: dict[str, Stream] = {}
+        self._submissions = 0
+
+    # What the program says.
+
+    def submit(self, call: Call, now: float) -> None:
+        """Takes a call in and gives it the next seq of its stream."""
+        stream = call.stream
+        if stream.failure is not None:
+            self._end(call, stream.failure)
+            return
+        if stream.name not in self._streams:
+            self._streams[stream.name] = stream
+        self._submissions += 1
+        call.order = self._submissions
+        call.submitted = now
+        call.seq = stream.next_seq
+        stream.next_seq += 1
+        stream.open.append(call)
+        self._queue.append(call)
+        if call.timeout is not None:
+            call.deadline = now + call.timeout
+            self._timed.append(call)
+
+    def cancel(self, call: Call) -> bool:
+        """Gives a call up. True if the service must be told."""
+        if call.phase is Phase.ANSWERED:
+            return False
+        if call.phase is Phase.SENT:
+            return True
+        if call.method in ORDERED:
+            # Its seq must be used up all the same: cancelled as soon as it is sent.
+            call.is_cancelled = True
+            return False
+        if call.phase is Phase.QUEUED:
+            self._queue.remove(call)
+        else:
+            self._resting.remove(call)
+        self._end(call, RequestCancelledError("cancelled before it was sent"))
+        return False
+
+    # Sending.
+
+    def next_call(self) -> Call | None:
+        """The call to send now: the oldest one, if the window has room for it."""
+        if not self._queue or self.outstanding_requests >= self.limits.window_requests:
+            return None
+        call = self._queue[0]
+        # One request always fits, else one larger than the window would wait for ever.
+        if (
+            self.outstanding_bytes + call.size > self.limits.window_bytes
+            and self.outstanding_requests > 0
+        ):
+            return None
+        return call
+
+    def sent(self, call: Call) -> None:
+        """The call that `next_call` gave was sent."""
+        self._queue.popleft()
+        call.phase = Phase.SENT
+        call.attempts += 1
+        self.outstanding_requests += 1
+        self.outstanding_bytes += call.size
+
+    def acked(self, call: Call) -> int:
+        """The seq up to which the program has every answer of a call's stream, or 0.
+
+        The service forgets those. An answer that arrived but that nobody took counts only when it
+        lies far behind: a program that is killed can ask for it again.
+        """
+        stream = call.stream
+        calls = stream.open
+        while calls:
+            first = calls[0]
+            if first.phase is not Phase.ANSWERED or not (
+                first.taken or call.seq - first.seq >= KEPT_UNTAKEN
+            ):
+                break
+            calls.popleft()
+            stream.first_open += 1
+        return max(0, stream.first_open - 1)
+
+    # What the service says.
+
+    def answered(self, header: pb.ResponseHeader, frames: list[bytes], now: float) -> None:
+        """An answer came: header, and the frames behind it."""
+        if header.window_requests:
+            self.limits.window_requests = header.window_requests
+        if header.window_bytes:
+            self.limits.window_bytes = header.window_bytes
+        stream = self._streams.get(header.stream)
+        call = stream.find(header.seq) if stream is not None else None
+        if stream is None or call is None:
+            return
+        if header.epoch:
+            # An owner that was replaced may still talk.
+            if header.epoch < stream.epoch:
+                return
+            stream.epoch = header.epoch
+        if header.event == pb.EVENT_FINAL:
+            if call.phase is not Phase.SENT:
+                return
+            self.outstanding_requests -= 1
+            self.outstanding_bytes -= call.size
+            if header.code == status.STATUS_CODE_OK:
+                self._end(call, Answer(header, frames[0] if frames else b"", frames[1:]))
+            else:
+                self._refused(call, header, now)
+        elif header.event == pb.EVENT_ACCEPTED:
+            # Only owners of ordered streams keep requests; others must be sent them again.
+            if call.method in ORDERED and not call.is_accepted:
+                call.is_accepted = True
+                self._free(call)
+        elif header.event == pb.EVENT_PARTIAL and call.on_partial is not None:
+            call.on_partial(Answer(header, frames[0] if frames else b"", frames[1:]))
+
+    def _refused(self, call: Call, header: pb.ResponseHeader, now: float) -> None:
+        code = int(header.code)
+        error = error_of_status(code, header.message, header.field)
+        is_ordered = call.method in ORDERED
+        if code in RETRYABLE:
+            # An ordered call is sent again also when nobody waits for it any more: without its
+            # seq nothing behind it can run.
+            patience = call.submitted + self.limits.patience
+            if not is_ordered and call.deadline is not None:
+                patience = call.deadline
+            if now < patience:
+                self._rest(call, header.retry_after_ms / 1000, now)
+                log.info("%s seq %d: %s; trying again", call.stream.name, call.seq, error)
+                return
+        if is_ordered and code in CONSUMES_NO_SEQ:
+            # The seq was not used up and is not sent again: nothing behind it can ever run.
+            call.phase = Phase.RESTING  # It is not outstanding any more.
+            self.fail_stream(call.stream, error)
+        else:
+            self._end(call, error)
+
+    def _rest(self, call: Call, retry_after: float, now: float) -> None:
+        backoff = min(
+            self.limits.longest_backoff,
+            self.limits.first_backoff * 2.0 ** min(call.attempts - 1, 10),
+        )
+        wait = max(retry_after, backoff)
+        call.phase = Phase.RESTING
+        # Spread by up to a quarter, so that many clients do not come back at once.
+        call.rest_until = now + wait * random.uniform(1, 1.25)
+        self._resting.append(call)
+
+    def connection_lost(self) -> None:
+        """What was sent and has no answer will be sent again, in the old order."""
+        self.outstanding_requests = 0
+        self.outstanding_bytes = 0
+        self._requeue([c for c in self._open_calls() if c.phase is Phase.SENT])
+
+    def fail_stream(self, stream: Stream, error: TinsmithError) -> None:
+        """Ends all calls of a stream, now and from now on."""
+        stream.failure = error
+        for call in stream.open:
+            if call.phase is Phase.ANSWERED:
+                continue
+            if call.phase is Phase.SENT:
+                self.outstanding_requests -= 1
+                self.outstanding_bytes -= call.size
+            self._end(call, error)
+        stream.open.clear()
+        self._queue = deque(c for c in self._queue if c.stream is not stream)
+        self._resting = [c for c in self._resting if c.stream is not stream]
+
+    def fail_all(self, error: TinsmithError) -> None:
+        """Ends every call."""
+        for stream in list(self._streams.values()):
+            self.fail_stream(stream, error)
+
+    # What time brings about.
+
+    def tick(self, now: float) -> None:
+        """Puts calls that rested back into the queue and ends those that are too late."""
+        if self._resting:
+            due = [c for c in self._resting if c.rest_until <= now]
+            if due:
+                self._resting = [c for c in self._resting if c.rest_until > now]
+                self._requeue(due)
+        if self._timed:
+            late = [c for c in self._timed if c.deadline is not None and c.deadline <= now]
+            self._timed = [
+                c
+                for c in self._timed
+                if c.phase is not Phase.ANSWERED and c.deadline is not None and c.deadline > now
+            ]
+            for call in late:
+                # The wait ends here; the call itself stays until its seq is answered.
+                if not call.future.done():
+                    error = error_of_status(
+                        status.STATUS_CODE_DEADLINE_EXCEEDED, "no answer within the time-out"
+                    )
+                    self.ended.append((call, error))
+        if len(self._streams) > 1024:
+            self._streams = {n: s for n, s in self._streams.items() if s.open}
+
+    def next_time(self) -> float | None:
+        """When `tick` has something to do."""
+        times = [c.rest_until for c in self._resting]
+        times += [c.deadline for c in self._timed if c.deadline is not None]
+        return min(times, default=None)
+
+    def oldest(self) -> Call | None:
+        """The call without an answer that was submitted first."""
+        return min(
+            (c for c in self._open_calls() if c.phase is not Phase.ANSWERED),
+            key=attrgetter("order"),
+            default=None,
+        )
+
+    def _open_calls(self) -> Iterator[Call]:
+        for stream in self._streams.values():
+            yield from stream.open
+
+    def _requeue(self, calls: list[Call]) -> None:
+        for call in calls:
+            call.phase = Phase.QUEUED
+        self._queue = deque(sorted([*self._queue, *calls], key=attrgetter("order")))
+
+    def _free(self, call: Call) -> None:
+        if call.frames:
+            self.freed_bytes += call.size
+            call.frames = []
+
+    def _end(self, call: Call, outcome: Answer | TinsmithError) -> None:
+        call.phase = Phase.ANSWERED
+        self._free(call)
+        self.ended.append((call, outcome))

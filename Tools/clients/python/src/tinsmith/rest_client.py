@@ -1,0 +1,234 @@
+"""Calls about checkpoints and the service itself."""
+
+from __future__ import annotations
+
+import pathlib
+from concurrent.futures import Future
+
+from tinsmith import types
+from tinsmith._codec import Reader, capabilities, checkpoint, numbers, text_pairs
+from tinsmith._rpc.call import Answer
+from tinsmith._session import Session
+from tinsmith.errors import InvalidArgumentError
+from tinsmith.future import APIFuture, flat_then, then
+from tinsmith.types.checkpoints import SCHEME
+from tinsmith.v1 import admin_pb2, checkpoints_pb2
+from tinsmith.v1 import envelope_pb2 as pb
+
+Page = checkpoints_pb2.ListCheckpointsResponse
+KINDS = {
+    "training": checkpoints_pb2.CHECKPOINT_KIND_TRAINING,
+    "sampler": checkpoints_pb2.CHECKPOINT_KIND_SAMPLER,
+}
+
+
+class RestClient:
+    """Lists, reads and changes checkpoints; says what the service offers.
+
+    The name is that of the tinker SDK, whose calls these are; they travel as all others do.
+    `ServiceClient.create_rest_client()` makes one.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    # The service.
+
+    def get_server_capabilities(self) -> APIFuture[types.GetServerCapabilitiesResponse]:
+        """Base models and loss functions. Needs no session."""
+        answer = self._session.call_without_session(
+            pb.METHOD_ADMIN_CAPABILITIES, admin_pb2.CapabilitiesRequest()
+        )
+        return APIFuture(
+            answer, lambda a: capabilities(admin_pb2.CapabilitiesResponse.FromString(a.body))
+        )
+
+    def get_stats(self) -> APIFuture[dict[str, float]]:
+        """Counters and gauges of the service by name. Needs no session."""
+        answer = self._session.call_without_session(pb.METHOD_ADMIN_STATS, admin_pb2.StatsRequest())
+        return APIFuture(
+            answer, lambda a: numbers(admin_pb2.StatsResponse.FromString(a.body).values)
+        )
+
+    def ping(self, payload: bytes = b"") -> APIFuture[bytes]:
+        """A round trip to the service's router; answers the payload. Needs no session."""
+        request = admin_pb2.PingRequest()
+        if payload:
+            request.payload.raw = payload
+        answer = self._session.call_without_session(pb.METHOD_ADMIN_PING, request)
+        return APIFuture(answer, _payload)
+
+    # Checkpoints.
+
+    def list_checkpoints(
+        self, training_run_id: types.ModelID
+    ) -> APIFuture[types.CheckpointsListResponse]:
+        """All checkpoints of a model, newest first."""
+        return APIFuture(self._pages(training_run_id, None), types.CheckpointsListResponse)
+
+    async def list_checkpoints_async(
+        self, training_run_id: types.ModelID
+    ) -> types.CheckpointsListResponse:
+        """As `list_checkpoints`."""
+        return await self.list_checkpoints(training_run_id)
+
+    def list_user_checkpoints(
+        self, limit: int = 100, offset: int = 0
+    ) -> APIFuture[types.CheckpointsListResponse]:
+        """Checkpoints of all models of the user, newest first."""
+        if limit < 1 or offset < 0:
+            raise InvalidArgumentError("limit must be at least 1 and offset at least 0", "limit")
+        return APIFuture(
+            self._pages("", offset + limit),
+            lambda found: types.CheckpointsListResponse(found[offset : offset + limit]),
+        )
+
+    async def list_user_checkpoints_async(
+        self, limit: int = 100, offset: int = 0
+    ) -> types.CheckpointsListResponse:
+        """As `list_user_checkpoints`."""
+        return await self.list_user_checkpoints(limit, offset)
+
+    def get_checkpoint(self, tinker_path: str) -> APIFuture[types.Checkpoint]:
+        """What a checkpoint is."""
+        return self._ask_of_path(pb.METHOD_CHECKPOINTS_INFO, tinker_path)
+
+    def get_weights_info_by_tinker_path(
+        self, tinker_path: str
+    ) -> APIFuture[types.WeightsInfoResponse]:
+        """What a model made from a checkpoint will be."""
+
+        def decode(answer: Answer) -> types.WeightsInfoResponse:
+            message = checkpoints_pb2.Checkpoint.FromString(answer.body)
+            return types.WeightsInfoResponse(
+                message.base_model,
+                True,
+                message.rank,
+                message.train_unembed,
+                message.train_mlp,
+                message.train_attn,
+            )
+
+        request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
+        return self._session.ask(pb.METHOD_CHECKPOINTS_INFO, request, decode)
+
+    def delete_checkpoint(
+        self, training_run_id: types.ModelID, checkpoint_id: str
+    ) -> APIFuture[None]:
+        """Deletes a checkpoint; `checkpoint_id` is `weights/<name>` or `sampler_weights/<name>`."""
+        return self.delete_checkpoint_from_tinker_path(f"{SCHEME}{training_run_id}/{checkpoint_id}")
+
+    async def delete_checkpoint_async(
+        self, training_run_id: types.ModelID, checkpoint_id: str
+    ) -> None:
+        """As `delete_checkpoint`."""
+        await self.delete_checkpoint(training_run_id, checkpoint_id)
+
+    def delete_checkpoint_from_tinker_path(self, tinker_path: str) -> APIFuture[None]:
+        """Deletes a checkpoint."""
+        request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
+        return self._session.ask(pb.METHOD_CHECKPOINTS_DELETE, request, lambda answer: None)
+
+    async def delete_checkpoint_from_tinker_path_async(self, tinker_path: str) -> None:
+        """As `delete_checkpoint_from_tinker_path`."""
+        await self.delete_checkpoint_from_tinker_path(tinker_path)
+
+    def set_checkpoint_ttl_from_tinker_path(
+        self, tinker_path: str, ttl_seconds: int | None
+    ) -> APIFuture[types.Checkpoint]:
+        """Changes when a checkpoint is deleted: seconds from now, or None for never."""
+        request = checkpoints_pb2.SetCheckpointTtlRequest(path=tinker_path, ttl_seconds=ttl_seconds)
+        return self._session.ask(pb.METHOD_CHECKPOINTS_SET_TTL, request, _checkpoint)
+
+    def publish_checkpoint_from_tinker_path(self, tinker_path: str) -> APIFuture[types.Checkpoint]:
+        """Makes a checkpoint readable by other users."""
+        return self._ask_of_path(pb.METHOD_CHECKPOINTS_PUBLISH, tinker_path)
+
+    def unpublish_checkpoint_from_tinker_path(
+        self, tinker_path: str
+    ) -> APIFuture[types.Checkpoint]:
+        """Ends that."""
+        return self._ask_of_path(pb.METHOD_CHECKPOINTS_UNPUBLISH, tinker_path)
+
+    def export_checkpoint(self, tinker_path: str) -> APIFuture[dict[str, bytes]]:
+        """The files of a checkpoint by name; those of a sampler checkpoint are what PEFT loads."""
+
+        def decode(answer: Answer) -> dict[str, bytes]:
+            message = checkpoints_pb2.ExportCheckpointResponse.FromString(answer.body)
+            reader = Reader(answer.attachments)
+            return {file.name: reader.content(file.content, "place") for file in message.files}
+
+        request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
+        return self._session.ask(pb.METHOD_CHECKPOINTS_EXPORT, request, decode)
+
+    def download_checkpoint(self, tinker_path: str, folder: str | pathlib.Path) -> list[str]:
+        """Writes the files of a checkpoint into a folder, which is made; returns their names.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        target = pathlib.Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        files = self.export_checkpoint(tinker_path).result()
+        for name, content in files.items():
+            if pathlib.Path(name).name != name:
+                raise InvalidArgumentError(f"the service names a file {name!r}", "name")
+            (target / name).write_bytes(content)
+        return sorted(files)
+
+    def import_checkpoint(
+        self,
+        name: str,
+        base_model: str,
+        files: dict[str, bytes],
+        checkpoint_type: types.CheckpointType = "sampler",
+        user_metadata: dict[str, str] | None = None,
+    ) -> APIFuture[types.Checkpoint]:
+        """Makes a checkpoint from an adapter in PEFT's layout.
+
+        Args:
+            name: as in `TrainingClient.save_state`.
+            base_model: the model that the adapter is for.
+            files: `adapter_config.json` and `adapter_model.safetensors`.
+            checkpoint_type: what it will be used for.
+            user_metadata: free text, kept with the checkpoint.
+        """
+        request = checkpoints_pb2.ImportCheckpointRequest(
+            name=name, kind=KINDS[checkpoint_type], base_model=base_model
+        )
+        for file, content in files.items():
+            request.files.add(name=file).content.raw = content
+        text_pairs(request.user_metadata, user_metadata)
+        return self._session.ask(pb.METHOD_CHECKPOINTS_IMPORT, request, _checkpoint)
+
+    def _ask_of_path(self, method: pb.Method, path: str) -> APIFuture[types.Checkpoint]:
+        request = checkpoints_pb2.CheckpointRequest(path=path)
+        return self._session.ask(method, request, _checkpoint)
+
+    def _pages(self, model_id: str, limit: int | None) -> Future[list[types.Checkpoint]]:
+        """Checkpoints page by page, until there are `limit` or no more."""
+        found: list[types.Checkpoint] = []
+
+        def add(page: Page) -> Future[list[types.Checkpoint]]:
+            found.extend(map(checkpoint, page.checkpoints))
+            if page.next_page_token and (limit is None or len(found) < limit):
+                return ask(page.next_page_token)
+            done: Future[list[types.Checkpoint]] = Future()
+            done.set_result(found)
+            return done
+
+        def ask(token: str) -> Future[list[types.Checkpoint]]:
+            request = checkpoints_pb2.ListCheckpointsRequest(model_id=model_id, page_token=token)
+            answer = self._session.call(pb.METHOD_CHECKPOINTS_LIST, request)
+            return flat_then(then(answer, lambda a: Page.FromString(a.body)), add)
+
+        return ask("")
+
+
+def _checkpoint(answer: Answer) -> types.Checkpoint:
+    return checkpoint(checkpoints_pb2.Checkpoint.FromString(answer.body))
+
+
+def _payload(answer: Answer) -> bytes:
+    payload = admin_pb2.PingResponse.FromString(answer.body).payload
+    return Reader(answer.attachments).content(payload, "place")

@@ -1,0 +1,288 @@
+"""Samples from a base model or a saved adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from concurrent.futures import Future
+from typing import Any
+
+from tinsmith import types
+from tinsmith._codec import Reader, Writer, sampling_params
+from tinsmith._rpc.call import Answer, Call, Stream
+from tinsmith._sender import StreamSender
+from tinsmith._session import Established, Session, wrap
+from tinsmith.errors import InvalidArgumentError
+from tinsmith.future import APIFuture, flat_then, then
+from tinsmith.sample_stream import PieceCollector, SampleStream
+from tinsmith.tokenizer import load_tokenizer
+from tinsmith.types.sampling import optional_floats
+from tinsmith.v1 import envelope_pb2 as pb
+from tinsmith.v1 import sampling_pb2
+
+Source = sampling_pb2.CreateSamplingSessionRequest
+Opened = sampling_pb2.CreateSamplingSessionResponse
+
+
+class SamplingClient:
+    """Samples from weights as they were when they were saved, whatever is trained meanwhile.
+
+    A client can be used as soon as it is made: calls wait until its weights are there. `result()`
+    and `await` wait for that and give the client itself, as with the tinker SDK.
+    """
+
+    def __init__(self, session: Session, source: Future[Source]) -> None:
+        """Opens a sampling session; its number is taken now.
+
+        Args:
+            session: whose weights they are.
+            source: what to sample from.
+        """
+        self._session = session
+        self._source = source
+        self._sender = StreamSender(session.channel)
+        number = session.next_sampler()
+
+        def create(established: Established) -> Future[Answer]:
+            name = f"{established.session_id}:sample:{number}"
+            return flat_then(source, lambda source: self._create(Stream(name), source))
+
+        self._opened: Future[Opened] = then(
+            flat_then(session.established(), create), lambda a: Opened.FromString(a.body)
+        )
+        self._opened.add_done_callback(self._fail)
+
+    @classmethod
+    def of(
+        cls, session: Session, model_path: str | None = None, base_model: str | None = None
+    ) -> SamplingClient:
+        """A client whose weights exist already."""
+        source: Future[Source] = Future()
+        source.set_result(Source(model_path=model_path, base_model=base_model))
+        return cls(session, source)
+
+    def _create(self, stream: Stream, source: Source) -> Future[Answer]:
+        call = Call(
+            pb.METHOD_SAMPLING_CREATE_SAMPLING_SESSION,
+            [source.SerializeToString()],
+            timeout=self._session.timeout,
+        )
+        call.taken = True
+        self._session.channel.reserve(call.size, wait=False)
+        self._session.channel.submit(stream, call)
+
+        # Every request names the source, so that any worker can answer it. Encoded fields that are
+        # appended to a message become part of it.
+        name = source.WhichOneof("source")
+        ends: dict[int, bytes] = {}
+        for method, message in (
+            (pb.METHOD_SAMPLING_SAMPLE, sampling_pb2.SampleRequest()),
+            (pb.METHOD_SAMPLING_COMPUTE_LOGPROBS, sampling_pb2.ComputeLogprobsRequest()),
+        ):
+            setattr(message, name, getattr(source, name))
+            ends[method] = message.SerializeToString()
+
+        def add_source(call: Call) -> None:
+            call.frames[0] += ends[call.method]
+
+        def open(done: Future[Answer]) -> None:
+            if done.exception() is None:
+                self._sender.open(stream, add_source)
+
+        call.future.add_done_callback(open)
+        return call.future
+
+    def _fail(self, opened: Future[Opened]) -> None:
+        error = opened.exception()
+        if error is not None:
+            self._sender.fail(wrap(error))
+
+    # The client as the future of itself.
+
+    def result(self, timeout: float | None = None) -> SamplingClient:
+        """Waits until it can sample.
+
+        Raises:
+            TinsmithError: the weights could not be saved or found.
+            TimeoutError: it cannot within `timeout` seconds.
+        """
+        self._opened.result(timeout)
+        return self
+
+    async def result_async(self, timeout: float | None = None) -> SamplingClient:
+        """As `result`, without blocking the event loop."""
+        await APIFuture(self._opened, lambda opened: opened).result_async(timeout)
+        return self
+
+    def __await__(self) -> Generator[Any, None, SamplingClient]:
+        return self.result_async().__await__()
+
+    def get_base_model(self) -> str:
+        """Name of the base model. Waits until the client can sample."""
+        return self._opened.result().base_model
+
+    async def get_base_model_async(self) -> str:
+        """As `get_base_model`."""
+        return (await self.result_async()).get_base_model()
+
+    @property
+    def model_path(self) -> str | None:
+        """Path of the adapter; None if it is the base model as it is."""
+        return self._source.result().model_path or None
+
+    def get_tokenizer(self) -> Any:
+        """The `transformers` tokenizer of the base model."""
+        opened = self._opened.result()
+        return load_tokenizer(opened.base_model, opened.tokenizer)
+
+    # Sampling.
+
+    def sample(
+        self,
+        prompt: types.ModelInput,
+        num_samples: int,
+        sampling_params: types.SamplingParams,
+        include_prompt_logprobs: bool = False,
+        topk_prompt_logprobs: int = 0,
+        topk_sample_logprobs: int = 0,
+        prompt_logprobs_last_n: int | None = None,
+    ) -> APIFuture[types.SampleResponse]:
+        """Draws sequences that continue a prompt.
+
+        Args:
+            prompt: what comes before.
+            num_samples: how many sequences.
+            sampling_params: how they are drawn.
+            include_prompt_logprobs: return the log-prob of each prompt token as well.
+            topk_prompt_logprobs: the k most probable tokens at each prompt position; 0 for none.
+            topk_sample_logprobs: the k most probable tokens at each sampled position; 0 for none.
+            prompt_logprobs_last_n: only the last n prompt tokens need a log-prob; None for all.
+
+        Raises:
+            InvalidArgumentError: the request cannot be sent.
+        """
+        call = self._sample_call(
+            prompt,
+            num_samples,
+            sampling_params,
+            prompt_logprobs=include_prompt_logprobs,
+            topk_prompt_logprobs=topk_prompt_logprobs,
+            topk_sample_logprobs=topk_sample_logprobs,
+            prompt_logprobs_last_n=prompt_logprobs_last_n or 0,
+        )
+        self._sender.send([call])
+        return APIFuture(
+            call.future,
+            _response,
+            [call],
+            lambda: self._sender.cancel([call]),
+            cancel_with_waiter=True,
+        )
+
+    async def sample_async(
+        self,
+        prompt: types.ModelInput,
+        num_samples: int,
+        sampling_params: types.SamplingParams,
+        include_prompt_logprobs: bool = False,
+        topk_prompt_logprobs: int = 0,
+        topk_sample_logprobs: int = 0,
+        prompt_logprobs_last_n: int | None = None,
+    ) -> types.SampleResponse:
+        """As `sample`; cancelling the task that waits gives up the request."""
+        return await self.sample(
+            prompt,
+            num_samples,
+            sampling_params,
+            include_prompt_logprobs,
+            topk_prompt_logprobs,
+            topk_sample_logprobs,
+            prompt_logprobs_last_n,
+        )
+
+    def sample_stream(
+        self,
+        prompt: types.ModelInput,
+        num_samples: int,
+        sampling_params: types.SamplingParams,
+    ) -> SampleStream:
+        """Draws the sequences that `sample` draws and hands out their tokens as they come.
+
+        Use it as `for piece in client.sample_stream(prompt, 1, params)` or with `async for`; the
+        whole answer is in its `response`.
+        """
+        collector = PieceCollector()
+        call = self._sample_call(prompt, num_samples, sampling_params)
+        call.flags = pb.REQUEST_FLAG_STREAM
+        call.on_partial = collector.partial
+        call.future.add_done_callback(lambda done: collector.finish(then(done, _response)))
+        self._sender.send([call])
+        response = APIFuture(call.future, _response, [call], lambda: self._sender.cancel([call]))
+        return SampleStream(response, collector)
+
+    def compute_logprobs(self, prompt: types.ModelInput) -> APIFuture[list[float | None]]:
+        """The log-prob of each token of a text; None for the first, which follows nothing."""
+        writer = Writer()
+        request = sampling_pb2.ComputeLogprobsRequest()
+        writer.model_input(request.prompt, prompt)
+        call = Call(
+            pb.METHOD_SAMPLING_COMPUTE_LOGPROBS,
+            writer.frames(request),
+            prompt.length,
+            timeout=self._session.timeout,
+        )
+        self._sender.send([call])
+        return APIFuture(
+            call.future,
+            _logprobs,
+            [call],
+            lambda: self._sender.cancel([call]),
+            cancel_with_waiter=True,
+        )
+
+    async def compute_logprobs_async(self, prompt: types.ModelInput) -> list[float | None]:
+        """As `compute_logprobs`."""
+        return await self.compute_logprobs(prompt)
+
+    def _sample_call(
+        self,
+        prompt: types.ModelInput,
+        num_samples: int,
+        params: types.SamplingParams,
+        **fields: Any,
+    ) -> Call:
+        if not 0 < num_samples < 1 << 31:
+            raise InvalidArgumentError("must be at least 1", "num_samples")
+        writer = Writer()
+        request = sampling_pb2.SampleRequest(
+            num_samples=num_samples,
+            sampling_params=sampling_params(params),
+            **fields,
+        )
+        writer.model_input(request.prompt, prompt)
+        return Call(
+            pb.METHOD_SAMPLING_SAMPLE,
+            writer.frames(request),
+            prompt.length,
+            num_samples * (params.max_tokens or 0),
+            timeout=self._session.timeout,
+        )
+
+
+def _response(answer: Answer) -> types.SampleResponse:
+    message = sampling_pb2.SampleResponse.FromString(answer.body)
+    reader = Reader(answer.attachments)
+    key = f"{answer.header.stream}:{answer.header.seq}"
+    return types.SampleResponse(
+        [reader.sequence(sequence, key) for sequence in message.sequences],
+        reader.array(message.prompt_logprobs) if message.HasField("prompt_logprobs") else None,
+        reader.topk(message.topk_prompt_logprobs)
+        if message.HasField("topk_prompt_logprobs")
+        else None,
+        answer.header.cache_hit_tokens,
+        message.seed,
+    )
+
+
+def _logprobs(answer: Answer) -> list[float | None]:
+    message = sampling_pb2.ComputeLogprobsResponse.FromString(answer.body)
+    return optional_floats(Reader(answer.attachments).array(message.logprobs))

@@ -1,0 +1,262 @@
+"""The way into a service: makes training and sampling clients."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Literal
+
+from tinsmith import types
+from tinsmith._codec import model_info, text_pairs
+from tinsmith._rpc.call import Answer, Call, Stream
+from tinsmith._rpc.channel import Channel
+from tinsmith._session import Description, Session
+from tinsmith.errors import InvalidArgumentError, TinsmithError
+from tinsmith.future import then
+from tinsmith.rest_client import RestClient
+from tinsmith.sampling_client import SamplingClient
+from tinsmith.training_client import TrainingClient
+from tinsmith.v1 import envelope_pb2 as pb
+from tinsmith.v1 import sessions_pb2, training_pb2
+
+DEFAULT_BASE_URL = "tcp://127.0.0.1:7410"
+"""Where `tinsmith serve` listens unless told otherwise."""
+
+Ending = Literal["success", "errored", "interrupted"]
+_REASONS = {
+    "success": sessions_pb2.FINISH_REASON_SUCCESS,
+    "errored": sessions_pb2.FINISH_REASON_ERRORED,
+    "interrupted": sessions_pb2.FINISH_REASON_INTERRUPTED,
+}
+
+
+class ServiceClient:
+    """A client of a service. Nothing is sent before the first call.
+
+    A session is created at the first call that needs one and lives until `close`, the end of a
+    `with` block, or until the service has not heard of this process for its lease.
+
+    Args:
+        user_metadata: free text, kept with the session.
+        project_id: sessions of one project are accounted together.
+        display_name: a name of the session for people.
+        base_url: the service's endpoint, e.g. `tcp://host:7410` or `ipc:///path`; else
+            `TINSMITH_BASE_URL`, else the port of this machine that `tinsmith serve` uses.
+        api_key: the user's key; else `TINSMITH_API_KEY`. Empty where the service asks for none.
+        tags: free labels.
+        timeout: seconds that each answer is wanted; None for ever.
+        patience: seconds that a service that cannot be reached, or is too busy, is waited for.
+        max_inflight_bytes: encoded requests kept in this process; calls wait while there are more.
+    """
+
+    def __init__(
+        self,
+        user_metadata: Mapping[str, str] | None = None,
+        project_id: str | None = None,
+        *,
+        display_name: str | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        tags: Sequence[str] = (),
+        timeout: float | None = None,
+        patience: float = 300.0,
+        max_inflight_bytes: int = 256 << 20,
+    ) -> None:
+        endpoint = base_url or os.environ.get("TINSMITH_BASE_URL") or DEFAULT_BASE_URL
+        description = Description(
+            api_key or os.environ.get("TINSMITH_API_KEY", ""),
+            display_name or "",
+            project_id or "",
+            tags,
+            user_metadata or {},
+        )
+        channel = Channel(endpoint, max_inflight_bytes=max_inflight_bytes, patience=patience)
+        self._session = Session(channel, description, timeout)
+
+    # Training.
+
+    def create_lora_training_client(
+        self,
+        base_model: str,
+        rank: int = 32,
+        seed: int | None = None,
+        train_mlp: bool = True,
+        train_attn: bool = True,
+        train_unembed: bool = True,
+        user_metadata: Mapping[str, str] | None = None,
+        *,
+        alpha: float | None = None,
+    ) -> TrainingClient:
+        """A new adapter on a base model.
+
+        Args:
+            base_model: a name from `get_server_capabilities`.
+            rank: rank of the factors, at least 1.
+            seed: of the initial weights; None derives one from the model's id.
+            train_mlp: whether the MLP layers have an adapter.
+            train_attn: whether the attention layers have one.
+            train_unembed: whether the output head has one.
+            user_metadata: free text, kept with the model and its checkpoints.
+            alpha: the adapter's product is scaled by alpha / rank; None is 32.
+
+        Raises:
+            InvalidArgumentError: the rank is not positive.
+        """
+        if rank < 1:
+            raise InvalidArgumentError("must be at least 1", "lora.rank")
+        lora = training_pb2.LoraConfig(
+            rank=rank,
+            seed=None if seed is None else seed % (1 << 64),
+            alpha=alpha,
+            train_mlp=train_mlp,
+            train_attn=train_attn,
+            train_unembed=train_unembed,
+        )
+        request = training_pb2.CreateModelRequest(base_model=base_model, lora=lora)
+        return self._create(request, user_metadata)
+
+    async def create_lora_training_client_async(
+        self,
+        base_model: str,
+        rank: int = 32,
+        seed: int | None = None,
+        train_mlp: bool = True,
+        train_attn: bool = True,
+        train_unembed: bool = True,
+        user_metadata: Mapping[str, str] | None = None,
+        *,
+        alpha: float | None = None,
+    ) -> TrainingClient:
+        """As `create_lora_training_client`."""
+        return await self.create_lora_training_client(
+            base_model,
+            rank,
+            seed,
+            train_mlp,
+            train_attn,
+            train_unembed,
+            user_metadata,
+            alpha=alpha,
+        )
+
+    def create_training_client_from_state(
+        self, path: str, user_metadata: Mapping[str, str] | None = None
+    ) -> TrainingClient:
+        """A model that continues from a checkpoint's weights with a fresh optimizer.
+
+        Args:
+            path: of a checkpoint that `save_state` wrote; rank and targets are the checkpoint's.
+            user_metadata: free text, kept with the model and its checkpoints.
+        """
+        return self._create(training_pb2.CreateModelRequest(from_path=path), user_metadata)
+
+    async def create_training_client_from_state_async(
+        self, path: str, user_metadata: Mapping[str, str] | None = None
+    ) -> TrainingClient:
+        """As `create_training_client_from_state`."""
+        return await self.create_training_client_from_state(path, user_metadata)
+
+    def create_training_client_from_state_with_optimizer(
+        self, path: str, user_metadata: Mapping[str, str] | None = None
+    ) -> TrainingClient:
+        """A model that continues from a checkpoint as if there had been no interruption."""
+        request = training_pb2.CreateModelRequest(from_path=path, from_optimizer=True)
+        return self._create(request, user_metadata)
+
+    async def create_training_client_from_state_with_optimizer_async(
+        self, path: str, user_metadata: Mapping[str, str] | None = None
+    ) -> TrainingClient:
+        """As `create_training_client_from_state_with_optimizer`."""
+        return await self.create_training_client_from_state_with_optimizer(path, user_metadata)
+
+    def _create(
+        self, request: training_pb2.CreateModelRequest, user_metadata: Mapping[str, str] | None
+    ) -> TrainingClient:
+        text_pairs(request.user_metadata, user_metadata)
+        number = self._session.next_model()
+        sender = self._session.sender(lambda s: Stream(f"{s.session_id}:train:{number}"))
+        call = Call(
+            pb.METHOD_TRAINING_CREATE_MODEL,
+            [request.SerializeToString()],
+            timeout=self._session.timeout,
+        )
+        call.taken = True
+        sender.send([call])
+        return TrainingClient(self._session, sender, then(call.future, _created))
+
+    # Sampling and the rest.
+
+    def create_sampling_client(
+        self, model_path: str | None = None, base_model: str | None = None
+    ) -> SamplingClient:
+        """Samples from a checkpoint of `save_weights_for_sampler`, or from a base model as it is.
+
+        Raises:
+            InvalidArgumentError: not exactly one of both was given.
+        """
+        if (model_path is None) == (base_model is None):
+            raise InvalidArgumentError("give one of model_path and base_model", "source")
+        return SamplingClient.of(self._session, model_path, base_model)
+
+    async def create_sampling_client_async(
+        self, model_path: str | None = None, base_model: str | None = None
+    ) -> SamplingClient:
+        """As `create_sampling_client`."""
+        return await self.create_sampling_client(model_path, base_model)
+
+    def create_rest_client(self) -> RestClient:
+        """Calls about checkpoints and the service, in this client's session."""
+        return RestClient(self._session)
+
+    def get_server_capabilities(self) -> types.GetServerCapabilitiesResponse:
+        """Base models and loss functions. Waits for the answer."""
+        return self.create_rest_client().get_server_capabilities().result()
+
+    async def get_server_capabilities_async(self) -> types.GetServerCapabilitiesResponse:
+        """As `get_server_capabilities`."""
+        return await self.create_rest_client().get_server_capabilities()
+
+    async def ready_async(self) -> None:
+        """Waits while this process holds too many bytes, so that the next call does not block."""
+        while not self._session.channel.has_room():
+            await asyncio.sleep(0.01)
+
+    # The end.
+
+    def close(self, status: Ending = "success", detail: str | None = None) -> None:
+        """Ends the session at the service, if there is one, and the connection.
+
+        Calls without an answer fail with `UnavailableError`.
+        """
+        established = self._session.started()
+        if established is not None and established.done() and established.exception() is None:
+            request = sessions_pb2.FinishSessionRequest(
+                reason=_REASONS[status], detail=detail or ""
+            )
+            try:
+                self._session.call(pb.METHOD_SESSIONS_FINISH, request).result(5)
+            except (TinsmithError, TimeoutError):
+                pass  # The session ends by its lease then.
+        self._session.channel.close()
+
+    def __enter__(self) -> ServiceClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        elif issubclass(kind, KeyboardInterrupt):
+            self.close("interrupted")
+        else:
+            self.close("errored", repr(error)[:1000])
+
+
+def _created(answer: Answer) -> types.GetInfoResponse:
+    return model_info(training_pb2.CreateModelResponse.FromString(answer.body).info)

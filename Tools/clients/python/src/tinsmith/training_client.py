@@ -1,0 +1,263 @@
+"""One model that is being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from tinsmith import types
+from tinsmith._codec import Reader, Writer, model_info, numbers
+from tinsmith._combine import combine, split
+from tinsmith._model_state import ModelState
+from tinsmith._rpc.call import Answer, Call
+from tinsmith.custom_loss import CustomLossFn, CustomPass
+from tinsmith.errors import InvalidArgumentError
+from tinsmith.future import APIFuture, gather, then
+from tinsmith.tokenizer import load_tokenizer
+from tinsmith.v1 import envelope_pb2 as pb
+from tinsmith.v1 import training_pb2
+
+
+class TrainingClient(ModelState):
+    """A model that is being trained: an adapter, its gradients and its optimizer.
+
+    Calls return futures at once, and the service runs them in the order in which they were made.
+    All losses are sums over tokens and data; gradients add up until `optim_step` uses them.
+
+    A client can be used as soon as it is made: calls queue behind the model's creation. `result()`
+    and `await` wait until it exists and give the client itself, as with the tinker SDK.
+    """
+
+    # The client as the future of itself.
+
+    def result(self, timeout: float | None = None) -> TrainingClient:
+        """Waits until the model exists.
+
+        Raises:
+            TinsmithError: it could not be made.
+            TimeoutError: it is not there within `timeout` seconds.
+        """
+        self._info.result(timeout)
+        return self
+
+    async def result_async(self, timeout: float | None = None) -> TrainingClient:
+        """As `result`, without blocking the event loop."""
+        await APIFuture(self._info, lambda info: info).result_async(timeout)
+        return self
+
+    def __await__(self) -> Generator[Any, None, TrainingClient]:
+        return self.result_async().__await__()
+
+    @property
+    def model_id(self) -> str:
+        """`<session>:train:<n>`. Waits until the model exists."""
+        return self._info.result().model_id
+
+    def get_info(self) -> types.GetInfoResponse:
+        """What the model was when it was made. Waits until it exists."""
+        return self._info.result()
+
+    async def get_info_async(self) -> types.GetInfoResponse:
+        """As `get_info`."""
+        return await APIFuture(self._info, lambda info: info)
+
+    def fetch_info(self) -> APIFuture[types.GetInfoResponse]:
+        """What the model is once the calls before this one have run, e.g. its number of steps."""
+        return self._ask(
+            pb.METHOD_TRAINING_GET_INFO,
+            training_pb2.GetInfoRequest(),
+            lambda answer: model_info(training_pb2.ModelInfo.FromString(answer.body)),
+        )
+
+    def get_tokenizer(self) -> Any:
+        """The tokenizer of the base model; needs `transformers`."""
+        data = self.get_info().model_data
+        return load_tokenizer(data.model_name, data.tokenizer_id)
+
+    # Training.
+
+    def forward(
+        self,
+        data: list[types.Datum],
+        loss_fn: types.LossFnType,
+        loss_fn_config: Mapping[str, float | str] | None = None,
+    ) -> APIFuture[types.ForwardBackwardOutput]:
+        """Computes a loss and its log-probs, without gradients. As `forward_backward`."""
+        return self._pass(pb.METHOD_TRAINING_FORWARD, data, loss_fn, loss_fn_config)
+
+    async def forward_async(
+        self,
+        data: list[types.Datum],
+        loss_fn: types.LossFnType,
+        loss_fn_config: Mapping[str, float | str] | None = None,
+    ) -> APIFuture[types.ForwardBackwardOutput]:
+        """As `forward`."""
+        return self.forward(data, loss_fn, loss_fn_config)
+
+    def forward_backward(
+        self,
+        data: list[types.Datum],
+        loss_fn: types.LossFnType,
+        loss_fn_config: Mapping[str, float | str] | None = None,
+    ) -> APIFuture[types.ForwardBackwardOutput]:
+        """Computes a loss and adds its gradients to those since the last `optim_step`.
+
+        If it fails, the next `optim_step` fails as well and drops the gradients.
+
+        Args:
+            data: at least one datum. Many are sent as several requests.
+            loss_fn: name of the loss function; its inputs are in the data.
+            loss_fn_config: its options by name.
+
+        Raises:
+            InvalidArgumentError: there are no data, or they cannot be sent.
+        """
+        return self._pass(pb.METHOD_TRAINING_FORWARD_BACKWARD, data, loss_fn, loss_fn_config)
+
+    async def forward_backward_async(
+        self,
+        data: list[types.Datum],
+        loss_fn: types.LossFnType,
+        loss_fn_config: Mapping[str, float | str] | None = None,
+    ) -> APIFuture[types.ForwardBackwardOutput]:
+        """As `forward_backward`."""
+        return self.forward_backward(data, loss_fn, loss_fn_config)
+
+    def forward_backward_custom(
+        self, data: list[types.Datum], loss_fn: CustomLossFn
+    ) -> APIFuture[types.ForwardBackwardOutput]:
+        """`forward_backward` with any differentiable function of the log-probs, run here by torch.
+
+        A forward pass gives the log-probs of `target_tokens`; `loss_fn(data, logprobs)` gets them
+        as one tensor for each datum and returns (loss, metrics); a backward pass of
+        `cross_entropy` weighted by -dloss/dlogprob gives exactly the gradient of that loss. Calls
+        made meanwhile run behind it, in their order. `loss_fn` runs on a thread of its own.
+
+        The metrics are those of `loss_fn`, `loss:sum` (its loss) and `surrogate_loss:sum` (what
+        the service computed).
+
+        Raises:
+            InvalidArgumentError: there are no data, or they cannot be sent.
+            ImportError: torch is not installed.
+        """
+        custom = CustomPass(data, loss_fn)
+        forward = self._pass_calls(pb.METHOD_TRAINING_FORWARD, custom.forward_data, "cross_entropy")
+        self._sender.send(forward, hold=True)
+        answers = then(gather([call.future for call in forward]), _outputs)
+        return APIFuture(custom.run(answers, self._finish_custom), lambda output: output, forward)
+
+    def _finish_custom(self, data: list[types.Datum] | None) -> Future[types.ForwardBackwardOutput]:
+        method = pb.METHOD_TRAINING_FORWARD_BACKWARD
+        if data is None:
+            # A pass without data, which the service refuses, tells it that gradients are missing,
+            # so that the next optim_step does not apply the others alone.
+            empty = training_pb2.ForwardBackwardRequest(loss_fn="cross_entropy")
+            calls = [Call(method, [empty.SerializeToString()], timeout=self._session.timeout)]
+        else:
+            calls = self._pass_calls(method, data, "cross_entropy")
+        self._sender.release(calls)
+        for call in calls:
+            call.taken = True
+        return then(gather([call.future for call in calls]), _outputs)
+
+    async def forward_backward_custom_async(
+        self, data: list[types.Datum], loss_fn: CustomLossFn
+    ) -> APIFuture[types.ForwardBackwardOutput]:
+        """As `forward_backward_custom`."""
+        return self.forward_backward_custom(data, loss_fn)
+
+    def optim_step(
+        self,
+        optim_params: types.AdamParams | None = None,
+        *,
+        adam_params: types.AdamParams | None = None,
+    ) -> APIFuture[types.OptimStepResponse]:
+        """Applies the gradients with AdamW and clears them."""
+        params = optim_params or adam_params or types.AdamParams()
+        request = training_pb2.OptimStepRequest(
+            adam=training_pb2.AdamParams(
+                learning_rate=params.learning_rate,
+                beta1=params.beta1,
+                beta2=params.beta2,
+                eps=params.eps,
+                weight_decay=params.weight_decay,
+                grad_clip_norm=params.grad_clip_norm,
+            )
+        )
+        return self._ask(pb.METHOD_TRAINING_OPTIM_STEP, request, _optim_step)
+
+    async def optim_step_async(
+        self,
+        optim_params: types.AdamParams | None = None,
+        *,
+        adam_params: types.AdamParams | None = None,
+    ) -> APIFuture[types.OptimStepResponse]:
+        """As `optim_step`."""
+        return self.optim_step(optim_params, adam_params=adam_params)
+
+    def _pass(
+        self,
+        method: pb.Method,
+        data: list[types.Datum],
+        loss_fn: str,
+        config: Mapping[str, float | str] | None,
+    ) -> APIFuture[types.ForwardBackwardOutput]:
+        calls = self._pass_calls(method, data, loss_fn, config)
+        self._sender.send(calls)
+        answers = gather([call.future for call in calls])
+        return APIFuture(answers, _outputs, calls, lambda: self._sender.cancel(calls))
+
+    def _pass_calls(
+        self,
+        method: pb.Method,
+        data: list[types.Datum],
+        loss_fn: str,
+        config: Mapping[str, float | str] | None = None,
+    ) -> list[Call]:
+        """The requests of one pass over the data."""
+        if not data:
+            raise InvalidArgumentError("needs at least one datum", "data")
+        calls = []
+        index = 0
+        for part in split(data):
+            writer = Writer()
+            request = training_pb2.ForwardBackwardRequest(loss_fn=loss_fn)
+            for name, value in (config or {}).items():
+                option = request.loss_fn_config.add(name=name)
+                if isinstance(value, str):
+                    option.text = value
+                else:
+                    option.number = value
+            tokens = 0
+            for datum in part:
+                try:
+                    writer.datum(request.data.add(), datum)
+                except InvalidArgumentError as error:
+                    raise InvalidArgumentError(
+                        error.message, f"data[{index}].{error.field}"
+                    ) from error
+                tokens += datum.model_input.length
+                index += 1
+            calls.append(
+                Call(method, writer.frames(request), tokens, timeout=self._session.timeout)
+            )
+        return calls
+
+
+def _outputs(answers: list[Answer]) -> types.ForwardBackwardOutput:
+    parts = []
+    for answer in answers:
+        message = training_pb2.ForwardBackwardResponse.FromString(answer.body)
+        reader = Reader(answer.attachments)
+        outputs = [
+            {pair.name: reader.tensor(pair.tensor) for pair in output.outputs}
+            for output in message.loss_fn_outputs
+        ]
+        parts.append(types.ForwardBackwardOutput(outputs, numbers(message.metrics)))
+    return combine(parts)
+
+
+def _optim_step(answer: Answer) -> types.OptimStepResponse:
+    message = training_pb2.OptimStepResponse.FromString(answer.body)
+    return types.OptimStepResponse(numbers(message.metrics))

@@ -1,0 +1,72 @@
+"""Values that go to the service and come from it."""
+
+from tinsmith.types.checkpoints import (
+    Checkpoint,
+    CheckpointsListResponse,
+    CheckpointType,
+    LoadWeightsResponse,
+    ParsedCheckpointTinkerPath,
+    SaveWeightsForSamplerResponse,
+    SaveWeightsResponse,
+    WeightsInfoResponse,
+)
+from tinsmith.types.datum import Datum, LossFnInputs
+from tinsmith.types.info import (
+    GetInfoResponse,
+    GetServerCapabilitiesResponse,
+    ModelData,
+    SupportedModel,
+)
+from tinsmith.types.model_input import EncodedTextChunk, ModelInput, ModelInputChunk
+from tinsmith.types.params import AdamParams, LoraConfig, SamplingParams
+from tinsmith.types.sampling import (
+    SampledPiece,
+    SampledSequence,
+    SampleResponse,
+    StopReason,
+    TopkLogprobs,
+)
+from tinsmith.types.tensor_data import TensorData, TensorDtype
+from tinsmith.types.training import (
+    ForwardBackwardOutput,
+    LossFnOutput,
+    LossFnType,
+    OptimStepResponse,
+)
+
+ModelID = str
+
+__all__ = [
+    "AdamParams",
+    "Checkpoint",
+    "CheckpointType",
+    "CheckpointsListResponse",
+    "Datum",
+    "EncodedTextChunk",
+    "ForwardBackwardOutput",
+    "GetInfoResponse",
+    "GetServerCapabilitiesResponse",
+    "LoadWeightsResponse",
+    "LoraConfig",
+    "LossFnInputs",
+    "LossFnOutput",
+    "LossFnType",
+    "ModelData",
+    "ModelID",
+    "ModelInput",
+    "ModelInputChunk",
+    "OptimStepResponse",
+    "ParsedCheckpointTinkerPath",
+    "SampleResponse",
+    "SampledPiece",
+    "SampledSequence",
+    "SamplingParams",
+    "SaveWeightsForSamplerResponse",
+    "SaveWeightsResponse",
+    "StopReason",
+    "SupportedModel",
+    "TensorData",
+    "TensorDtype",
+    "TopkLogprobs",
+    "WeightsInfoResponse",
+]

@@ -1,0 +1,1 @@
+"""Messages of the wire, generated from the schema by generate.py."""

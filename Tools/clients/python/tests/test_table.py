@@ -1,0 +1,327 @@
+"""The channel's decisions, without a socket."""
+
+from __future__ import annotations
+
+import pytest
+
+from tinsmith._rpc.call import Answer, Call, Phase, Stream
+from tinsmith._rpc.table import KEPT_UNTAKEN, CallTable, Limits
+from tinsmith.errors import (
+    InvalidArgumentError,
+    PermissionDeniedError,
+    RequestCancelledError,
+    TinsmithError,
+    UnavailableError,
+)
+from tinsmith.v1 import envelope_pb2 as pb
+from tinsmith.v1 import status_pb2 as status
+
+STEP = pb.METHOD_TRAINING_OPTIM_STEP
+SAMPLE = pb.METHOD_SAMPLING_SAMPLE
+
+
+def submit(
+    table: CallTable,
+    stream: Stream,
+    method: pb.Method = STEP,
+    size: int = 10,
+    timeout: float | None = None,
+    now: float = 0.0,
+) -> Call:
+    call = Call(method, [b"x" * size], timeout=timeout)
+    call.stream = stream
+    table.submit(call, now)
+    return call
+
+
+def send_all(table: CallTable) -> list[int]:
+    seqs = []
+    while (call := table.next_call()) is not None:
+        table.sent(call)
+        seqs.append(call.seq)
+    return seqs
+
+
+def header(call: Call, event: pb.Event = pb.EVENT_FINAL, **fields: object) -> pb.ResponseHeader:
+    return pb.ResponseHeader(
+        stream=call.stream.name,
+        seq=call.seq,
+        event=event,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def answer(table: CallTable, call: Call, now: float = 0.0, **fields: object) -> None:
+    table.answered(header(call, **fields), [b"body"], now)  # type: ignore[arg-type]
+
+
+def refuse(table: CallTable, call: Call, code: int, now: float = 0.0, wait_ms: int = 0) -> None:
+    answer(table, call, now, code=code, message="no", retry_after_ms=wait_ms)
+
+
+def outcome(table: CallTable, call: Call) -> Answer | TinsmithError | None:
+    return dict(table.ended).get(call)
+
+
+def test_seqs_count_up_in_each_stream() -> None:
+    table = CallTable()
+    one, other = Stream("s:train:0"), Stream("s:train:1", first_seq=5)
+    assert [submit(table, s).seq for s in (one, one, other, one, other)] == [0, 1, 5, 2, 6]
+    assert send_all(table) == [0, 1, 5, 2, 6]
+
+
+def test_the_window_bounds_requests_and_grows_by_what_headers_grant() -> None:
+    table = CallTable(Limits(window_requests=2))
+    calls = [submit(table, Stream("s")) for _ in range(1)]
+    stream = calls[0].stream
+    calls += [submit(table, stream) for _ in range(4)]
+    assert send_all(table) == [0, 1]
+    answer(table, calls[0], window_requests=3)
+    assert send_all(table) == [2, 3]
+
+
+def test_the_window_bounds_bytes_but_one_request_always_fits() -> None:
+    table = CallTable(Limits(window_bytes=25))
+    stream = Stream("s")
+    calls = [submit(table, stream, size=n) for n in (10, 10, 10, 100)]
+    assert send_all(table) == [0, 1]
+    answer(table, calls[0])
+    assert send_all(table) == [2]
+    answer(table, calls[1])
+    answer(table, calls[2])
+    assert send_all(table) == [3]
+
+
+def test_an_answer_ends_its_call_once() -> None:
+    table = CallTable()
+    call = submit(table, Stream("s"))
+    send_all(table)
+    answer(table, call)
+    answer(table, call)
+    assert [c for c, _ in table.ended] == [call]
+    assert table.outstanding_requests == 0 and table.outstanding_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "is_sent_again"),
+    [
+        (status.STATUS_CODE_RESOURCE_EXHAUSTED, True),
+        (status.STATUS_CODE_UNAVAILABLE, True),
+        (status.STATUS_CODE_ABORTED, True),
+        (status.STATUS_CODE_INVALID_ARGUMENT, False),
+        (status.STATUS_CODE_FAILED_PRECONDITION, False),
+        (status.STATUS_CODE_NOT_FOUND, False),
+        (status.STATUS_CODE_INTERNAL, False),
+        (status.STATUS_CODE_DATA_LOSS, False),
+    ],
+)
+def test_which_codes_are_sent_again(code: int, is_sent_again: bool) -> None:
+    table = CallTable()
+    stream = Stream("s")
+    call, behind = submit(table, stream), submit(table, stream)
+    send_all(table)
+    refuse(table, call, code)
+    assert (call.phase is Phase.RESTING) == is_sent_again
+    assert (outcome(table, call) is None) == is_sent_again
+    assert behind.phase is Phase.SENT
+    if is_sent_again:
+        table.tick(10.0)
+        assert send_all(table) == [0]
+
+
+def test_a_refused_call_rests_as_long_as_it_is_told() -> None:
+    table = CallTable()
+    call = submit(table, Stream("s"))
+    send_all(table)
+    refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now=100.0, wait_ms=2000)
+    table.tick(101.9)
+    assert table.next_call() is None
+    assert 102.0 <= (table.next_time() or 0) <= 102.5
+    table.tick(102.5)
+    assert table.next_call() is call
+
+
+def test_backoff_doubles_up_to_its_limit() -> None:
+    table = CallTable(Limits(first_backoff=0.01, longest_backoff=0.05))
+    call = submit(table, Stream("s"))
+    now = 0.0
+    for expected in (0.01, 0.02, 0.04, 0.05, 0.05):
+        send_all(table)
+        refuse(table, call, status.STATUS_CODE_ABORTED, now)
+        assert expected <= call.rest_until - now <= expected * 1.25 + 1e-9
+        now = call.rest_until
+        table.tick(now)
+
+
+def test_older_calls_go_first_after_a_rest() -> None:
+    table = CallTable(Limits(window_requests=2))
+    stream = Stream("s")
+    calls = [submit(table, stream) for _ in range(4)]
+    send_all(table)
+    refuse(table, calls[0], status.STATUS_CODE_RESOURCE_EXHAUSTED)
+    table.tick(1.0)
+    assert send_all(table) == [0]
+    answer(table, calls[1])
+    assert send_all(table) == [2]
+
+
+def test_patience_ends_and_takes_an_ordered_stream_with_it() -> None:
+    table = CallTable(Limits(patience=5))
+    stream = Stream("s")
+    call, behind = submit(table, stream), submit(table, stream)
+    send_all(table)
+    refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now=6.0)
+    assert isinstance(outcome(table, call), UnavailableError)
+    assert isinstance(outcome(table, behind), UnavailableError)
+    late = submit(table, stream)
+    assert isinstance(outcome(table, late), UnavailableError)
+    assert table.outstanding_requests == 0 and table.next_call() is None
+
+
+def test_patience_ends_for_one_sample_only() -> None:
+    table = CallTable(Limits(patience=5))
+    stream = Stream("s")
+    call, other = submit(table, stream, SAMPLE), submit(table, stream, SAMPLE)
+    send_all(table)
+    refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now=6.0)
+    assert isinstance(outcome(table, call), UnavailableError)
+    answer(table, other, now=6.0)
+    assert isinstance(outcome(table, other), Answer)
+
+
+def test_a_code_that_uses_up_no_seq_ends_the_stream() -> None:
+    table = CallTable()
+    call = submit(table, Stream("s"))
+    send_all(table)
+    refuse(table, call, status.STATUS_CODE_PERMISSION_DENIED)
+    assert isinstance(call.stream.failure, PermissionDeniedError)
+
+
+def test_after_a_lost_connection_everything_without_an_answer_is_sent_again_in_order() -> None:
+    table = CallTable(Limits(window_requests=10))
+    one, other = Stream("s:train:0"), Stream("s:sample:0")
+    calls = [
+        submit(table, one),
+        submit(table, other, SAMPLE),
+        submit(table, one),
+        submit(table, one),
+    ]
+    send_all(table)
+    answer(table, calls[1])
+    answer(table, calls[2], event=pb.EVENT_ACCEPTED)
+    table.connection_lost()
+    assert table.outstanding_requests == 0
+    again = []
+    while (call := table.next_call()) is not None:
+        table.sent(call)
+        again.append((call.seq, call.is_accepted, bool(call.frames)))
+    # What was accepted is asked for by its key alone.
+    assert again == [(0, False, True), (1, True, False), (2, False, True)]
+
+
+def test_accepted_frees_the_bytes_of_ordered_calls_only() -> None:
+    table = CallTable()
+    step, sample = submit(table, Stream("a")), submit(table, Stream("b"), SAMPLE)
+    send_all(table)
+    for call in (step, sample):
+        answer(table, call, event=pb.EVENT_ACCEPTED)
+    assert table.freed_bytes == 10 and sample.frames
+    answer(table, sample)
+    answer(table, step)
+    assert table.freed_bytes == 20
+
+
+def test_acked_follows_what_the_program_took() -> None:
+    table = CallTable(Limits(window_requests=1000))
+    stream = Stream("s")
+    calls = [submit(table, stream) for _ in range(KEPT_UNTAKEN + 3)]
+    send_all(table)
+    for call in calls[:3]:
+        answer(table, call)
+    assert table.acked(calls[10]) == 0
+    calls[0].taken = calls[2].taken = True
+    assert table.acked(calls[10]) == 0  # seq 0 is covered by the creation
+    calls[1].taken = True
+    assert table.acked(calls[10]) == 2
+    answer(table, calls[3])
+    assert table.acked(calls[10]) == 2
+    # Far behind, an answer nobody took is given up.
+    last = calls[-1]
+    answer(table, calls[4])
+    assert last.seq - calls[3].seq < KEPT_UNTAKEN and table.acked(last) == 2
+    far = submit(table, stream)
+    assert table.acked(far) == 3
+
+
+def test_answers_of_a_replaced_owner_are_dropped() -> None:
+    table = CallTable()
+    stream = Stream("s")
+    calls = [submit(table, stream) for _ in range(2)]
+    send_all(table)
+    answer(table, calls[0], epoch=2)
+    answer(table, calls[1], epoch=1)
+    assert outcome(table, calls[1]) is None
+    answer(table, calls[1], epoch=2)
+    assert isinstance(outcome(table, calls[1]), Answer)
+
+
+def test_cancelling() -> None:
+    table = CallTable(Limits(window_requests=1))
+    stream = Stream("s")
+    sent, queued = submit(table, stream, SAMPLE), submit(table, stream, SAMPLE)
+    send_all(table)
+    assert table.cancel(sent)
+    assert not table.cancel(queued)
+    assert isinstance(outcome(table, queued), RequestCancelledError)
+    answer(table, sent)
+    ordered = submit(table, stream)
+    # Its seq must be used up: it is sent, and cancelled then.
+    assert not table.cancel(ordered) and ordered.is_cancelled
+    send_all(table)
+    assert table.cancel(ordered)
+    answer(table, ordered)
+    assert not table.cancel(ordered)
+
+
+def test_a_time_out_ends_the_wait_and_not_the_call() -> None:
+    table = CallTable()
+    call = submit(table, Stream("s"), timeout=1.0)
+    send_all(table)
+    table.tick(0.5)
+    assert not table.ended
+    assert table.next_time() == 1.0
+    table.tick(1.0)
+    assert isinstance(outcome(table, call), TimeoutError)
+    assert call.phase is Phase.SENT
+    refuse(table, call, status.STATUS_CODE_DEADLINE_EXCEEDED)
+    assert table.outstanding_requests == 0
+
+
+def test_partial_answers_are_passed_on() -> None:
+    table = CallTable()
+    call = submit(table, Stream("s"), SAMPLE)
+    pieces: list[int] = []
+    call.on_partial = lambda piece: pieces.append(piece.header.partial_offset)
+    send_all(table)
+    for offset in (0, 1):
+        answer(table, call, event=pb.EVENT_PARTIAL, partial_offset=offset)
+    assert pieces == [0, 1]
+
+
+def test_answers_to_unknown_keys_are_passed_over() -> None:
+    table = CallTable()
+    table.answered(pb.ResponseHeader(stream="x", seq=3, event=pb.EVENT_FINAL), [], 0.0)
+    call = submit(table, Stream("s"))
+    table.answered(pb.ResponseHeader(stream="s", seq=9, event=pb.EVENT_FINAL), [], 0.0)
+    answer(table, call)  # before it was sent
+    assert not table.ended
+
+
+def test_the_error_names_its_field() -> None:
+    table = CallTable()
+    call = submit(table, Stream("s"))
+    send_all(table)
+    answer(table, call, code=status.STATUS_CODE_INVALID_ARGUMENT, message="no", field="data[0]")
+    error = outcome(table, call)
+    assert isinstance(error, InvalidArgumentError) and error.field == "data[0]"
+    assert str(error) == "INVALID_ARGUMENT: data[0]: no"
