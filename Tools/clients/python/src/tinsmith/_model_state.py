@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from tinsmith import types
 from tinsmith._codec import text_pairs
+from tinsmith._resume import ResumePoint, first_untaken
 from tinsmith._rpc.call import Answer, Call
 from tinsmith._sender import StreamSender
 from tinsmith._session import Session
@@ -145,6 +146,22 @@ class ModelState:
         return self._ask(
             pb.METHOD_TRAINING_UNLOAD, training_pb2.UnloadRequest(), lambda answer: None
         )
+
+    def get_resume_handle(self) -> str:
+        """Where this program is, for `ServiceClient.resume_training_client` in another process.
+
+        It names the first request whose answer the program has not taken (by `result`, `await` or
+        dropping the future). Save it together with the program's own progress. It holds the
+        session's token: keep it as secret as a password.
+        """
+        info = self._info.result()
+        stream = self._sender.stream
+        assert stream is not None  # The model exists, so its stream does.
+        established = self._session.established().result()
+        models, samplers = self._session.numbers()
+        return ResumePoint(
+            established.session_id, established.token, models, samplers, first_untaken(stream), info
+        ).text()
 
     def _call(self, method: pb.Method, message: Any) -> Call:
         call = Call(method, [message.SerializeToString()], timeout=self._session.timeout)

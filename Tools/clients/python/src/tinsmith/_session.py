@@ -13,7 +13,7 @@ from tinsmith._codec import text_pairs
 from tinsmith._rpc.call import Answer, Call, Stream
 from tinsmith._rpc.channel import Channel
 from tinsmith._sender import StreamSender
-from tinsmith.errors import InternalError, TinsmithError
+from tinsmith.errors import FailedPreconditionError, InternalError, TinsmithError
 from tinsmith.future import APIFuture, then
 from tinsmith.v1 import envelope_pb2 as pb
 from tinsmith.v1 import sessions_pb2
@@ -49,7 +49,6 @@ class Session:
         channel: the connection.
         description: what the service is told.
         timeout: seconds that each answer is wanted; None for ever.
-        known: a session that exists already.
     """
 
     def __init__(
@@ -57,7 +56,6 @@ class Session:
         channel: Channel,
         description: Description,
         timeout: float | None = None,
-        known: Established | None = None,
     ) -> None:
         self.channel = channel
         self.timeout = timeout
@@ -67,10 +65,6 @@ class Session:
         self._models = 0
         self._samplers = 0
         self._control: StreamSender | None = None
-        if known is not None:
-            channel.use_token(known.token)
-            self._established = Future()
-            self._established.set_result(known)
 
     def established(self) -> Future[Established]:
         """The session; it is created now if there is none."""
@@ -96,10 +90,27 @@ class Session:
             self._samplers += 1
             return self._samplers - 1
 
-    def use_numbers_from(self, models: int) -> None:
-        """Numbers below are taken by models that exist already."""
+    def numbers(self) -> tuple[int, int]:
+        """How many models and sampling sessions have a number."""
         with self._lock:
+            return self._models, self._samplers
+
+    def adopt(self, known: Established, models: int, samplers: int) -> None:
+        """Takes up a session that exists, with the numbers that it has given.
+
+        Raises:
+            FailedPreconditionError: this one has begun another session.
+        """
+        with self._lock:
+            current = self._established
+            if current is None:
+                self.channel.use_token(known.token)
+                self._established = Future()
+                self._established.set_result(known)
+            elif current.result().session_id != known.session_id:
+                raise FailedPreconditionError("this client has begun another session", "handle")
             self._models = max(self._models, models)
+            self._samplers = max(self._samplers, samplers)
 
     def sender(self, stream: Callable[[Established], Stream]) -> StreamSender:
         """A sender for a stream whose name follows from the session; it opens with the session."""

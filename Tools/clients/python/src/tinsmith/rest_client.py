@@ -6,7 +6,7 @@ import pathlib
 from concurrent.futures import Future
 
 from tinsmith import types
-from tinsmith._codec import Reader, capabilities, checkpoint, numbers, text_pairs
+from tinsmith._codec import Reader, capabilities, checkpoint, numbers
 from tinsmith._rpc.call import Answer
 from tinsmith._session import Session
 from tinsmith.errors import InvalidArgumentError
@@ -16,10 +16,6 @@ from tinsmith.v1 import admin_pb2, checkpoints_pb2
 from tinsmith.v1 import envelope_pb2 as pb
 
 Page = checkpoints_pb2.ListCheckpointsResponse
-KINDS = {
-    "training": checkpoints_pb2.CHECKPOINT_KIND_TRAINING,
-    "sampler": checkpoints_pb2.CHECKPOINT_KIND_SAMPLER,
-}
 
 
 class RestClient:
@@ -175,31 +171,6 @@ class RestClient:
                 raise InvalidArgumentError(f"the service names a file {name!r}", "name")
             (target / name).write_bytes(content)
         return sorted(files)
-
-    def import_checkpoint(
-        self,
-        name: str,
-        base_model: str,
-        files: dict[str, bytes],
-        checkpoint_type: types.CheckpointType = "sampler",
-        user_metadata: dict[str, str] | None = None,
-    ) -> APIFuture[types.Checkpoint]:
-        """Makes a checkpoint from an adapter in PEFT's layout.
-
-        Args:
-            name: as in `TrainingClient.save_state`.
-            base_model: the model that the adapter is for.
-            files: `adapter_config.json` and `adapter_model.safetensors`.
-            checkpoint_type: what it will be used for.
-            user_metadata: free text, kept with the checkpoint.
-        """
-        request = checkpoints_pb2.ImportCheckpointRequest(
-            name=name, kind=KINDS[checkpoint_type], base_model=base_model
-        )
-        for file, content in files.items():
-            request.files.add(name=file).content.raw = content
-        text_pairs(request.user_metadata, user_metadata)
-        return self._session.ask(pb.METHOD_CHECKPOINTS_IMPORT, request, _checkpoint)
 
     def _ask_of_path(self, method: pb.Method, path: str) -> APIFuture[types.Checkpoint]:
         request = checkpoints_pb2.CheckpointRequest(path=path)

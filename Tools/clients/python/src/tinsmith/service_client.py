@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Literal
 
 from tinsmith import types
 from tinsmith._codec import model_info, text_pairs
+from tinsmith._resume import ResumePoint
 from tinsmith._rpc.call import Answer, Call, Stream
 from tinsmith._rpc.channel import Channel
-from tinsmith._session import Description, Session
+from tinsmith._session import Description, Established, Session
 from tinsmith.errors import InvalidArgumentError, TinsmithError
 from tinsmith.future import then
 from tinsmith.rest_client import RestClient
@@ -170,6 +172,29 @@ class ServiceClient:
     ) -> TrainingClient:
         """As `create_training_client_from_state_with_optimizer`."""
         return await self.create_training_client_from_state_with_optimizer(path, user_metadata)
+
+    def resume_training_client(self, handle: str) -> TrainingClient:
+        """Goes on where another process was: the same model, from the next request on.
+
+        The program makes the same calls again from where `get_resume_handle` was called. Those
+        that ran before are not run again: their recorded answers come back, at most the last 256.
+        A call with other contents than before is refused.
+
+        Args:
+            handle: what `TrainingClient.get_resume_handle` gave in this session's lifetime; a
+                session ends 10 minutes after its last word.
+
+        Raises:
+            InvalidArgumentError: it is no such handle.
+            FailedPreconditionError: this client has begun another session.
+        """
+        point = ResumePoint.of(handle)
+        known = Established(point.session_id, point.token)
+        self._session.adopt(known, point.models, point.samplers)
+        sender = self._session.sender(lambda _: Stream(point.info.model_id, point.seq))
+        info: Future[types.GetInfoResponse] = Future()
+        info.set_result(point.info)
+        return TrainingClient(self._session, sender, info)
 
     def _create(
         self, request: training_pb2.CreateModelRequest, user_metadata: Mapping[str, str] | None
