@@ -283,6 +283,19 @@ def test_cancelling() -> None:
     assert not table.cancel(ordered)
 
 
+def test_cancelling_what_is_not_here_yet() -> None:
+    table = CallTable()
+    stream = Stream("s")
+    sample, step = Call(SAMPLE, [b"x"]), Call(STEP, [b"x"])
+    for call in (sample, step):
+        call.stream = stream
+        assert not table.cancel(call)
+        table.submit(call, 0.0)
+    assert isinstance(outcome(table, sample), RequestCancelledError)
+    assert send_all(table) == [0]
+    assert step.is_cancelled and table.cancel(step)
+
+
 def test_a_time_out_ends_the_wait_and_not_the_call() -> None:
     table = CallTable()
     call = submit(table, Stream("s"), timeout=1.0)

@@ -62,15 +62,16 @@ class StreamSender:
         Raises:
             TinsmithError: the stream could not be opened.
         """
-        if self.failure is not None:
-            raise self.failure
         self.channel.reserve(_size(calls))
         with self._lock:
+            if self.failure is not None:
+                self.channel.reserve(-_size(calls), wait=False)
+                raise self.failure
             if self._is_held:
                 self._waiting.append((calls, hold))
             else:
-                self._is_held = hold
                 self._submit(calls)
+                self._is_held = hold
 
     def release(self, calls: Sequence[Call]) -> None:
         """Sends the last calls of the one that holds the stream, then those that wait."""
@@ -80,9 +81,8 @@ class StreamSender:
             self._go(calls)
 
     def cancel(self, calls: Sequence[Call]) -> None:
-        """Gives up calls that were sent."""
-        for call in calls:
-            self.channel.cancel(call)
+        """Gives up calls, also those that wait here."""
+        self.channel.cancel(calls)
 
     def _go(self, calls: Sequence[Call]) -> None:
         self._submit(calls)
@@ -93,10 +93,10 @@ class StreamSender:
 
     def _submit(self, calls: Sequence[Call]) -> None:
         assert self._stream is not None
-        for call in calls:
-            if self._prepare is not None:
+        if self._prepare is not None:
+            for call in calls:
                 self._prepare(call)
-            self.channel.submit(self._stream, call)
+        self.channel.submit(self._stream, calls)
 
 
 def _size(calls: Sequence[Call]) -> int:

@@ -144,7 +144,7 @@ class Session:
         call = Call(method, [message.SerializeToString()], timeout=self.timeout)
         call.taken = True
         self.channel.reserve(call.size)
-        self.channel.submit(self.channel.control, call)
+        self.channel.submit(self.channel.control, [call])
         return call.future
 
     def _create(self) -> Future[Established]:

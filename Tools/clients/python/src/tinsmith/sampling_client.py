@@ -68,7 +68,7 @@ class SamplingClient:
         )
         call.taken = True
         self._session.channel.reserve(call.size, wait=False)
-        self._session.channel.submit(stream, call)
+        self._session.channel.submit(stream, [call])
 
         # Every request names the source, so that any worker can answer it. Encoded fields that are
         # appended to a message become part of it.

@@ -143,9 +143,11 @@ class TrainingClient(ModelState):
         """
         custom = CustomPass(data, loss_fn)
         forward = self._pass_calls(pb.METHOD_TRAINING_FORWARD, custom.forward_data, "cross_entropy")
-        self._sender.send(forward, hold=True)
         answers = then(gather([call.future for call in forward]), _outputs)
-        return APIFuture(custom.run(answers, self._finish_custom), lambda output: output, forward)
+        output = custom.run(answers, self._finish_custom)
+        # Last, so that whatever holds the stream is sure to let it go.
+        self._sender.send(forward, hold=True)
+        return APIFuture(output, lambda output: output, forward)
 
     def _finish_custom(self, data: list[types.Datum] | None) -> Future[types.ForwardBackwardOutput]:
         method = pb.METHOD_TRAINING_FORWARD_BACKWARD

@@ -5,17 +5,17 @@ from __future__ import annotations
 import atexit
 import logging
 import random
-import socket
 import threading
 import time
 import weakref
-from collections import deque
+from collections.abc import Sequence
 
 import zmq
 from google.protobuf.message import DecodeError
 
 from tinsmith._rpc.call import Answer, Call, Stream
 from tinsmith._rpc.connection import Connection
+from tinsmith._rpc.inbox import Inbox
 from tinsmith._rpc.table import CallTable, Limits
 from tinsmith.errors import TinsmithError, UnavailableError
 from tinsmith.v1 import envelope_pb2 as pb
@@ -34,6 +34,9 @@ PROGRESS = 30.0
 FIRST_HEARTBEAT = 1 << 62
 """Seqs of heartbeats, on the nameless stream, far above those of calls."""
 BATCH = 256
+
+Event = tuple[str, "Sequence[Call] | str"]
+"""`submit` or `cancel` with calls, or `token` with the session's token."""
 
 _open_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
 
@@ -58,12 +61,9 @@ class Channel:
         """Calls outside of any session."""
         self._context = zmq.Context()
         self._table = CallTable(Limits(patience=patience))
-        self._inbox: deque[tuple[str, Call | str]] = deque()
-        self._asleep = False
+        self._inbox: Inbox[Event] = Inbox()
         self._stopping = False
-        self._wake_read, self._wake_write = socket.socketpair()
-        self._wake_read.setblocking(False)
-        self._wake_write.setblocking(False)
+        self._ended = False
         self._token = ""
         self._incarnation = random.getrandbits(64) | 1
         self._max_inflight_bytes = max_inflight_bytes
@@ -95,19 +95,20 @@ class Channel:
                         self._waiting_for_room -= 1
             self._added_bytes += size
 
-    def submit(self, stream: Stream, call: Call) -> None:
-        """Hands over a call whose bytes were reserved, and returns at once."""
-        call.stream = stream
+    def submit(self, stream: Stream, calls: Sequence[Call]) -> None:
+        """Hands over calls whose bytes were reserved, and returns at once."""
+        for call in calls:
+            call.stream = stream
         # The one step that counts: an interrupt comes before it or after it.
-        self._post(("submit", call))
+        self._post(("submit", calls))
 
     def has_room(self) -> bool:
         """Whether `reserve` would not wait."""
         return self._added_bytes - self._table.freed_bytes <= self._max_inflight_bytes
 
-    def cancel(self, call: Call) -> None:
-        """Gives a call up; its future says what became of it."""
-        self._post(("cancel", call))
+    def cancel(self, calls: Sequence[Call]) -> None:
+        """Gives calls up; their futures say what became of them."""
+        self._post(("cancel", calls))
 
     def use_token(self, token: str) -> None:
         """Sets the token of the session, sent with every call from now on."""
@@ -116,23 +117,14 @@ class Channel:
     def close(self) -> None:
         """Ends the connection. Calls without an answer fail with `UnavailableError`."""
         self._stopping = True
-        self._wake()
+        self._inbox.wake()
         if threading.current_thread() is not self._thread:
             self._thread.join(5)
 
-    def _post(self, event: tuple[str, Call | str]) -> None:
-        self._inbox.append(event)
-        if self._asleep:
-            self._wake()
-        if self._stopping and not self._thread.is_alive():
+    def _post(self, event: Event) -> None:
+        self._inbox.put(event)
+        if self._ended:
             self._fail_inbox()
-
-    def _wake(self) -> None:
-        self._asleep = False
-        try:
-            self._wake_write.send(b"\0")
-        except OSError:
-            pass  # Full: it will wake. Closed: there is nobody to wake.
 
     # The I/O thread.
 
@@ -151,35 +143,36 @@ class Channel:
             log.exception("the channel failed")
             failure = UnavailableError(f"the channel failed: {error}")
         finally:
-            self._stopping = True
+            self._stopping = self._ended = True
             self._table.fail_all(failure)
             self._resolve()
             self._fail_inbox()
             self._connection.close()
             self._context.term()
-            self._wake_read.close()
-            self._wake_write.close()
+            self._inbox.close()
 
     def _take_inbox(self) -> bool:
-        if not self._inbox:
+        events = self._inbox.take()
+        if not events:
             return False
         now = time.monotonic()
         table = self._table
-        for _ in range(len(self._inbox)):
-            kind, what = self._inbox.popleft()
+        for kind, what in events:
             if isinstance(what, str):
                 self._token = what
-            elif kind == "submit":
-                table.submit(what, now)
-            elif table.cancel(what):
-                self._send_header(pb.METHOD_FUTURES_CANCEL, what)
+                continue
+            for call in what:
+                if kind == "submit":
+                    table.submit(call, now)
+                elif table.cancel(call):
+                    self._send_header(pb.METHOD_FUTURES_CANCEL, call)
         return True
 
     def _fail_inbox(self) -> None:
-        while self._inbox:
-            _, what = self._inbox.popleft()
-            if isinstance(what, Call) and not what.future.done():
-                what.future.set_exception(UnavailableError("the channel was closed"))
+        for _, what in self._inbox.take():
+            for call in what if not isinstance(what, str) else ():
+                if not call.future.done():
+                    call.future.set_exception(UnavailableError("the channel was closed"))
 
     def _send_allowed(self) -> None:
         table = self._table
@@ -297,19 +290,13 @@ class Channel:
             )
 
     def _sleep(self) -> None:
-        self._asleep = True
-        if self._inbox or self._stopping:
-            self._asleep = False
+        if not self._inbox.prepare_to_sleep():
             return
         wait = 0.01 if self._is_blocked else 0.5
         if (next_time := self._table.next_time()) is not None:
             wait = min(wait, max(0.001, next_time - time.monotonic()))
-        is_lost = self._connection.wait(wait)
-        self._asleep = False
-        try:
-            self._wake_read.recv(4096)
-        except BlockingIOError:
-            pass
+        is_lost = not self._stopping and self._connection.wait(wait)
+        self._inbox.woke_up()
         if is_lost:
             self._reconnect(time.monotonic())
 
@@ -321,7 +308,7 @@ class Channel:
         self._table.connection_lost()
 
     def _connect(self) -> Connection:
-        return Connection(self._context, self.endpoint, self._wake_read.fileno())
+        return Connection(self._context, self.endpoint, self._inbox.descriptor)
 
 
 @atexit.register

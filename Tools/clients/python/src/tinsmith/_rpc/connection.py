@@ -6,6 +6,8 @@ import math
 
 import zmq
 
+MORE = int(zmq.SNDMORE)
+NOW = int(zmq.NOBLOCK)
 ZERO_COPY = 1 << 16
 """Bytes from which a frame is not copied when it is sent."""
 
@@ -39,7 +41,7 @@ class Connection:
         """Sends a message; False if the socket takes none now."""
         send = self._socket.send
         try:
-            send(header, zmq.SNDMORE | zmq.NOBLOCK)
+            send(header, MORE | NOW)
         except zmq.Again:
             return False
         if not frames:
@@ -47,7 +49,7 @@ class Connection:
             return True
         last = len(frames) - 1
         for index, frame in enumerate(frames):
-            send(frame, zmq.SNDMORE if index < last else 0, copy=len(frame) < ZERO_COPY)
+            send(frame, MORE if index < last else 0, copy=len(frame) < ZERO_COPY)
         return True
 
     def receive(self, limit: int) -> list[list[bytes]]:
@@ -56,7 +58,7 @@ class Connection:
         messages: list[list[bytes]] = []
         try:
             while len(messages) < limit:
-                frames = [receive(zmq.NOBLOCK)]
+                frames = [receive(NOW)]
                 while get(zmq.RCVMORE):
                     frames.append(receive())
                 messages.append(frames)

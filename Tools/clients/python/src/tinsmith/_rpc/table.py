@@ -76,6 +76,9 @@ class CallTable:
         if stream.failure is not None:
             self._end(call, stream.failure)
             return
+        if call.is_cancelled and call.method not in ORDERED:
+            self._end(call, RequestCancelledError("cancelled before it was sent"))
+            return
         if stream.name not in self._streams:
             self._streams[stream.name] = stream
         self._submissions += 1
@@ -95,8 +98,8 @@ class CallTable:
             return False
         if call.phase is Phase.SENT:
             return True
-        if call.method in ORDERED:
-            # Its seq must be used up all the same: cancelled as soon as it is sent.
+        if call.method in ORDERED or call.order == 0:
+            # Its seq must be used up all the same, or it is not here yet: cancelled when it is sent.
             call.is_cancelled = True
             return False
         if call.phase is Phase.QUEUED:
