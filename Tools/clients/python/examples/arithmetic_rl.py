@@ -68,13 +68,13 @@ def main() -> None:
     options = arguments(
         __doc__,
         "arithmetic_rl.png",
-        steps=400,
+        steps=320,
         minutes=14.0,
         problems=32,
         group=16,
         learning_rate=1e-3,
-        warm_up=20,
-        every=25,
+        warm_up=10,
+        every=40,
         seed=1,
     )
     train, held_out = problems()
@@ -95,15 +95,19 @@ def main() -> None:
                 sampler = training.save_weights_and_get_sampling_client()
                 if step % options.every == 0:
                     evaluate(sampler)
-                if (time.monotonic() - began) / 60 > options.minutes:
+                done = max(
+                    step / options.steps, (time.monotonic() - began) / 60 / options.minutes
+                )
+                if done >= 1:
                     break
                 batch = order.sample(list(train.items()), options.problems)
                 data, reward = rollouts(sampler, chat, batch, options.group)
                 rewards.append(reward)
                 if data:
                     training.forward_backward(data, "importance_sampling")
-                    # Adam's first steps are as long as any, in whatever direction chance took.
-                    rate = options.learning_rate * min(1.0, (step + 1) / options.warm_up)
+                    # Adam's first steps are as long as any, in whatever direction chance took;
+                    # at the end smaller ones average over more samples.
+                    rate = options.learning_rate * min((step + 1) / options.warm_up, 1 - done)
                     training.optim_step(types.AdamParams(learning_rate=rate))
                 bar.set_postfix(reward=f"{reward:.2f}", data=len(data))
                 bar.update()

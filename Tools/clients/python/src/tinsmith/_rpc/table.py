@@ -99,7 +99,7 @@ class CallTable:
         if call.phase is Phase.SENT:
             return True
         if call.method in ORDERED or call.order == 0:
-            # Its seq must be used up all the same, or it is not here yet: cancelled when it is sent.
+            # Its seq must be used up, or it is not here yet: cancelled when it is sent.
             call.is_cancelled = True
             return False
         if call.phase is Phase.QUEUED:
