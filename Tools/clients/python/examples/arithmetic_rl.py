@@ -95,9 +95,7 @@ def main() -> None:
                 sampler = training.save_weights_and_get_sampling_client()
                 if step % options.every == 0:
                     evaluate(sampler)
-                done = max(
-                    step / options.steps, (time.monotonic() - began) / 60 / options.minutes
-                )
+                done = max(step / options.steps, (time.monotonic() - began) / 60 / options.minutes)
                 if done >= 1:
                     break
                 batch = order.sample(list(train.items()), options.problems)

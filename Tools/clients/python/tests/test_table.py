@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tinsmith._rpc.call import Answer, Call, Phase, Stream
-from tinsmith._rpc.table import KEPT_UNTAKEN, CallTable, Limits
+from tinsmith._rpc.table import KEPT_UNTAKEN, MAX_STREAMS, CallTable, Limits
 from tinsmith.errors import (
     InvalidArgumentError,
     PermissionDeniedError,
@@ -328,6 +328,24 @@ def test_answers_to_unknown_keys_are_passed_over() -> None:
     table.answered(pb.ResponseHeader(stream="s", seq=9, event=pb.EVENT_FINAL), [], 0.0)
     answer(table, call)  # before it was sent
     assert not table.ended
+
+
+def test_idle_streams_are_dropped_and_come_back() -> None:
+    table = CallTable()
+    busy, idle = Stream("busy"), Stream("idle")
+    waiting, answered = submit(table, busy), submit(table, idle)
+    send_all(table)
+    answer(table, answered)
+    for number in range(MAX_STREAMS):
+        answered = submit(table, Stream(str(number)), SAMPLE)
+        send_all(table)
+        answer(table, answered)
+    assert len(table._streams) < MAX_STREAMS
+    again = submit(table, idle)
+    send_all(table)
+    for call in (waiting, again):
+        answer(table, call)
+        assert isinstance(outcome(table, call), Answer)
 
 
 def test_the_error_names_its_field() -> None:

@@ -36,6 +36,9 @@ KEPT_UNTAKEN = 240
 """How far behind a request the answers lie that the service keeps for a program that has not
 taken them. It keeps 256 at most."""
 
+MAX_STREAMS = 1024
+"""Above it idle streams are dropped from the table."""
+
 
 @dataclass
 class Limits:
@@ -80,7 +83,7 @@ class CallTable:
             self._end(call, RequestCancelledError("cancelled before it was sent"))
             return
         if stream.name not in self._streams:
-            self._streams[stream.name] = stream
+            self._register(stream)
         self._submissions += 1
         call.order = self._submissions
         call.submitted = now
@@ -264,8 +267,6 @@ class CallTable:
                         status.STATUS_CODE_DEADLINE_EXCEEDED, "no answer within the time-out"
                     )
                     self.ended.append((call, error))
-        if len(self._streams) > 1024:
-            self._streams = {n: s for n, s in self._streams.items() if s.open}
 
     def next_time(self) -> float | None:
         """When `tick` has something to do."""
@@ -280,6 +281,16 @@ class CallTable:
             key=attrgetter("order"),
             default=None,
         )
+
+    def _register(self, stream: Stream) -> None:
+        if len(self._streams) >= MAX_STREAMS:
+            # Idle ones come back with their next call.
+            self._streams = {
+                name: other
+                for name, other in self._streams.items()
+                if any(call.phase is not Phase.ANSWERED for call in other.open)
+            }
+        self._streams[stream.name] = stream
 
     def _open_calls(self) -> Iterator[Call]:
         for stream in self._streams.values():
