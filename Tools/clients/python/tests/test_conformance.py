@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from conftest import REPOSITORY, Service
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
+from tinsmith._rpc.call import UNREADABLE
 from tinsmith.conformance.bodies import MODULES
 from tinsmith.v1 import tensor_pb2
 
@@ -47,7 +48,7 @@ def test_valid_frames_are_read_and_written(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", REFUSED_BY_PROTOBUF, ids=name_of)
 def test_frames_that_are_no_message_are_refused(case: dict[str, Any]) -> None:
-    with pytest.raises(DecodeError):
+    with pytest.raises(UNREADABLE):
         message_class(case["message"]).FromString(bytes.fromhex(case["frames"][0]))
 
 

@@ -6,8 +6,10 @@ import torch
 
 from tinsmith import _codec, types
 from tinsmith._combine import combine, split
+from tinsmith._rpc.call import Answer
 from tinsmith.errors import InternalError, InvalidArgumentError
 from tinsmith.v1 import sampling_pb2, tensor_pb2, training_pb2
+from tinsmith.v1.envelope_pb2 import ResponseHeader
 
 
 def encode(tensor: types.TensorData) -> tuple[tensor_pb2.Tensor, list[bytes]]:
@@ -62,6 +64,12 @@ def test_bfloat16_is_widened() -> None:
 def test_an_answer_that_cannot_be_read_is_an_error(message: tensor_pb2.Tensor) -> None:
     with pytest.raises(InternalError):
         _codec.Reader().array(message)
+
+
+def test_a_body_that_is_no_message_is_an_error() -> None:
+    answer = Answer(ResponseHeader(), b"\xff", [])
+    with pytest.raises(InternalError):
+        answer.read(tensor_pb2.Tensor)
 
 
 def test_lists_become_tensors_by_their_name() -> None:

@@ -174,9 +174,9 @@ class ModelState:
 
 
 def _saved_state(answer: Answer) -> types.SaveWeightsResponse:
-    return types.SaveWeightsResponse(training_pb2.SaveStateResponse.FromString(answer.body).path)
+    return types.SaveWeightsResponse(answer.read(training_pb2.SaveStateResponse).path)
 
 
 def _saved_weights(answer: Answer) -> types.SaveWeightsForSamplerResponse:
-    message = sampling_pb2.SaveWeightsForSamplerResponse.FromString(answer.body)
+    message = answer.read(sampling_pb2.SaveWeightsForSamplerResponse)
     return types.SaveWeightsForSamplerResponse(message.path)

@@ -161,7 +161,7 @@ class Session:
         return then(answer, self._began)
 
     def _began(self, answer: Answer) -> Established:
-        response = sessions_pb2.CreateSessionResponse.FromString(answer.body)
+        response = answer.read(sessions_pb2.CreateSessionResponse)
         if response.info_message:
             log.info("%s", response.info_message)
         if response.warning_message:

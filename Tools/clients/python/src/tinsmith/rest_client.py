@@ -35,16 +35,12 @@ class RestClient:
         answer = self._session.call_without_session(
             pb.METHOD_ADMIN_CAPABILITIES, admin_pb2.CapabilitiesRequest()
         )
-        return APIFuture(
-            answer, lambda a: capabilities(admin_pb2.CapabilitiesResponse.FromString(a.body))
-        )
+        return APIFuture(answer, lambda a: capabilities(a.read(admin_pb2.CapabilitiesResponse)))
 
     def get_stats(self) -> APIFuture[dict[str, float]]:
         """Counters and gauges of the service by name. Needs no session."""
         answer = self._session.call_without_session(pb.METHOD_ADMIN_STATS, admin_pb2.StatsRequest())
-        return APIFuture(
-            answer, lambda a: numbers(admin_pb2.StatsResponse.FromString(a.body).values)
-        )
+        return APIFuture(answer, lambda a: numbers(a.read(admin_pb2.StatsResponse).values))
 
     def ping(self, payload: bytes = b"") -> APIFuture[bytes]:
         """A round trip to the service's router; answers the payload. Needs no session."""
@@ -95,7 +91,7 @@ class RestClient:
         """What a model made from a checkpoint will be."""
 
         def decode(answer: Answer) -> types.WeightsInfoResponse:
-            message = checkpoints_pb2.Checkpoint.FromString(answer.body)
+            message = answer.read(checkpoints_pb2.Checkpoint)
             return types.WeightsInfoResponse(
                 message.base_model,
                 True,
@@ -150,7 +146,7 @@ class RestClient:
         """The files of a checkpoint by name; those of a sampler checkpoint are what PEFT loads."""
 
         def decode(answer: Answer) -> dict[str, bytes]:
-            message = checkpoints_pb2.ExportCheckpointResponse.FromString(answer.body)
+            message = answer.read(checkpoints_pb2.ExportCheckpointResponse)
             reader = Reader(answer.attachments)
             return {file.name: reader.content(file.content, "place") for file in message.files}
 
@@ -191,15 +187,15 @@ class RestClient:
         def ask(token: str) -> Future[list[types.Checkpoint]]:
             request = checkpoints_pb2.ListCheckpointsRequest(model_id=model_id, page_token=token)
             answer = self._session.call(pb.METHOD_CHECKPOINTS_LIST, request)
-            return flat_then(then(answer, lambda a: Page.FromString(a.body)), add)
+            return flat_then(then(answer, lambda a: a.read(Page)), add)
 
         return ask("")
 
 
 def _checkpoint(answer: Answer) -> types.Checkpoint:
-    return checkpoint(checkpoints_pb2.Checkpoint.FromString(answer.body))
+    return checkpoint(answer.read(checkpoints_pb2.Checkpoint))
 
 
 def _payload(answer: Answer) -> bytes:
-    payload = admin_pb2.PingResponse.FromString(answer.body).payload
+    payload = answer.read(admin_pb2.PingResponse).payload
     return Reader(answer.attachments).content(payload, "place")

@@ -8,8 +8,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 
-from google.protobuf.message import DecodeError
-
 from tinsmith import types
 from tinsmith._codec import Reader
 from tinsmith._rpc.call import Answer
@@ -34,10 +32,10 @@ class PieceCollector:
         """A piece arrived; `partial_offset` tokens of its sequences came before it."""
         offset = answer.header.partial_offset
         try:
-            message = sampling_pb2.SampleResponse.FromString(answer.body)
+            message = answer.read(sampling_pb2.SampleResponse)
             reader = Reader(answer.attachments)
             pieces = [reader.sequence(sequence, "") for sequence in message.sequences]
-        except (DecodeError, TinsmithError):
+        except TinsmithError:
             return  # Like a piece that was lost: the rest comes with the answer.
         for sequence, piece in zip(message.sequences, pieces, strict=True):
             if self._delivered.get(sequence.index, 0) == offset and piece.tokens:

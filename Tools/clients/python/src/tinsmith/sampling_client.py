@@ -47,7 +47,7 @@ class SamplingClient:
             return flat_then(source, lambda source: self._create(Stream(name), source))
 
         self._opened: Future[Opened] = then(
-            flat_then(session.established(), create), lambda a: Opened.FromString(a.body)
+            flat_then(session.established(), create), lambda a: a.read(Opened)
         )
         self._opened.add_done_callback(self._fail)
 
@@ -269,7 +269,7 @@ class SamplingClient:
 
 
 def _response(answer: Answer) -> types.SampleResponse:
-    message = sampling_pb2.SampleResponse.FromString(answer.body)
+    message = answer.read(sampling_pb2.SampleResponse)
     reader = Reader(answer.attachments)
     key = f"{answer.header.stream}:{answer.header.seq}"
     return types.SampleResponse(
@@ -284,5 +284,5 @@ def _response(answer: Answer) -> types.SampleResponse:
 
 
 def _logprobs(answer: Answer) -> list[float | None]:
-    message = sampling_pb2.ComputeLogprobsResponse.FromString(answer.body)
+    message = answer.read(sampling_pb2.ComputeLogprobsResponse)
     return optional_floats(Reader(answer.attachments).array(message.logprobs))

@@ -284,4 +284,4 @@ class ServiceClient:
 
 
 def _created(answer: Answer) -> types.GetInfoResponse:
-    return model_info(training_pb2.CreateModelResponse.FromString(answer.body).info)
+    return model_info(answer.read(training_pb2.CreateModelResponse).info)

@@ -67,7 +67,7 @@ class TrainingClient(ModelState):
         return self._ask(
             pb.METHOD_TRAINING_GET_INFO,
             training_pb2.GetInfoRequest(),
-            lambda answer: model_info(training_pb2.ModelInfo.FromString(answer.body)),
+            lambda answer: model_info(answer.read(training_pb2.ModelInfo)),
         )
 
     def get_tokenizer(self) -> Any:
@@ -250,7 +250,7 @@ class TrainingClient(ModelState):
 def _outputs(answers: list[Answer]) -> types.ForwardBackwardOutput:
     parts = []
     for answer in answers:
-        message = training_pb2.ForwardBackwardResponse.FromString(answer.body)
+        message = answer.read(training_pb2.ForwardBackwardResponse)
         reader = Reader(answer.attachments)
         outputs = [
             {pair.name: reader.tensor(pair.tensor) for pair in output.outputs}
@@ -261,5 +261,5 @@ def _outputs(answers: list[Answer]) -> types.ForwardBackwardOutput:
 
 
 def _optim_step(answer: Answer) -> types.OptimStepResponse:
-    message = training_pb2.OptimStepResponse.FromString(answer.body)
+    message = answer.read(training_pb2.OptimStepResponse)
     return types.OptimStepResponse(numbers(message.metrics))

@@ -6,10 +6,16 @@ import enum
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from tinsmith.errors import TinsmithError
+from google.protobuf.message import DecodeError, Message
+
+from tinsmith.errors import InternalError, TinsmithError
 from tinsmith.v1 import envelope_pb2 as pb
+
+M = TypeVar("M", bound=Message)
+UNREADABLE = (DecodeError, UnicodeDecodeError)
+"""What protobuf raises for bytes that are no message; the second in its pure Python form."""
 
 
 class Answer(NamedTuple):
@@ -18,6 +24,17 @@ class Answer(NamedTuple):
     header: pb.ResponseHeader
     body: bytes
     attachments: Sequence[bytes]
+
+    def read(self, kind: type[M]) -> M:
+        """The body as a message.
+
+        Raises:
+            InternalError: it is none.
+        """
+        try:
+            return kind.FromString(self.body)
+        except UNREADABLE as error:
+            raise InternalError(f"the answer could not be decoded: {error}") from error
 
 
 class Phase(enum.Enum):

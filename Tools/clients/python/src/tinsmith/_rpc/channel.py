@@ -11,9 +11,8 @@ import weakref
 from collections.abc import Sequence
 
 import zmq
-from google.protobuf.message import DecodeError
 
-from tinsmith._rpc.call import Answer, Call, Stream
+from tinsmith._rpc.call import UNREADABLE, Answer, Call, Stream
 from tinsmith._rpc.connection import Connection
 from tinsmith._rpc.inbox import Inbox
 from tinsmith._rpc.table import CallTable, Limits
@@ -224,7 +223,7 @@ class Channel:
         for frames in received:
             try:
                 header = parse(frames[0])
-            except DecodeError as error:
+            except UNREADABLE as error:
                 log.warning("a response header was not readable: %s", error)
             else:
                 answered(header, frames[1:], now)
