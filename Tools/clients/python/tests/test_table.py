@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tinsmith._rpc.call import Answer, Call, Phase, Stream
-from tinsmith._rpc.table import KEPT_UNTAKEN, MAX_STREAMS, CallTable, Limits
+from tinsmith._rpc.rules import KEPT_UNTAKEN, MAX_STREAMS, Limits
+from tinsmith._rpc.table import CallTable
 from tinsmith.errors import (
     InvalidArgumentError,
     PermissionDeniedError,

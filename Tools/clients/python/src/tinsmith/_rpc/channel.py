@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import random
 import threading
 import time
 import weakref
@@ -14,25 +13,20 @@ import zmq
 
 from tinsmith._rpc.call import UNREADABLE, Answer, Call, Stream
 from tinsmith._rpc.connection import Connection
+from tinsmith._rpc.headers import Headers
 from tinsmith._rpc.inbox import Inbox
-from tinsmith._rpc.table import CallTable, Limits
+from tinsmith._rpc.liveness import Due, Liveness
+from tinsmith._rpc.rules import Limits
+from tinsmith._rpc.table import CallTable
 from tinsmith.errors import TinsmithError, UnavailableError
 from tinsmith.v1 import envelope_pb2 as pb
 
 log = logging.getLogger("tinsmith.rpc")
 
-CLIENT_NAME = "tinsmith-python/0.1.0"
-HEARTBEAT = 2.0
-"""Seconds of silence after which the service is asked for a word ..."""
-SILENCE = 6.0
-"""... and after which the connection counts as lost."""
-LEASE_HEARTBEAT = 10.0
-"""A session is kept alive this often, however much else is said."""
 PROGRESS = 30.0
-"""How often a log line says what is waited for."""
-FIRST_HEARTBEAT = 1 << 62
-"""Seqs of heartbeats, on the nameless stream, far above those of calls."""
+"""Seconds between the log lines that say what is waited for."""
 BATCH = 256
+"""Most messages that are received before others are sent."""
 
 Event = tuple[str, "Sequence[Call] | str"]
 """`submit` or `cancel` with calls, or `token` with the session's token."""
@@ -63,15 +57,15 @@ class Channel:
         self._inbox: Inbox[Event] = Inbox()
         self._stopping = False
         self._ended = False
-        self._token = ""
-        self._incarnation = random.getrandbits(64) | 1
+        self._failure: TinsmithError = UnavailableError("the channel was closed")
+        self._headers = Headers()
         self._max_inflight_bytes = max_inflight_bytes
         self._room = threading.Condition()
         self._added_bytes = 0
         self._is_blocked = False
         self._waiting_for_room = 0
-        self._heartbeats = FIRST_HEARTBEAT
-        self._last_received = self._last_heartbeat = self._last_progress = time.monotonic()
+        self._last_progress = time.monotonic()
+        self._liveness = Liveness(self._last_progress)
         self._connection = self._connect()
         self._thread = threading.Thread(target=self._run, name="tinsmith-rpc", daemon=True)
         self._thread.start()
@@ -128,7 +122,6 @@ class Channel:
     # The I/O thread.
 
     def _run(self) -> None:
-        failure: TinsmithError = UnavailableError("the channel was closed")
         try:
             while not self._stopping:
                 is_busy = self._take_inbox()
@@ -140,10 +133,10 @@ class Channel:
                     self._sleep()
         except Exception as error:
             log.exception("the channel failed")
-            failure = UnavailableError(f"the channel failed: {error}")
+            self._failure = UnavailableError(f"the channel failed: {error}")
         finally:
             self._stopping = self._ended = True
-            self._table.fail_all(failure)
+            self._table.fail_all(self._failure)
             self._resolve()
             self._fail_inbox()
             self._connection.close()
@@ -158,7 +151,7 @@ class Channel:
         table = self._table
         for kind, what in events:
             if isinstance(what, str):
-                self._token = what
+                self._headers.token = what
                 continue
             for call in what:
                 if kind == "submit":
@@ -171,13 +164,14 @@ class Channel:
         for _, what in self._inbox.take():
             for call in what if not isinstance(what, str) else ():
                 if not call.future.done():
-                    call.future.set_exception(UnavailableError("the channel was closed"))
+                    call.future.set_exception(self._failure)
 
     def _send_allowed(self) -> None:
         table = self._table
         while (call := table.next_call()) is not None:
             method = pb.METHOD_FUTURES_AWAIT if call.is_accepted else call.method
-            if not self._connection.send(self._header(method, call), call.frames):
+            header = self._headers.of_call(method, call, table.acked(call))
+            if not self._connection.send(header, call.frames):
                 self._is_blocked = True
                 return
             table.sent(call)
@@ -185,41 +179,16 @@ class Channel:
                 self._send_header(pb.METHOD_FUTURES_CANCEL, call)
         self._is_blocked = False
 
-    def _header(self, method: pb.Method, call: Call) -> bytes:
-        stream = call.stream
-        header = pb.RequestHeader(
-            protocol_version=1,
-            method=method,
-            stream=stream.name,
-            seq=call.seq,
-            session_token=self._token,
-        )
-        if acked := self._table.acked(call):
-            header.acked = acked
-        if call.prompt_tokens:
-            header.cost_prompt_tokens = call.prompt_tokens
-        if call.new_tokens:
-            header.cost_new_tokens = call.new_tokens
-        if call.flags:
-            header.flags = call.flags
-        if call.deadline is not None:
-            # A call that is too late is sent all the same: its seq must be used up.
-            header.timeout_ms = max(1, int(1000 * (call.deadline - time.monotonic())))
-        if not stream.name and call.attempts == 0:
-            # Who speaks is said once, before there is a stream.
-            header.client_name = CLIENT_NAME
-            header.client_incarnation = self._incarnation
-        return header.SerializeToString()
-
     def _send_header(self, method: pb.Method, call: Call) -> None:
-        self._connection.send(self._header(method, call), [])
+        self._connection.send(self._headers.of_call(method, call, self._table.acked(call)), [])
 
     def _receive(self) -> bool:
         received = self._connection.receive(BATCH)
         if not received:
             return False
         parse, answered = pb.ResponseHeader.FromString, self._table.answered
-        now = self._last_received = time.monotonic()
+        now = time.monotonic()
+        self._liveness.heard(now)
         for frames in received:
             try:
                 header = parse(frames[0])
@@ -252,28 +221,13 @@ class Channel:
         if (next_time := self._table.next_time()) is not None and next_time <= now:
             self._table.tick(now)
             self._resolve()
-        silence = now - self._last_received
-        is_waiting = self._last_heartbeat > self._last_received
-        if silence >= SILENCE and (self._table.outstanding_requests or is_waiting):
-            self._reconnect(now)
-        elif now - self._last_heartbeat >= (HEARTBEAT if silence >= HEARTBEAT else LEASE_HEARTBEAT):
-            self._beat(now)
+        match self._liveness.due(now, self._table.outstanding_requests > 0):
+            case Due.RECONNECT:
+                self._reconnect(now)
+            case Due.HEARTBEAT:
+                self._connection.send(self._headers.of_heartbeat(), [])
         if now - self._last_progress >= PROGRESS:
             self._report(now)
-
-    def _beat(self, now: float) -> None:
-        self._last_heartbeat = now
-        self._heartbeats += 1
-        method = pb.METHOD_SESSIONS_HEARTBEAT if self._token else pb.METHOD_ADMIN_PING
-        header = pb.RequestHeader(
-            protocol_version=1,
-            method=method,
-            seq=self._heartbeats,
-            client_name=CLIENT_NAME,
-            client_incarnation=self._incarnation,
-            session_token=self._token,
-        )
-        self._connection.send(header.SerializeToString(), [])
 
     def _report(self, now: float) -> None:
         self._last_progress = now
@@ -303,7 +257,7 @@ class Channel:
         log.warning("the connection to %s is lost; connecting again", self.endpoint)
         self._connection.close()
         self._connection = self._connect()
-        self._last_received = now
+        self._liveness.heard(now)
         self._table.connection_lost()
 
     def _connect(self) -> Connection:

@@ -6,49 +6,22 @@ import logging
 import random
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from operator import attrgetter
 
 from tinsmith._rpc.call import Answer, Call, Phase, Stream
+from tinsmith._rpc.rules import (
+    CONSUMES_NO_SEQ,
+    KEPT_UNTAKEN,
+    MAX_STREAMS,
+    ORDERED,
+    RETRYABLE,
+    Limits,
+)
 from tinsmith.errors import RequestCancelledError, TinsmithError, error_of_status
 from tinsmith.v1 import envelope_pb2 as pb
 from tinsmith.v1 import status_pb2 as status
 
 log = logging.getLogger("tinsmith.rpc")
-
-RETRYABLE = frozenset(
-    (
-        status.STATUS_CODE_RESOURCE_EXHAUSTED,
-        status.STATUS_CODE_UNAVAILABLE,
-        status.STATUS_CODE_ABORTED,
-    )
-)
-"""Codes after which the same request is sent again."""
-CONSUMES_NO_SEQ = RETRYABLE | {
-    status.STATUS_CODE_PERMISSION_DENIED,
-    status.STATUS_CODE_UNAUTHENTICATED,
-}
-ORDERED = frozenset(
-    {m for m in pb.Method.values() if 200 < m < 300} | {pb.METHOD_SAMPLING_SAVE_WEIGHTS_FOR_SAMPLER}
-)
-"""Methods of a model's stream: each seq must be used up before the next one runs."""
-KEPT_UNTAKEN = 240
-"""How far behind a request the answers lie that the service keeps for a program that has not
-taken them. It keeps 256 at most."""
-
-MAX_STREAMS = 1024
-"""Above it idle streams are dropped from the table."""
-
-
-@dataclass
-class Limits:
-    """How much may be under way, and how long to try. Times in seconds."""
-
-    window_requests: int = 64
-    window_bytes: int = 64 << 20
-    patience: float = 300.0
-    first_backoff: float = 0.01
-    longest_backoff: float = 1.0
 
 
 class CallTable:

@@ -10,7 +10,7 @@ from typing import Any
 
 import zmq
 
-from tinsmith._rpc.table import RETRYABLE
+from tinsmith._rpc.rules import RETRYABLE
 from tinsmith.conformance.bodies import BodyBuilder, message_types, method_number
 from tinsmith.conformance.lines import Observed
 from tinsmith.errors import status_name
