@@ -143,7 +143,8 @@ class Session:
         """Sends a request that needs no session."""
         call = Call(method, [message.SerializeToString()], timeout=self.timeout)
         call.taken = True
-        self.channel.reserve(call.size)
+        if call.size:
+            self.channel.reserve(call.size)
         self.channel.submit(self.channel.control, [call])
         return call.future
 
