@@ -47,7 +47,7 @@ import Tinsmith
     return record
   }
 
-  private static let steps = 30
+  private static let steps = 400
 
   /// What models of these seeds give when nothing happens to them.
   private static func undisturbed(_ seeds: Range<UInt64>) async throws -> [Record] {
@@ -73,13 +73,13 @@ import Tinsmith
       var random = SeededGenerator(UInt64(signal))
       var kills = 0
       while !done.withLock({ $0 }) {
-        try await Task.sleep(for: .milliseconds(Int.random(in: 60...500, using: &random)))
+        try await Task.sleep(for: .milliseconds(Int.random(in: 50...250, using: &random)))
         guard let victim = server.workers.values.randomElement(using: &random) else { continue }
         kill(victim, signal)
         kills += 1
         // A restart takes a while, longer from the second crash on; let something happen between.
         if kills == 6 { break }
-        try await Task.sleep(for: .milliseconds(700))
+        try await Task.sleep(for: .milliseconds(200))
       }
       return kills
     }
@@ -135,7 +135,7 @@ import Tinsmith
     try await TestFolder.with { folder in
       let options = [
         "--workers", "1", "--threads", "1",
-        "--base", "\(TestService.tiny)=\(Program.fixture("qwen3"))", "--log", "critical",
+        "--base", "\(TestService.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
       ]
       let first = try await ServeProcess(data: folder, options)
       let service = ServiceClient(endpoint: first.endpoint, timeout: .seconds(60))

@@ -35,6 +35,7 @@ struct WorkerCommand: AsyncParsableCommand {
       routerEndpoint: router, name: name ?? "\(ProcessInfo.processInfo.hostName)-\(getpid())",
       dataFolder: URL(fileURLWithPath: service.data).path, models: service.models)
     configuration.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    configuration.keepsModels = service.keepModels > 0
     let worker = try TrainerWorker(configuration, context: try Context())
     let signals = StopSignals(isSupervised: supervised) { worker.stop() }
     defer { withExtendedLifetime(signals) {} }

@@ -31,6 +31,13 @@ struct ServiceOptions: ParsableArguments {
       valueName: "name=dir"))
   var base: [BaseOption] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "Days for which a model can be gone on with after its last request, whatever ends meanwhile; "
+        + "0 records nothing: a model is lost with its worker.",
+      valueName: "days"))
+  var keepModels = 7
+
   @Option(help: "Least level to log.")
   var log = LogLevel.info
 
@@ -40,6 +47,9 @@ struct ServiceOptions: ParsableArguments {
   }
 
   func validate() throws {
+    guard (0...36_500).contains(keepModels) else {
+      throw ValidationError("--keep-models must be 0 to 36500")
+    }
     var names: Set<String> = []
     for base in base where !names.insert(base.name).inserted {
       throw ValidationError("--base names \(base.name) twice")
@@ -48,7 +58,8 @@ struct ServiceOptions: ParsableArguments {
 
   /// The same options for a process that this one starts.
   var arguments: [String] {
-    ["--data", data, "--log", log.rawValue] + base.flatMap { ["--base", $0.argument] }
+    ["--data", data, "--log", log.rawValue, "--keep-models", "\(keepModels)"]
+      + base.flatMap { ["--base", $0.argument] }
   }
 }
 

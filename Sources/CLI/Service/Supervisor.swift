@@ -67,7 +67,10 @@ final class Supervisor: Sendable {
       var configuration = RouterConfiguration(
         listen: plan.listen, workers: "ipc://\(sockets.path)/workers")
       configuration.remoteWorkers = plan.listenWorkers
-      configuration.rules.keepModels()
+      if options.keepModels > 0 {
+        configuration.rules.keepModels()
+        ModelFolders.removeUnused(in: folder.path, days: options.keepModels)
+      }
       configuration.rules.expectedWorkers = plan.workers
       configuration.rules.supervisedWorkers = Set((0..<plan.workers).map(Self.name))
       configuration.tenants = plan.tenants

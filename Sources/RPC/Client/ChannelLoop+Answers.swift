@@ -83,6 +83,8 @@ extension ChannelLoop {
       guard case .sent = call.phase else { return }
       outstanding.requests -= 1
       outstanding.bytes -= call.bytes
+      // Off the account, whatever follows: failing the whole stream must not take it off again.
+      call.phase = .answered
       guard let header = facts.unusual?.header, header.code != .ok else {
         return close(call, .success(Answer(payload: payload, info: facts.info)))
       }

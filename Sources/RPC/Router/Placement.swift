@@ -33,7 +33,9 @@ extension RouterState {
       if peek.seq > 0, peek.acked == 0 { return }
     }
     guard let worker = chooseOwner() else { throw ownerIsAway(place) }
-    streams[place].epoch = max(streams[place].epoch, rules.firstEpoch) + 1
+    // Of all streams together: this one may have been here before, and been forgotten.
+    lastEpoch = max(lastEpoch, rules.firstEpoch, streams[place].epoch) + 1
+    streams[place].epoch = lastEpoch
     setOwner(of: place, .opening(worker))
     command(.open(stream: streams[place].name, epoch: streams[place].epoch), to: worker)
   }

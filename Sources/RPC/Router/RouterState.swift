@@ -36,6 +36,8 @@ package struct RouterState: Sendable {
   /// Sampling requests that wait for room at any worker.
   var pool = FairQueue()
   var suspects = SuspectTable()
+  /// The last epoch that an owner was given.
+  var lastEpoch: UInt64 = 0
   /// Suspects that wait for a worker of their own.
   var waitingSuspects = Deque<RequestKey>()
   /// Workers (by name) that have registered, until all that belong here have.
