@@ -1,0 +1,71 @@
+// The way in: a session with a service, and the clients that it hands out.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "tinsmith/channel.hpp"
+#include "tinsmith/future.hpp"
+#include "tinsmith/sampling_client.hpp"
+#include "tinsmith/training_client.hpp"
+#include "tinsmith/v1/admin.pb.h"
+#include "tinsmith/v1/checkpoints.pb.h"
+
+namespace tinsmith {
+
+/// How a session is opened.
+struct ServiceOptions {
+  /// Key of the tenant, where the service has a list of them.
+  std::string api_key;
+  /// Milliseconds from its arrival until each request is given up with DeadlineExceeded; 0: never.
+  std::uint32_t timeout_ms = 0;
+  ChannelOptions channel;
+};
+
+/// A session with a service. Copies share it; it ends, and its models with it, when the last client
+/// of it is gone. Requests never wait: each returns a future, whose get() throws a StatusError. A
+/// request that is wrong fails alone; when a model is lost (DataLoss), all that was asked of it
+/// fails, and so does everything asked later.
+class ServiceClient {
+ public:
+  /// Opens a session at `endpoint`, e.g. "tcp://127.0.0.1:7410"; waits until it is there. Throws a
+  /// StatusError if it is refused, Unavailable if nobody answers for `channel.give_up`.
+  explicit ServiceClient(const std::string& endpoint, ServiceOptions options = {});
+
+  /// The session's id.
+  const std::string& session_id() const;
+
+  /// A new adapter on a base model; waits until it is there.
+  TrainingClient create_lora_training_client(const std::string& base_model, v1::LoraConfig lora);
+  /// A model from a training checkpoint, with the optimizer's state if `optimizer`.
+  TrainingClient create_training_client_from_state(const std::string& path, bool optimizer = false);
+  /// Sampling from a base model.
+  SamplingClient create_sampling_client(const std::string& base_model);
+  /// Sampling from a saved adapter, "tinsmith://<model>/sampler_weights/<name>".
+  SamplingClient create_sampling_client_from_path(const std::string& model_path);
+
+  /// What the service has: base models, losses, versions.
+  Future<v1::CapabilitiesResponse> get_server_capabilities();
+
+  /// One page of the checkpoints of a model (empty: of all models), newest first.
+  Future<v1::ListCheckpointsResponse> list_checkpoints(const std::string& model_id = "",
+                                                       const std::string& page_token = "");
+  /// Describes a checkpoint.
+  Future<v1::Checkpoint> get_checkpoint(const std::string& path);
+  /// Deletes a checkpoint.
+  Future<v1::DeleteCheckpointResponse> delete_checkpoint(const std::string& path);
+  /// Lets a checkpoint be deleted by itself after so many seconds; 0: never.
+  Future<v1::Checkpoint> set_checkpoint_ttl(const std::string& path, std::uint64_t ttl_seconds);
+  /// The files of an adapter as PEFT loads them.
+  Future<v1::ExportCheckpointResponse> export_checkpoint(const std::string& path);
+
+  /// Waits until everything that was submitted has been let in by the service's window. Call it in
+  /// loops that submit far ahead, to bound what waits in memory.
+  void wait_until_ready();
+
+ private:
+  std::shared_ptr<Session> session_;
+};
+
+}  // namespace tinsmith

@@ -1,0 +1,6 @@
+// Everything that a user of the client needs.
+#pragma once
+
+#include "tinsmith/service_client.hpp"
+#include "tinsmith/status.hpp"
+#include "tinsmith/tensor.hpp"

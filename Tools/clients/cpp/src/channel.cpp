@@ -1,0 +1,212 @@
+#include "tinsmith/channel.hpp"
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "request_table.hpp"
+
+namespace tinsmith {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = RequestTable::Clock;
+using Time = RequestTable::Time;
+
+constexpr char kClientName[] = "tinsmith-cpp/0.1";
+constexpr milliseconds kLongestPoll{1000};
+// Responses taken in one go, before requests are sent again.
+constexpr int kResponsesAtOnce = 256;
+
+}  // namespace
+
+class Channel::Loop {
+ public:
+  Loop(std::string endpoint, ChannelOptions options)
+      : endpoint_(std::move(endpoint)),
+        options_(options),
+        table_(options.give_up),
+        wake_sender_(context_, zmq::socket_type::pair),
+        wake_receiver_(context_, zmq::socket_type::pair),
+        connection_(std::make_unique<Connection>(context_, endpoint_)) {
+    wake_receiver_.bind("inproc://tinsmith-wake");
+    wake_sender_.connect("inproc://tinsmith-wake");
+    thread_ = std::thread([this] { run(); });
+  }
+
+  ~Loop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+      wake();
+    }
+    thread_.join();
+  }
+
+  Key submit(Request request) {
+    const std::lock_guard lock(mutex_);
+    Key key = table_.add(std::move(request), Clock::now());
+    wake();
+    return key;
+  }
+
+  void cancel(const Key& key) {
+    const std::lock_guard lock(mutex_);
+    table_.cancel(key);
+    wake();
+  }
+
+  void set_session(const std::string& token, milliseconds heartbeat) {
+    const std::lock_guard lock(mutex_);
+    token_ = token;
+    options_.heartbeat = std::min(options_.heartbeat, heartbeat);
+  }
+
+  void wait_until_ready() {
+    std::unique_lock lock(mutex_);
+    drained_.wait(lock, [this] { return table_.is_drained(); });
+  }
+
+ private:
+  // One word is enough for any number of events. Under the lock, which is what allows several
+  // threads to use this socket.
+  void wake() {
+    if (std::exchange(woken_, true)) return;
+    wake_sender_.send(zmq::message_t(), zmq::send_flags::dontwait);
+  }
+
+  void run() {
+    for (bool running = true; running;) {
+      milliseconds timeout;
+      std::vector<std::function<void()>> callbacks;
+      {
+        const std::lock_guard lock(mutex_);
+        running = !stopping_;
+        listen();
+        if (!running) table_.fail_all(v1::STATUS_CODE_CANCELLED, "the client was closed");
+        watch(Clock::now());
+        speak(Clock::now());
+        callbacks = table_.take_callbacks();
+        timeout = time_to_wait(Clock::now());
+        if (table_.is_drained()) drained_.notify_all();
+      }
+      for (const auto& callback : callbacks) callback();
+      if (running) poll(timeout);
+    }
+  }
+
+  void poll(milliseconds timeout) {
+    zmq::pollitem_t items[] = {{connection_->socket().handle(), 0, ZMQ_POLLIN, 0},
+                               {connection_->monitor().handle(), 0, ZMQ_POLLIN, 0},
+                               {wake_receiver_.handle(), 0, ZMQ_POLLIN, 0}};
+    try {
+      zmq::poll(items, 3, timeout);
+    } catch (const zmq::error_t& error) {
+      if (error.num() != EINTR) throw;
+    }
+  }
+
+  // Takes what has arrived.
+  void listen() {
+    zmq::message_t word;
+    while (wake_receiver_.recv(word, zmq::recv_flags::dontwait)) woken_ = false;
+    for (int i = 0; i < kResponsesAtOnce; i++) {
+      auto response = connection_->receive(milliseconds(0));
+      if (!response) break;
+      const Time now = Clock::now();
+      heard_at_ = now;
+      asked_at_.reset();
+      unanswered_since_.reset();
+      table_.receive(std::move(*response), now);
+    }
+  }
+
+  // Replaces the connection if it seems to be lost.
+  void watch(Time now) {
+    if (unanswered_since_ && now - *unanswered_since_ >= options_.give_up) {
+      unanswered_since_.reset();
+      table_.fail_all(v1::STATUS_CODE_UNAVAILABLE, endpoint_ + " does not answer");
+    }
+    const bool silent = asked_at_ && now - *asked_at_ >= options_.silence;
+    if (!connection_->lost() && !silent) return;
+    // Sockets run out only in a process that is lost anyway; the thread's exception ends it.
+    connection_ = std::make_unique<Connection>(context_, endpoint_);
+    asked_at_.reset();
+    heard_at_ = now;
+    table_.reconnected(now);
+  }
+
+  // Sends what may be sent, or a sign of life.
+  void speak(Time now) {
+    while (auto outgoing = table_.next(now)) {
+      static const Frames none;
+      if (!send(std::move(outgoing->header), outgoing->frames ? *outgoing->frames : none, now))
+        return;
+    }
+    const bool quiet = now - sent_at_ >= options_.heartbeat && !token_.empty();
+    const bool waiting = table_.is_waiting() && !asked_at_ && now - heard_at_ >= options_.probe;
+    if (!quiet && !waiting) return;
+    v1::RequestHeader header;
+    header.set_method(token_.empty() ? v1::METHOD_ADMIN_PING : v1::METHOD_SESSIONS_HEARTBEAT);
+    header.set_seq(next_heartbeat_++);
+    send(std::move(header), {}, now);
+  }
+
+  bool send(v1::RequestHeader header, const Frames& body, Time now) {
+    header.set_protocol_version(1);
+    header.set_client_name(kClientName);
+    header.set_client_incarnation(incarnation_);
+    header.set_session_token(token_);
+    sent_at_ = now;
+    if (!asked_at_) asked_at_ = now;
+    if (!unanswered_since_) unanswered_since_ = now;
+    // A socket that takes no more has not been emptied for long: as lost as one that is silent.
+    return connection_->send(header, body);
+  }
+
+  milliseconds time_to_wait(Time now) const {
+    Time until = now + std::min({kLongestPoll, options_.probe, options_.heartbeat});
+    if (asked_at_) until = std::min(until, *asked_at_ + options_.silence);
+    if (const auto due = table_.wake_at()) until = std::min(until, *due);
+    // Rounded up, or the last millisecond would be spent spinning.
+    return std::max(std::chrono::ceil<milliseconds>(until - now), milliseconds(0));
+  }
+
+  const std::string endpoint_;
+  const std::uint64_t incarnation_ = std::mt19937_64{std::random_device{}()}();
+
+  std::mutex mutex_;
+  std::condition_variable drained_;
+  ChannelOptions options_;
+  RequestTable table_;
+  std::string token_;
+  bool stopping_ = false;
+  bool woken_ = false;
+  std::uint64_t next_heartbeat_ = std::uint64_t{1} << 63;  // no request has such a seq
+
+  zmq::context_t context_;
+  zmq::socket_t wake_sender_, wake_receiver_;
+  // From here on the thread's own.
+  std::unique_ptr<Connection> connection_;
+  Time sent_at_ = Clock::now();
+  Time heard_at_ = Clock::now();
+  std::optional<Time> asked_at_;          // on this connection, since something was heard
+  std::optional<Time> unanswered_since_;  // likewise, over all connections
+  std::thread thread_;
+};
+
+Channel::Channel(const std::string& endpoint, ChannelOptions options)
+    : loop_(std::make_unique<Loop>(endpoint, options)) {}
+Channel::~Channel() = default;
+Key Channel::submit(Request request) { return loop_->submit(std::move(request)); }
+void Channel::cancel(const Key& key) { loop_->cancel(key); }
+void Channel::set_session(const std::string& token, milliseconds heartbeat) {
+  loop_->set_session(token, heartbeat);
+}
+void Channel::wait_until_ready() { loop_->wait_until_ready(); }
+
+}  // namespace tinsmith

@@ -1,0 +1,93 @@
+#include "tinsmith/service_client.hpp"
+
+#include <utility>
+
+#include "session.hpp"
+
+namespace tinsmith {
+namespace {
+
+v1::CheckpointRequest checkpoint(const std::string& path) {
+  v1::CheckpointRequest request;
+  request.set_path(path);
+  return request;
+}
+
+std::string checkpoints_stream(const Session& session) { return session.id() + ":checkpoints"; }
+
+}  // namespace
+
+ServiceClient::ServiceClient(const std::string& endpoint, ServiceOptions options)
+    : session_(Session::open(endpoint, options.api_key, options.timeout_ms, options.channel)) {}
+
+const std::string& ServiceClient::session_id() const { return session_->id(); }
+
+TrainingClient ServiceClient::create_lora_training_client(const std::string& base_model,
+                                                          v1::LoraConfig lora) {
+  v1::CreateModelRequest request;
+  request.set_base_model(base_model);
+  *request.mutable_lora() = std::move(lora);
+  return TrainingClient(session_, std::move(request));
+}
+
+TrainingClient ServiceClient::create_training_client_from_state(const std::string& path,
+                                                                bool optimizer) {
+  v1::CreateModelRequest request;
+  request.set_from_path(path);
+  request.set_from_optimizer(optimizer);
+  return TrainingClient(session_, std::move(request));
+}
+
+SamplingClient ServiceClient::create_sampling_client(const std::string& base_model) {
+  v1::CreateSamplingSessionRequest source;
+  source.set_base_model(base_model);
+  return SamplingClient(session_, std::move(source));
+}
+
+SamplingClient ServiceClient::create_sampling_client_from_path(const std::string& model_path) {
+  v1::CreateSamplingSessionRequest source;
+  source.set_model_path(model_path);
+  return SamplingClient(session_, std::move(source));
+}
+
+Future<v1::CapabilitiesResponse> ServiceClient::get_server_capabilities() {
+  return session_->call<v1::CapabilitiesResponse>(v1::METHOD_ADMIN_CAPABILITIES, "",
+                                                  v1::CapabilitiesRequest());
+}
+
+Future<v1::ListCheckpointsResponse> ServiceClient::list_checkpoints(const std::string& model_id,
+                                                                    const std::string& page_token) {
+  v1::ListCheckpointsRequest request;
+  request.set_model_id(model_id);
+  request.set_page_token(page_token);
+  return session_->call<v1::ListCheckpointsResponse>(
+      v1::METHOD_CHECKPOINTS_LIST, checkpoints_stream(*session_), std::move(request));
+}
+
+Future<v1::Checkpoint> ServiceClient::get_checkpoint(const std::string& path) {
+  return session_->call<v1::Checkpoint>(v1::METHOD_CHECKPOINTS_INFO, checkpoints_stream(*session_),
+                                        checkpoint(path));
+}
+
+Future<v1::DeleteCheckpointResponse> ServiceClient::delete_checkpoint(const std::string& path) {
+  return session_->call<v1::DeleteCheckpointResponse>(
+      v1::METHOD_CHECKPOINTS_DELETE, checkpoints_stream(*session_), checkpoint(path));
+}
+
+Future<v1::Checkpoint> ServiceClient::set_checkpoint_ttl(const std::string& path,
+                                                         std::uint64_t ttl_seconds) {
+  v1::SetCheckpointTtlRequest request;
+  request.set_path(path);
+  if (ttl_seconds > 0) request.set_ttl_seconds(ttl_seconds);
+  return session_->call<v1::Checkpoint>(v1::METHOD_CHECKPOINTS_SET_TTL,
+                                        checkpoints_stream(*session_), std::move(request));
+}
+
+Future<v1::ExportCheckpointResponse> ServiceClient::export_checkpoint(const std::string& path) {
+  return session_->call<v1::ExportCheckpointResponse>(
+      v1::METHOD_CHECKPOINTS_EXPORT, checkpoints_stream(*session_), checkpoint(path));
+}
+
+void ServiceClient::wait_until_ready() { session_->channel().wait_until_ready(); }
+
+}  // namespace tinsmith
