@@ -1,6 +1,8 @@
 #include "tinsmith/channel.hpp"
 
+#include <algorithm>
 #include <condition_variable>
+#include <csignal>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -80,6 +82,11 @@ class Channel::Loop {
   }
 
   void run() {
+    // Signals are the program's own threads' business; here they would interrupt the socket.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+
     for (bool running = true; running;) {
       milliseconds timeout;
       std::vector<std::function<void()>> callbacks;
@@ -103,11 +110,7 @@ class Channel::Loop {
     zmq::pollitem_t items[] = {{connection_->socket().handle(), 0, ZMQ_POLLIN, 0},
                                {connection_->monitor().handle(), 0, ZMQ_POLLIN, 0},
                                {wake_receiver_.handle(), 0, ZMQ_POLLIN, 0}};
-    try {
-      zmq::poll(items, 3, timeout);
-    } catch (const zmq::error_t& error) {
-      if (error.num() != EINTR) throw;
-    }
+    zmq::poll(items, 3, timeout);
   }
 
   // Takes what has arrived.
@@ -132,9 +135,15 @@ class Channel::Loop {
       table_.fail_all(v1::STATUS_CODE_UNAVAILABLE, endpoint_ + " does not answer");
     }
     const bool silent = asked_at_ && now - *asked_at_ >= options_.silence;
-    if (!connection_->lost() && !silent) return;
-    // Sockets run out only in a process that is lost anyway; the thread's exception ends it.
-    connection_ = std::make_unique<Connection>(context_, endpoint_);
+    if (!connection_->lost() && !silent && !overflowed_) return;
+    try {
+      connection_ = std::make_unique<Connection>(context_, endpoint_);
+    } catch (const zmq::error_t&) {
+      // No sockets are left. Tried again at the next turn, of which there is one within a second.
+      asked_at_ = now;
+      return;
+    }
+    overflowed_ = false;
     asked_at_.reset();
     heard_at_ = now;
     table_.reconnected(now);
@@ -144,8 +153,7 @@ class Channel::Loop {
   void speak(Time now) {
     while (auto outgoing = table_.next(now)) {
       static const Frames none;
-      if (!send(std::move(outgoing->header), outgoing->frames ? *outgoing->frames : none, now))
-        return;
+      send(std::move(outgoing->header), outgoing->frames ? *outgoing->frames : none, now);
     }
     const bool quiet = now - sent_at_ >= options_.heartbeat && !token_.empty();
     const bool waiting = table_.is_waiting() && !asked_at_ && now - heard_at_ >= options_.probe;
@@ -156,7 +164,7 @@ class Channel::Loop {
     send(std::move(header), {}, now);
   }
 
-  bool send(v1::RequestHeader header, const Frames& body, Time now) {
+  void send(v1::RequestHeader header, const Frames& body, Time now) {
     header.set_protocol_version(1);
     header.set_client_name(kClientName);
     header.set_client_incarnation(incarnation_);
@@ -165,7 +173,7 @@ class Channel::Loop {
     if (!asked_at_) asked_at_ = now;
     if (!unanswered_since_) unanswered_since_ = now;
     // A socket that takes no more has not been emptied for long: as lost as one that is silent.
-    return connection_->send(header, body);
+    if (!connection_->send(header, body)) overflowed_ = true;
   }
 
   milliseconds time_to_wait(Time now) const {
@@ -192,6 +200,7 @@ class Channel::Loop {
   zmq::socket_t wake_sender_, wake_receiver_;
   // From here on the thread's own.
   std::unique_ptr<Connection> connection_;
+  bool overflowed_ = false;
   Time sent_at_ = Clock::now();
   Time heard_at_ = Clock::now();
   std::optional<Time> asked_at_;          // on this connection, since something was heard
