@@ -1,0 +1,2 @@
+/** Client of Tinsmith, a self-hosted fine-tuning service. */
+package dev.tinsmith;
