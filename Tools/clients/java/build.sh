@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Java client.
+# Builds the Java client and runs its tests.
 #   ./build.sh FOLDER     leaves in FOLDER: tinsmith.jar, conformance (the runner of the scenario,
 #                         `conformance ENDPOINT SCENARIO`) and java (runs any class of this folder,
 #                         `java examples/Train.java` too)
@@ -39,7 +39,7 @@ strict=(-Xlint:all -Werror)
 compile "$folder/classes/schema" "$libraries" -nowarn -Xlint:none "$folder/generated"
 compile "$folder/classes/client" "$folder/classes/schema:$libraries" "${strict[@]}" src
 jar --create --file "$folder/tinsmith.jar" -C "$folder/classes/schema" . -C "$folder/classes/client" .
-for part in conformance; do
+for part in conformance examples test; do
   compile "$folder/classes/tools" "$folder/tinsmith.jar:$libraries:$tools" "${strict[@]}" $part
 done
 
@@ -52,3 +52,6 @@ cat >"$folder/conformance" <<END
 exec "$folder/java" dev.tinsmith.conformance.Conformance "\$@"
 END
 chmod +x "$folder"/{java,conformance}
+
+"$folder/java" -Dframes=../../../Tests/Conformance/frames.json org.junit.runner.JUnitCore \
+  dev.tinsmith.GoldenFramesTest dev.tinsmith.ChannelTest
