@@ -36,7 +36,7 @@ public final class ChannelTest {
   @Before
   public void open() throws Exception {
     channel = new Channel(service.endpoint(), new ClientOptions("", Duration.ZERO,
-        Duration.ofSeconds(20), Duration.ofMillis(200), Duration.ofMillis(1500)));
+        Duration.ofSeconds(20), Duration.ofMillis(200), Duration.ofSeconds(3)));
   }
 
   @After
@@ -59,7 +59,7 @@ public final class ChannelTest {
   }
 
   private static <T> T get(CompletableFuture<T> future) throws Exception {
-    return future.get(10, TimeUnit.SECONDS);
+    return future.get(20, TimeUnit.SECONDS);
   }
 
   private static <E extends TinsmithException> E failure(
@@ -155,6 +155,7 @@ public final class ChannelTest {
 
   @Test
   public void leavesASilentConnection() throws Exception {
+    service.fallSilent();
     CompletableFuture<PingResponse> future = submit(stream, "anybody there?");
     Request request = service.next(METHOD, 0);
     assertEquals(Method.METHOD_SESSIONS_HEARTBEAT, service.any().header().getMethod());
@@ -168,7 +169,7 @@ public final class ChannelTest {
   public void keepsAConnectionThatAnswersHeartbeats() throws Exception {
     CompletableFuture<PingResponse> future = submit(stream, "slow");
     Request request = service.next(METHOD, 0);
-    for (long end = System.nanoTime() + 3_000_000_000L; System.nanoTime() < end; ) {
+    for (long end = System.nanoTime() + 5_000_000_000L; System.nanoTime() < end; ) {
       Request heartbeat = service.any();
       assertEquals(Method.METHOD_SESSIONS_HEARTBEAT, heartbeat.header().getMethod());
       service.succeed(heartbeat);

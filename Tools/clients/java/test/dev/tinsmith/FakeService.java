@@ -2,8 +2,8 @@ package dev.tinsmith;
 
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertNotNull;
-import static org.junit.Assert.assertNull;
 
+import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,12 +17,13 @@ import tinsmith.v1.StatusCode;
 
 /** The service's end of the wire, played by the test's own thread. */
 final class FakeService implements AutoCloseable {
-  private static final int LONG = 10_000;
-  private static final int SHORT = 300;
+  /** Milliseconds that a request is waited for. */
+  private static final int PATIENCE = 20_000;
 
   private final ZMQ.Context context = ZMQ.context(1);
   private ZMQ.Socket socket;
   private final int port;
+  private boolean silent;
 
   /** A request as it came. */
   record Request(byte[] peer, RequestHeader header, byte[] body) {}
@@ -59,13 +60,20 @@ final class FakeService implements AutoCloseable {
     }
   }
 
-  /** The next request but for heartbeats. */
+  /** From now on heartbeats are not answered. */
+  void fallSilent() {
+    silent = true;
+  }
+
+  /** The next request but for heartbeats, which are answered. */
   Request next() {
     while (true) {
-      Request request = receive(LONG);
-      assertNotNull("no request came", request);
+      Request request = any();
       if (request.header().getMethod() != Method.METHOD_SESSIONS_HEARTBEAT) {
         return request;
+      }
+      if (!silent) {
+        succeed(request);
       }
     }
   }
@@ -80,27 +88,17 @@ final class FakeService implements AutoCloseable {
 
   /** The next message, also a heartbeat. */
   Request any() {
-    return receive(LONG);
-  }
-
-  void expectNothing() {
-    assertNull(receive(SHORT));
-  }
-
-  private Request receive(int milliseconds) {
-    socket.setReceiveTimeOut(milliseconds);
+    socket.setReceiveTimeOut(PATIENCE);
     List<byte[]> frames = new ArrayList<>();
     byte[] frame = socket.recv();
-    if (frame == null) {
-      return null;
-    }
+    assertNotNull("no request came", frame);
     frames.add(frame);
     while (socket.hasReceiveMore()) {
       frames.add(socket.recv());
     }
     try {
       return new Request(frames.get(0), RequestHeader.parseFrom(frames.get(1)), frames.get(2));
-    } catch (java.io.IOException unreadable) {
+    } catch (InvalidProtocolBufferException unreadable) {
       throw new AssertionError(unreadable);
     }
   }
