@@ -119,7 +119,8 @@ final class Bodies {
   }
 
   private static Tensor tensor(JsonObject json) {
-    DType dtype = DType.valueOf("DTYPE_" + json.get("dtype").getAsString().toUpperCase(Locale.ROOT));
+    String name = json.get("dtype").getAsString().toUpperCase(Locale.ROOT);
+    DType dtype = DType.valueOf("DTYPE_" + name);
     Tensor.Builder tensor = Tensor.newBuilder().setDtype(dtype);
     json.getAsJsonArray("shape").forEach(size -> tensor.addShape(size.getAsLong()));
     ByteString values = elements(dtype, json.getAsJsonArray("values"));
