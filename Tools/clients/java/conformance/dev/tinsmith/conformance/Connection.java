@@ -6,7 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.zeromq.ZMQ;
 
-/** A DEALER socket, and the ids that heartbeats over it use. */
+/** A DEALER socket that sends and receives whole messages. */
 final class Connection implements AutoCloseable {
   private static final int HIGH_WATER_MARK = 16_384;
 
