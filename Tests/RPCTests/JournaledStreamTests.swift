@@ -87,4 +87,27 @@ import Wire
     await channel.closeAndWait()
     await fixture.stop()
   }
+
+  @Test("More than a window is refused for a while: it goes before what is behind it")
+  func refusedWithAFullWindow() async throws {
+    let journal = MemoryJournal()
+    let fixture = try fixture(journal)
+    let (channel, session) = try await fixture.session()
+    let names = (0..<3).map { "\(session):train:\($0)" }
+    for name in names {
+      journal.logs.withLock { $0[name] = .unavailable(RPCError(.resourceExhausted, "no space")) }
+    }
+    let calls = names.map { name in
+      let stream = channel.stream(name)
+      return (0..<300).map { _ in
+        stream.submit(.trainingForward, Payload(text: "x"), Payload.self)
+      }
+    }
+    try await Task.sleep(for: .milliseconds(150))
+    journal.logs.withLock { $0 = [:] }
+    for call in calls.joined() { #expect(try await call.value().text == "x") }
+    #expect(fixture.recorder.runs.count == 900)
+    await channel.closeAndWait()
+    await fixture.stop()
+  }
 }

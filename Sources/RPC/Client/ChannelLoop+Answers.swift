@@ -81,10 +81,6 @@ extension ChannelLoop {
       call.partial(payload, offset: facts.unusual?.header.partialOffset ?? 0)
     case .final:
       guard case .sent = call.phase else { return }
-      outstanding.requests -= 1
-      outstanding.bytes -= call.bytes
-      // Off the account, whatever follows: failing the whole stream must not take it off again.
-      call.phase = .answered
       guard let header = facts.unusual?.header, header.code != .ok else {
         return close(call, .success(Answer(payload: payload, info: facts.info)))
       }
@@ -108,7 +104,18 @@ extension ChannelLoop {
     close(call, .failure(error))
   }
 
+  /// Its place in the window is free again.
+  func leaveWindow(_ call: ClientCall) {
+    guard call.hasPlace else { return }
+    call.hasPlace = false
+    outstanding.requests -= 1
+    outstanding.bytes -= call.bytes
+  }
+
   func rest(_ call: ClientCall, _ error: RPCError, _ now: UInt64) {
+    // A call of an ordered stream keeps its place: were it given to one behind it, which waits for
+    // this one, the window would be full of such and this one could never be sent again.
+    if call.method.ordering == .independent { leaveWindow(call) }
     let (first, longest) = configuration.backoffMilliseconds
     let backoff = min(longest, first << UInt64(min(call.attempts - 1, 10)))
     let wait = max(UInt64(error.retryAfterMilliseconds), backoff)
@@ -120,6 +127,7 @@ extension ChannelLoop {
 
   func close(_ call: ClientCall, _ outcome: ClientCall.Outcome) {
     call.phase = .answered
+    leaveWindow(call)
     call.stream.close(call.seq)
     if call.payload != nil { backpressure.remove(call.bytes) }
     call.payload = nil
@@ -130,10 +138,7 @@ extension ChannelLoop {
     stream.fail(error)
     stream.brokenBy = error
     for case let call? in stream.open {
-      if case .sent = call.phase {
-        outstanding.requests -= 1
-        outstanding.bytes -= call.bytes
-      }
+      leaveWindow(call)
       call.phase = .answered
       if call.payload != nil { backpressure.remove(call.bytes) }
       call.payload = nil
@@ -141,6 +146,7 @@ extension ChannelLoop {
     }
     stream.open = []
     queue.removeAll { $0.stream === stream }
+    returning.removeAll { $0.stream === stream }
     resting.removeAll { $0.stream === stream }
   }
 }

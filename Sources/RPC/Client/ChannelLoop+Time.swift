@@ -63,7 +63,9 @@ extension ChannelLoop {
   func requeue(_ calls: [ClientCall]) {
     guard !calls.isEmpty else { return }
     for call in calls { call.phase = .queued }
-    queue.append(contentsOf: calls)
+    returning.append(contentsOf: calls.filter(\.hasPlace))
+    returning.sort { $0.order < $1.order }
+    queue.append(contentsOf: calls.filter { !$0.hasPlace })
     queue.sort { $0.order < $1.order }
   }
 
@@ -75,13 +77,16 @@ extension ChannelLoop {
     try poller.replace(at: 0, with: socket)
     try poller.replace(at: 2, with: breaks)
     lastReceived = now
-    outstanding = (0, 0)
-    var unanswered: [ClientCall] = []
+    var unanswered = resting + Array(returning)
+    resting = []
+    returning = []
     for stream in streams.values {
       for case let call? in stream.open {
         if case .sent = call.phase { unanswered.append(call) }
       }
     }
+    // From the oldest on, also those that would have rested: what is behind them waits for them.
+    for call in unanswered { leaveWindow(call) }
     requeue(unanswered)
     try release()
   }

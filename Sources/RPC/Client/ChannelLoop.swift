@@ -33,6 +33,8 @@ final class ChannelLoop {
   private var events = Deque<ChannelEvent>()
   /// Calls to be sent, in the order of submission.
   @exclusivity(unchecked) var queue = Deque<ClientCall>()
+  /// Calls to be sent again now, which have kept their places in the window.
+  @exclusivity(unchecked) var returning = Deque<ClientCall>()
   /// Calls to be sent again later.
   var resting: [ClientCall] = []
   /// Calls with a time-out.
@@ -168,6 +170,7 @@ final class ChannelLoop {
       // Its seq must be used up all the same, if it is one of an ordered stream.
       guard call.method.ordering == .independent else { return call.isCancelled = true }
       queue.removeAll { $0 === call }
+      returning.removeAll { $0 === call }
       resting.removeAll { $0 === call }
       close(call, .failure(RPCError(.cancelled, "cancelled by the client")))
     }
@@ -178,6 +181,11 @@ final class ChannelLoop {
   /// Sends what the window allows, in order.
   func release() throws {
     isBlocked = false
+    while let call = returning.first {
+      guard try transmit(call) else { return }
+      returning.removeFirst()
+      if call.isCancelled { cancel(call) }
+    }
     while let call = queue.first, outstanding.requests < window.requests {
       if call.payload == nil, let encode = call.encode {
         let payload = encode()
@@ -190,22 +198,25 @@ final class ChannelLoop {
       guard outstanding.bytes + call.bytes <= window.bytes || outstanding.requests == 0 else {
         break
       }
-      guard try send(call) else {
-        isBlocked = true
-        break
-      }
+      guard try transmit(call) else { return }
       queue.removeFirst()
-      call.phase = .sent
-      call.attempts += 1
+      call.hasPlace = true
       outstanding.requests += 1
       outstanding.bytes += call.bytes
       if call.isCancelled { cancel(call) }
     }
   }
 
-  func send(_ call: ClientCall) throws -> Bool {
+  /// - Returns: false if the socket takes no more now.
+  private func transmit(_ call: ClientCall) throws -> Bool {
     let method = call.isAccepted ? .futuresAwait : call.method
-    return try Frames.send(header(method, call), call.payload ?? .empty, to: socket)
+    guard try Frames.send(header(method, call), call.payload ?? .empty, to: socket) else {
+      isBlocked = true
+      return false
+    }
+    call.phase = .sent
+    call.attempts += 1
+    return true
   }
 
   func header(_ method: Method, _ call: ClientCall) -> RequestHeader {

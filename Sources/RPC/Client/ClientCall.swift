@@ -83,6 +83,8 @@ final class ClientCall: @unchecked Sendable {
 
   // Unchecked: one thread touches them, for every message.
   @exclusivity(unchecked) var phase = Phase.queued
+  /// It counts in the window: sent without a final answer, or to be sent again in its stream's order.
+  @exclusivity(unchecked) var hasPlace = false
   /// The encoded request; nil while un-encoded and again once the service has it durably.
   @exclusivity(unchecked) var payload: Payload?
   /// Makes the payload, where the byte limit did not allow it when the request was submitted.

@@ -29,8 +29,10 @@ extension RouterState {
       guard rules.recoversModels else { throw Self.modelIsLost }
     case .none:
       guard !isRecovering(now) else { throw ownerIsAway(place) }
-      // Without answers nothing has run, so the request that creates the stream must be coming.
-      if peek.seq > 0, peek.acked == 0 { return }
+      // Without answers nothing has run, so the request that creates the stream must be coming;
+      // unless it has run before this router was started, or its owner was lost (the answer of seq 0
+      // alone cannot be told from none).
+      if peek.seq > 0, peek.acked == 0, !rules.recoversModels { return }
     }
     guard let worker = chooseOwner() else { throw ownerIsAway(place) }
     // Of all streams together: this one may have been here before, and been forgotten.
