@@ -8,6 +8,7 @@ import Wire
 @Suite struct JournaledStreamTests {
   private func fixture(_ journal: MemoryJournal) throws -> Fixture {
     var rules = RouterRules()
+    rules.recoversModels = true
     rules.firstEpoch = 1000
     return try Fixture(rules: rules) { $0.journal = journal }
   }

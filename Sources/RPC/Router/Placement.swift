@@ -35,9 +35,13 @@ extension RouterState {
       if peek.seq > 0, peek.acked == 0, !rules.recoversModels { return }
     }
     guard let worker = chooseOwner() else { throw ownerIsAway(place) }
-    // Of all streams together: this one may have been here before, and been forgotten.
-    lastEpoch = max(lastEpoch, rules.firstEpoch, streams[place].epoch) + 1
-    streams[place].epoch = lastEpoch
+    if rules.recoversModels {
+      // Counted over all streams: this one may have been here before, and been forgotten.
+      lastEpoch = max(lastEpoch, rules.firstEpoch, streams[place].epoch) + 1
+      streams[place].epoch = lastEpoch
+    } else {
+      streams[place].epoch += 1
+    }
     setOwner(of: place, .opening(worker))
     command(.open(stream: streams[place].name, epoch: streams[place].epoch), to: worker)
   }
