@@ -3,9 +3,9 @@
     python3 Tools/Conformance/example.py ENDPOINT            write it into the page
     python3 Tools/Conformance/example.py ENDPOINT --check    exit 1 if the page says something else
 
-What differs from run to run or between machines (session, token, times, the tokenizer's folder) is
-replaced by fixed values; everything else is what travelled. Needs protoc and the Python packages
-protobuf and pyzmq (Debian: python3-protobuf, python3-zmq).
+What differs from run to run or between machines (session, token, epoch, times, the tokenizer's
+folder) is replaced by fixed values; everything else is what travelled. Needs protoc and the Python
+packages protobuf and pyzmq (Debian: python3-protobuf, python3-zmq).
 """
 
 import struct
@@ -100,8 +100,9 @@ def exchanges(endpoint: str):
 def settle(message, texts: dict[str, str]) -> None:
     """Puts fixed values for what differs between runs."""
     for field, value in message.ListFields():
-        if field.name in ("queue_us", "compute_us"):
-            setattr(message, field.name, {"queue_us": 90, "compute_us": 4500}[field.name])
+        fixed = {"queue_us": 90, "compute_us": 4500, "epoch": 1}
+        if field.name in fixed:
+            setattr(message, field.name, fixed[field.name])
         elif field.name == "tokenizer":
             setattr(message, field.name, FOLDER)
         elif field.type == field.TYPE_STRING and isinstance(value, str):
