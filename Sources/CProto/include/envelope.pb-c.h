@@ -304,7 +304,7 @@ struct  Tinsmith__V1__ResponseHeader
    */
   uint64_t seq;
   /*
-   * Epoch of the owner that answered: how often the stream changed hands. Answers of an older
+   * Epoch of the owner that answered: opaque, and greater for each later owner. Answers of an older
    * epoch than one already seen must be dropped; 0 (the router's own words, and independent
    * streams) is never older.
    */
