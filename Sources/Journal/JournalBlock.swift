@@ -63,6 +63,8 @@ package enum JournalBlock {
     package var records: [JournalRecord] = []
     /// Bytes up to the end of the last good block.
     package var length: UInt64 = 0
+    /// CRC-32C of these bytes.
+    package var checksum: UInt32 = 0
     /// Whether something that is no block stands behind it: a commit that a crash cut.
     package var isTorn = false
   }
@@ -99,6 +101,7 @@ package enum JournalBlock {
       throw damage(file, offset, "the seal at byte \(end) is inside a block")
     }
     contents.length = UInt64(offset)
+    contents.checksum = CRC32C.of(UnsafeRawBufferPointer(rebasing: bytes[..<offset]))
     return contents
   }
 

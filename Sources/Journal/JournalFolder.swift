@@ -55,7 +55,8 @@ package struct JournalFolder: Sendable {
       }
       if history.lastOpening == nil {
         history.lastOpening = opening
-        history.seal = try seal(of: name, length: contents.length)
+        history.seal = JournalRecord.Seal(
+          segment: name, length: contents.length, checksum: contents.checksum)
       }
       history.chain.append((name, opening.firstSeq))
       parts.append(Array(contents.records.dropFirst()))
@@ -104,20 +105,10 @@ package struct JournalFolder: Sendable {
       }
     }
     let contents = try result.get()
-    if let checksum, try seal(of: name, length: contents.length).checksum != checksum {
+    if let checksum, contents.checksum != checksum {
       throw JournalBlock.damage(file(name), 0, "its successor sealed other bytes")
     }
     return contents
-  }
-
-  private func seal(
-    of name: SegmentName, length: UInt64
-  ) throws(EngineError) -> JournalRecord.Seal {
-    let data = try bytes(name)
-    let checksum = data.withUnsafeBytes { bytes in
-      CRC32C.of(UnsafeRawBufferPointer(rebasing: bytes[..<Int(clamping: length)]))
-    }
-    return JournalRecord.Seal(segment: name, length: length, checksum: checksum)
   }
 
   // MARK: Writing

@@ -58,15 +58,13 @@ struct CheckpointStore {
     try storage.replaceDirectory(target) { aside in
       try body(aside)
       var manifest = manifest
-      for name in try FileManager.default.contentsOfDirectory(atPath: aside) {
-        manifest.files[name] = try Self.digest("\(aside)/\(name)")
-      }
+      manifest.files = try Self.digests(in: aside)
       try writeManifest(manifest, in: aside)
     }
   }
 
   private func writeManifest(_ manifest: Manifest, in folder: String) throws {
-    let json = try encode(manifest)
+    let json = try Self.encode(manifest)
     try storage.writeFile("\(folder)/\(Self.manifestName)") { file in
       try json.withUnsafeBytes { try file.append($0) }
     }
@@ -76,13 +74,14 @@ struct CheckpointStore {
   func update(_ path: CheckpointPath, _ change: (inout Manifest) -> Void) throws {
     var manifest = try manifest(path)
     change(&manifest)
-    let json = try encode(manifest)
+    let json = try Self.encode(manifest)
     try storage.replaceFile("\(url(path))/\(Self.manifestName)") { file in
       try json.withUnsafeBytes { try file.append($0) }
     }
   }
 
-  private func encode(_ manifest: Manifest) throws -> Data {
+  /// A manifest as it is stored: the same value gives the same bytes.
+  static func encode(_ manifest: some Encodable) throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return try encoder.encode(manifest)
@@ -120,13 +119,27 @@ struct CheckpointStore {
   /// - Throws: also `dataLoss` naming the file that differs.
   func verified(_ path: CheckpointPath) throws(EngineError) -> Manifest {
     let manifest = try manifest(path)
-    for (name, expected) in manifest.files {
-      let actual = try? Self.digest("\(url(path))/\(name)")
-      guard let actual, actual.bytes == expected.bytes, actual.sha256 == expected.sha256 else {
-        throw EngineError(.dataLoss, "\(name) of \(path.text) does not match its manifest")
+    try Self.check(manifest.files, in: url(path), of: path.text)
+    return manifest
+  }
+
+  /// Compares files with what a manifest says of them.
+  /// - Throws: `dataLoss` naming the file and whose it is.
+  static func check(
+    _ files: [String: Manifest.File], in folder: String, of owner: String
+  ) throws(EngineError) {
+    for (name, expected) in files {
+      guard let actual = try? digest("\(folder)/\(name)"), actual == expected else {
+        throw EngineError(.dataLoss, "\(name) of \(owner) does not match its manifest")
       }
     }
-    return manifest
+  }
+
+  /// What a manifest says of the files in a folder.
+  static func digests(in folder: String) throws -> [String: Manifest.File] {
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+    return try Dictionary(
+      uniqueKeysWithValues: names.map { ($0, try digest("\(folder)/\($0)")) })
   }
 
   /// All checkpoints, newest first; those of one model if asked for.
@@ -150,7 +163,7 @@ struct CheckpointStore {
     return found.sorted { $0.createdUnixMilliseconds > $1.createdUnixMilliseconds }
   }
 
-  static func digest(_ path: String) throws -> Manifest.File {
+  private static func digest(_ path: String) throws -> Manifest.File {
     let data = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
     let hex = SHA256.hash(data: data).map { String(format: "%02x", $0) }.joined()
     return Manifest.File(bytes: data.count, sha256: hex)

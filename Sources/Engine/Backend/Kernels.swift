@@ -275,7 +275,7 @@ struct LinearProduct {
   let w: PackedMatrix
 }
 
-/// One gradient of a group: g += aᵀ · b.
+/// One gradient of a group: g store or add aᵀ · b.
 struct OuterProduct {
   let g: UnsafeMutablePointer<Float>
   let accumulate: Bool

@@ -34,7 +34,8 @@ func addAdapterProducts(_ products: [AdapterProduct], to y: Rows, kernels: Kerne
     accumulate: true)
 }
 
-/// dB += dyᵀ·u and dA += duᵀ·x (or stored, the first time in a request) with du = scale · dy·B; dx continues its chain over du·A.
+/// dB += dyᵀ·u and dA += duᵀ·x (stored, the first time in a request) with du = scale · dy·B; dx
+/// continues its chain over du·A.
 func adapterBackward(
   _ products: some Collection<AdapterProduct>, site: AdapterSite, x: Rows, dy: Rows, dx: Rows?,
   kernels: Kernels, arena: Arena

@@ -46,12 +46,8 @@ struct ModelSnapshot {
         model.adapter, base: model.base.model.name, to: aside, storage: storage)
       try TrainingStateFiles.write(
         model.adapter, includesGradient: true, to: aside, storage: storage)
-      for name in try FileManager.default.contentsOfDirectory(atPath: aside) {
-        manifest.files[name] = try CheckpointStore.digest("\(aside)/\(name)")
-      }
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      let json = try encoder.encode(manifest)
+      manifest.files = try CheckpointStore.digests(in: aside)
+      let json = try CheckpointStore.encode(manifest)
       try storage.writeFile("\(aside)/\(manifestName)") { file in
         try json.withUnsafeBytes { try file.append($0) }
       }
@@ -91,10 +87,6 @@ struct ModelSnapshot {
     guard manifest.firstSeq == seq else {
       throw EngineError(.dataLoss, "\(folder) holds the state before seq \(manifest.firstSeq)")
     }
-    for (name, expected) in manifest.files {
-      guard let actual = try? CheckpointStore.digest("\(folder)/\(name)"), actual == expected else {
-        throw EngineError(.dataLoss, "\(name) of \(folder) does not match its manifest")
-      }
-    }
+    try CheckpointStore.check(manifest.files, in: folder, of: folder)
   }
 }
