@@ -42,6 +42,7 @@ let package = Package(
   targets: [
     // C
     .systemLibrary(name: "CZMQ", providers: [.apt(["libzmq3-dev"])]),
+    .target(name: "CSystem"),
     .target(name: "CProto", linkerSettings: [.linkedLibrary("protobuf-c")]),
     .target(
       name: "CKernels",
@@ -54,7 +55,7 @@ let package = Package(
     .target(
       name: "RPC", dependencies: ["ZeroMQ", "Wire", crypto, logging, collections, heap],
       exclude: ["README.md"]),
-    .target(name: "Engine", dependencies: ["CKernels"]),
+    .target(name: "Engine", dependencies: ["CKernels", "CSystem"]),
     .target(name: "Journal", dependencies: ["Engine", "Wire"]),
     .target(name: "Operations", dependencies: [metrics]),
     .target(name: "Tokenizers"),
@@ -104,7 +105,7 @@ let package = Package(
     .testTarget(name: "TinsmithTests", dependencies: ["Tinsmith", "RPC", "Wire"]),
     .testTarget(name: "LoadTestTests", dependencies: ["LoadTestCore"]),
     .testTarget(
-      name: "IntegrationTests", dependencies: ["Tinsmith", "RPC", "Wire", "ZeroMQ"]),
+      name: "IntegrationTests", dependencies: ["Engine", "Tinsmith", "RPC", "Wire", "ZeroMQ"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1125,7 +1125,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__stream_opened__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__stream_opened__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__stream_closed__field_descriptors[2] =
+static const ProtobufCFieldDescriptor tinsmith__v1__stream_closed__field_descriptors[4] =
 {
   {
     "stream",
@@ -1151,15 +1151,41 @@ static const ProtobufCFieldDescriptor tinsmith__v1__stream_closed__field_descrip
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "code",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__StreamClosed, code),
+    &tinsmith__v1__status_code__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "message",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__StreamClosed, message),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__stream_closed__field_indices_by_name[] = {
+  2,   /* field[2] = code */
   1,   /* field[1] = epoch */
+  3,   /* field[3] = message */
   0,   /* field[0] = stream */
 };
 static const ProtobufCIntRange tinsmith__v1__stream_closed__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__stream_closed__descriptor =
 {
@@ -1169,7 +1195,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__stream_closed__descriptor =
   "Tinsmith__V1__StreamClosed",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__StreamClosed),
-  2,
+  4,
   tinsmith__v1__stream_closed__field_descriptors,
   tinsmith__v1__stream_closed__field_indices_by_name,
   1,  tinsmith__v1__stream_closed__number_ranges,

@@ -40,6 +40,16 @@ final class ComputeThread: Sendable {
     signal.signal()
   }
 
+  /// Runs something on the thread and waits for its end.
+  func perform(_ job: @escaping Job) async {
+    await withCheckedContinuation { done in
+      submit { worker in
+        job(worker)
+        done.resume()
+      }
+    }
+  }
+
   /// Ends the thread after the piece that is running.
   func stop() {
     state.withLock { $0.isStopping = true }

@@ -1,3 +1,5 @@
+package import Engine
+
 /// How a worker process runs.
 package struct TrainerConfiguration: Sendable {
   /// The router's endpoint for workers.
@@ -8,6 +10,10 @@ package struct TrainerConfiguration: Sendable {
   package var models: ServedModels
   /// Models are recorded and recovered when their worker has ended; otherwise they are lost with it.
   package var keepsModels = true
+  /// What checkpoints and records are written with.
+  package var storage: any Storage = FileStorage()
+  /// What tests make happen.
+  package var failpoints = Failpoints.none
   /// Compute threads.
   package var threads = 1
   /// Address space of the KV cache per base model, touched on demand.

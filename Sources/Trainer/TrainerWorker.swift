@@ -23,7 +23,7 @@ package final class TrainerWorker: Sendable {
     rpc.statistics = { statistics.values }
     let journal =
       configuration.keepsModels
-      ? ModelJournal(dataFolder: configuration.dataFolder, storage: FileStorage()) { job in
+      ? ModelJournal(configuration) { job in
         preparation.enqueue { compute.submit(job) }
       } : nil
     rpc.journal = journal
@@ -51,7 +51,7 @@ package final class TrainerWorker: Sendable {
       PingResponse(payload: request.payload)
     }
     let service = try WorkerService(rpc, methods: methods, context: context)
-    journal?.onFailure { [weak service] in service?.close(stream: $0) }
+    journal?.onFailure { [weak service] in service?.close(stream: $0, $1) }
     self.service = service
     self.journal = journal
     self.compute = compute
@@ -81,6 +81,8 @@ package final class TrainerWorker: Sendable {
       journal?.stop()
     }
     try await service.run()
+    // Whoever comes next need not compute anything again.
+    await compute.perform { $0.saveAllSnapshots() }
   }
 
   package func stop() { service.stop() }

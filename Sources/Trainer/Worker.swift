@@ -59,7 +59,7 @@ final class Worker {
     self.journal = journal
     self.statistics = statistics
     self.progress = progress
-    storage = FileStorage()
+    storage = configuration.storage
     kernels = try Kernels(threads: configuration.threads)
     arena = try Arena(bytes: 64 << 30)
     checkpoints = CheckpointStore(folder: configuration.dataFolder, storage: storage)

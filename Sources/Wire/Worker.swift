@@ -52,7 +52,8 @@ package enum WorkerMessage: Sendable, Equatable {
   case heartbeat(
     progress: UInt64, outstanding: UInt64, room: WorkerRoom, stats: [String: Double] = [:])
   case opened(OwnedStream)
-  case closed(OwnedStream)
+  /// `code` and `message` say why, if it was not on purpose.
+  case closed(OwnedStream, code: StatusCode = .ok, message: String = "")
   case sessionEnded(String)
   case goodbye
 
@@ -78,12 +79,14 @@ package enum WorkerMessage: Sendable, Equatable {
           inner.put(2, varint: stream.epoch)
           inner.put(3, varint: stream.nextSeq)
         })
-    case .closed(let stream):
+    case .closed(let stream, let code, let message):
       out.put(
         4,
         message: { inner in
           inner.put(1, text: stream.stream)
           inner.put(2, varint: stream.epoch)
+          inner.put(3, varint: UInt64(code.rawValue))
+          inner.put(4, text: message, limit: Limits.maxMessageBytes)
         })
     case .sessionEnded(let session): out.put(5, message: { $0.put(1, text: session) })
     case .goodbye: out.put(6, message: { _ in })
@@ -119,7 +122,20 @@ package enum WorkerMessage: Sendable, Equatable {
       self = .heartbeat(
         progress: numbers.0, outstanding: numbers.1, room: room, stats: stats)
     case 3: self = .opened(try namedStream(&reader))
-    case 4: self = .closed(try namedStream(&reader))
+    case 4:
+      var stream = OwnedStream(stream: "")
+      var reason = (code: StatusCode.ok, message: "")
+      while let (field, type) = try reader.next() {
+        switch (field, type) {
+        case (1, 2): stream.stream = try reader.text(limit: Limits.maxStreamBytes)
+        case (2, 0): stream.epoch = try reader.varint()
+        case (3, 0):
+          reason.code = UInt8(exactly: try reader.varint()).flatMap(StatusCode.init) ?? .unknown
+        case (4, 2): reason.message = try reader.text(limit: Limits.maxMessageBytes)
+        default: try reader.skip(type)
+        }
+      }
+      self = .closed(stream, code: reason.code, message: reason.message)
     case 5: self = .sessionEnded(try namedStream(&reader).stream)
     case 6: self = .goodbye
     default: throw WireError(.unknownField, "worker message of kind \(kind)")

@@ -5,66 +5,10 @@ import Tinsmith
 
 /// Models outlive workers, routers and whole services: same answers, same bytes, nothing twice.
 @Suite(.timeLimit(.minutes(5))) struct RecoveryTests {
-  /// Everything that a training gave, and what it left.
-  private struct Record: Equatable {
-    var outputs: [ForwardBackwardOutput] = []
-    var norms: [Double] = []
-    var files: [String: [UInt8]] = [:]
-  }
-
-  /// Trains with everything in flight at once: passes, steps, a save and a load in the middle, and
-  /// gradients of two passes that are applied together.
-  private static func train(
-    _ service: ServiceClient, _ training: TrainingClient, steps: Int
-  ) async throws -> Record {
-    var passes: [Pending<ForwardBackwardOutput>] = []
-    var updates: [Pending<OptimStepOutput>] = []
-    for step in 0..<steps {
-      passes.append(training.forwardBackward(Batches.batch(step), loss: .crossEntropy))
-      if step % 5 == 4 { continue }
-      updates.append(training.optimStep(Batches.adam))
-    }
-    let middle = training.saveState(name: "middle")
-    for step in 0..<3 {
-      passes.append(training.forwardBackward(Batches.batch(step), loss: .crossEntropy))
-      updates.append(training.optimStep(Batches.adam))
-    }
-    let path = try await middle.value()
-    let load = training.loadState(path: path, optimizer: true)
-    passes.append(training.forwardBackward(Batches.batch(1), loss: .crossEntropy))
-    updates.append(training.optimStep(Batches.adam))
-    var record = Record()
-    for pass in passes { record.outputs.append(try await pass.value()) }
-    for update in updates {
-      record.norms.append(try await update.value().metrics["unclipped_grad_l2:mean"] ?? .nan)
-    }
-    try await load.value()
-    let end = try await training.saveState(name: "end").value()
-    for file in try await service.exportCheckpoint(path: end).value()
-    where file.name.hasSuffix(".safetensors") {
-      record.files[file.name] = file.content
-    }
-    return record
-  }
-
-  private static let steps = 400
-
-  /// What models of these seeds give when nothing happens to them.
-  private static func undisturbed(_ seeds: Range<UInt64>) async throws -> [Record] {
-    let service = try await TestService.client()
-    var records: [Record] = []
-    for seed in seeds {
-      let training = try await TestService.model(service, seed: seed)
-      records.append(try await train(service, training, steps: steps))
-    }
-    await service.close()
-    return records
-  }
-
   @Test("Workers killed at any time: as if nothing had happened", arguments: [SIGKILL, SIGSEGV])
   func killedWorkers(signal: Int32) async throws {
     let seeds: Range<UInt64> = 20..<23
-    let expected = try await Self.undisturbed(seeds)
+    let expected = try await RecordedTraining.undisturbed(seeds)
     let server = try await TestService(workers: 2)
     defer { server.stop() }
     let service = server.client(timeout: nil)
@@ -83,28 +27,16 @@ import Tinsmith
       }
       return kills
     }
-    let records = try await withThrowingTaskGroup { group in
-      for (index, seed) in seeds.enumerated() {
-        group.addTask {
-          let training = try await TestService.model(service, seed: seed)
-          return (index, try await Self.train(service, training, steps: Self.steps))
-        }
-      }
-      var records: [Int: Record] = [:]
-      for try await (index, record) in group { records[index] = record }
-      return records
-    }
+    let records = try await RecordedTraining.together(service, seeds)
     done.withLock { $0 = true }
     #expect(try await killer.value > 1)
-    for (index, record) in expected.enumerated() {
-      #expect(records[index] == record, "model \(index)")
-    }
+    #expect(records == expected)
     await service.close()
   }
 
   @Test("The whole service killed and started again: the client goes on where it was")
   func killedService() async throws {
-    let expected = try await Self.undisturbed(30..<31)
+    let expected = try await RecordedTraining.undisturbed(30..<31)
     try await TestFolder.with { folder in
       let options = [
         "--workers", "1", "--threads", "1",
@@ -113,7 +45,7 @@ import Tinsmith
       let first = try await ServeProcess(data: folder, options)
       let service = ServiceClient(endpoint: first.endpoint, timeout: nil)
       let training = try await TestService.model(service, seed: 30)
-      let work = Task { try await Self.train(service, training, steps: Self.steps) }
+      let work = Task { try await RecordedTraining.run(service, training) }
       try await Task.sleep(for: .milliseconds(300))
       var current = first
       for _ in 0..<2 {

@@ -242,6 +242,9 @@ private final class FailingStorage: Storage {
   func rename(_ source: String, to destination: String) throws {
     try local.rename(source, to: destination)
   }
+  func exchange(_ source: String, with destination: String) throws {
+    try local.exchange(source, with: destination)
+  }
   func syncDirectory(_ path: String) throws { try local.syncDirectory(path) }
   func remove(_ path: String) throws { try local.remove(path) }
 

@@ -12,6 +12,7 @@ final class RecordingStorage: Storage {
     case write(file: Int, offset: Int, [UInt8])
     case sync(file: Int)
     case rename(String, String)
+    case exchange(String, String)
     case syncDirectory(String)
     case remove(String)
   }
@@ -67,6 +68,11 @@ final class RecordingStorage: Storage {
     record(.rename(relative(source), relative(destination)))
   }
 
+  func exchange(_ source: String, with destination: String) throws {
+    try local.exchange(source, with: destination)
+    record(.exchange(relative(source), relative(destination)))
+  }
+
   func syncDirectory(_ path: String) throws {
     try local.syncDirectory(path)
     record(.syncDirectory(relative(path)))
@@ -118,7 +124,7 @@ struct PowerCut {
       switch operations[index] {
       case .write(let file, _, _):
         return !later.contains { if case .sync(file) = $0 { true } else { false } }
-      case .create(let path, _), .rename(_, let path), .remove(let path):
+      case .create(let path, _), .rename(_, let path), .exchange(_, let path), .remove(let path):
         let folder = (path as NSString).deletingLastPathComponent
         return !later.contains { if case .syncDirectory(folder) = $0 { true } else { false } }
       // Durable by contract.
@@ -148,6 +154,7 @@ struct PowerCut {
     var names: [String: Int] = [:]
     var folders: Set<String> = [""]
     for index in operations.indices where !lost.contains(index) {
+      var moved: [String: Int] = [:]
       switch operations[index] {
       case .makeDirectory(let folder): folders.insert(folder)
       case .create(let name, let file):
@@ -165,6 +172,15 @@ struct PowerCut {
           names[to + name.dropFirst(from.count)] = names.removeValue(forKey: name)
         }
         if folders.remove(from) != nil { folders.insert(to) }
+      case .exchange(let first, let second):
+        for (name, file) in names {
+          for (from, to) in [(first, second), (second, first)]
+          where name == from || name.hasPrefix("\(from)/") {
+            moved[to + name.dropFirst(from.count)] = file
+            names[name] = nil
+          }
+        }
+        names.merge(moved) { $1 }
       case .remove(let gone):
         names = names.filter { $0.key != gone && !$0.key.hasPrefix("\(gone)/") }
         folders.remove(gone)

@@ -280,6 +280,82 @@ import Wire
     #expect(bench.state.suspects.count == 1)
   }
 
+  // MARK: Requests of models that crash their worker
+
+  /// A model whose worker crashed with seq 1 and 2 under way; another worker opens it at seq 1.
+  private func crashedModel() -> RouterBench {
+    var bench = RouterBench { $0.recoversModels = true }
+    bench.create()
+    bench.request("r1", .trainingForwardBackward, seq: 1)
+    bench.request("r2", seq: 2)
+    bench.ended(crashed: true)
+    _ = bench.actions()
+    return bench
+  }
+
+  /// The model comes to a new worker.
+  private func reopen(_ bench: inout RouterBench, _ worker: ConnectionID, _ name: String) {
+    bench.register(worker, name)
+    bench.request("r1", .trainingForwardBackward, seq: 1)
+    bench.request("r2", seq: 2)
+    _ = bench.actions()
+    bench.control(
+      .opened(OwnedStream(stream: "s:train:0", nextSeq: 1, epoch: bench.state.lastEpoch)),
+      from: worker)
+  }
+
+  @Test func requestsOfAModelAreRetriedOneByOne() {
+    var bench = crashedModel()
+    reopen(&bench, RouterBench.second, "w2")
+    bench.request("r3", seq: 3)
+    bench.sample("other")
+    #expect(bench.actions() == ["forward r1 to 102"])
+    let epoch = bench.state.lastEpoch
+    bench.response("a1", seq: 1, epoch: epoch, from: RouterBench.second)
+    #expect(bench.actions() == ["deliver a1 to 1", "forward other to 102"])
+    bench.sampled("b", from: RouterBench.second)
+    #expect(bench.actions() == ["deliver b to 1", "forward r2 to 102"])
+    bench.response("a2", seq: 2, epoch: epoch, from: RouterBench.second)
+    // Seq 3 was not there at the crash.
+    #expect(bench.actions() == ["deliver a2 to 1", "forward r3 to 102"])
+    #expect(bench.state.suspects.isEmpty)
+    #expect(bench.state.workers.allSatisfy { !$0.isReserved })
+  }
+
+  @Test func theThirdCrashAloneIsRecorded() {
+    var bench = crashedModel()
+    for crash in 1...3 {
+      let worker = ConnectionID(UInt64(101 + crash))
+      reopen(&bench, worker, "w\(1 + crash)")
+      #expect(bench.actions() == ["forward r1 to \(worker.number)"])
+      bench.ended("w\(1 + crash)", crashed: true)
+      #expect(bench.actions() == ["answer 1 UNAVAILABLE to 1", "answer 2 UNAVAILABLE to 1"])
+    }
+    reopen(&bench, ConnectionID(110), "w9")
+    // The owner records the refusal in the request's turn; the next one is still suspected.
+    #expect(bench.actions() == ["tombstone 1 INTERNAL to 110"])
+    let epoch = bench.state.lastEpoch
+    bench.response("a1", seq: 1, code: .internal, epoch: epoch, from: ConnectionID(110))
+    #expect(bench.actions() == ["deliver a1 to 1", "forward r2 to 110"])
+    bench.response("a2", seq: 2, epoch: epoch, from: ConnectionID(110))
+    #expect(bench.state.suspects.isEmpty)
+  }
+
+  @Test func answersFromBeforeTheCrashAreNotSuspected() {
+    var bench = crashedModel()
+    bench.register(RouterBench.second, "w2")
+    bench.request("r1", .trainingForwardBackward, seq: 1)
+    _ = bench.actions()
+    // It had been recorded: the owner has the answer.
+    bench.control(
+      .opened(OwnedStream(stream: "s:train:0", nextSeq: 2, epoch: bench.state.lastEpoch)),
+      from: RouterBench.second)
+    #expect(bench.actions() == ["forward r1 to 102"])
+    bench.response("a1", seq: 1, epoch: bench.state.lastEpoch, from: RouterBench.second)
+    #expect(bench.actions() == ["deliver a1 to 1"])
+    #expect(bench.state.suspects.count == 1)
+  }
+
   @Test func suspectsAreForgottenInTime() {
     var bench = crashed()
     #expect(bench.state.suspects.count == 2)

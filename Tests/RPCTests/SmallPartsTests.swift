@@ -51,6 +51,7 @@ import Wire
       progress: 0, outstanding: 0, room: WorkerRoom(), stats: ["a_total": 0, "memory_bytes": 1e12]),
     .opened(OwnedStream(stream: "s:train:0", nextSeq: 5, epoch: 2)),
     .closed(OwnedStream(stream: "s:train:0", nextSeq: 0, epoch: 2)),
+    .closed(OwnedStream(stream: "s", epoch: 9), code: .resourceExhausted, message: "full"),
     .sessionEnded("s"), .goodbye,
   ])
   func workerMessagesSurvive(message: WorkerMessage) throws {

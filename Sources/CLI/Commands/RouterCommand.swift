@@ -31,7 +31,7 @@ struct RouterCommand: AsyncParsableCommand {
     Terminal.startLogging(service.log.level)
     let folder = try DataFolder(service.data)
     var configuration = RouterConfiguration(listen: listen, workers: listenWorkers)
-    if service.keepModels > 0 { configuration.rules.keepModels() }
+    if service.keepModels > 0 { try configuration.rules.keepModels(in: folder) }
     configuration.rules.expectedWorkers = expectedWorkers
     configuration.tenants = try tenants.read()
     configuration.sessionKey = try folder.sessionKey(SessionAuthority.makeKey)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Engine
 import Foundation
 import Glibc
 import Trainer
@@ -36,6 +37,8 @@ struct WorkerCommand: AsyncParsableCommand {
       dataFolder: URL(fileURLWithPath: service.data).path, models: service.models)
     configuration.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
     configuration.keepsModels = service.keepModels > 0
+    configuration.failpoints = try Failpoints.fromEnvironment()
+    configuration.storage = StorageWithFailpoints(FileStorage(), configuration.failpoints)
     let worker = try TrainerWorker(configuration, context: try Context())
     let signals = StopSignals(isSupervised: supervised) { worker.stop() }
     defer { withExtendedLifetime(signals) {} }

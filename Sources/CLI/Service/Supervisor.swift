@@ -68,7 +68,7 @@ final class Supervisor: Sendable {
         listen: plan.listen, workers: "ipc://\(sockets.path)/workers")
       configuration.remoteWorkers = plan.listenWorkers
       if options.keepModels > 0 {
-        configuration.rules.keepModels()
+        try configuration.rules.keepModels(in: folder)
         ModelFolders.removeUnused(in: folder.path, days: options.keepModels)
       }
       configuration.rules.expectedWorkers = plan.workers

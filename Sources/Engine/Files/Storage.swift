@@ -1,3 +1,4 @@
+import CSystem
 import Foundation
 import Glibc
 
@@ -20,6 +21,8 @@ package protocol Storage: Sendable {
   func createNew(_ path: String) throws -> any StorageFile
   /// Replaces `destination` (a file, or a folder that does not exist) by `source`.
   func rename(_ source: String, to destination: String) throws
+  /// Gives two files or folders each other's names, in one step.
+  func exchange(_ source: String, with destination: String) throws
   /// Makes the names in a folder durable.
   func syncDirectory(_ path: String) throws
   /// Removes a file or a folder with its contents; nothing to remove is no error.
@@ -57,13 +60,15 @@ extension Storage {
       try? remove(aside)
       throw error
     }
-    // A folder cannot be renamed over one with contents: the old one steps aside first.
-    let old = "\(path).\(getpid()).old"
+    // A folder cannot be renamed over one with contents, so these change places.
     let exists = access(path, F_OK) == 0
-    if exists { try rename(path, to: old) }
-    try rename(aside, to: path)
+    if exists {
+      try exchange(aside, with: path)
+    } else {
+      try rename(aside, to: path)
+    }
     try syncDirectory((path as NSString).deletingLastPathComponent)
-    if exists { try remove(old) }
+    if exists { try remove(aside) }
   }
 
   /// Writes and syncs one file inside a folder that is still aside.
@@ -104,6 +109,12 @@ package struct FileStorage: Storage {
   package func rename(_ source: String, to destination: String) throws {
     guard Glibc.rename(source, destination) == 0 else {
       throw Self.failure("rename \(source) to", destination)
+    }
+  }
+
+  package func exchange(_ source: String, with destination: String) throws {
+    guard system_exchange(source, destination) == 0 else {
+      throw Self.failure("exchange \(source) with", destination)
     }
   }
 

@@ -120,6 +120,7 @@ extension ChannelLoop {
     let backoff = min(longest, first << UInt64(min(call.attempts - 1, 10)))
     let wait = max(UInt64(error.retryAfterMilliseconds), backoff)
     // Spread by up to a quarter, so that many clients do not come back at once.
+    call.refusal = error
     call.phase = .resting(until: now + wait + UInt64.random(in: 0...wait / 4))
     resting.append(call)
     nextTick = min(nextTick, now + wait)

@@ -40,7 +40,9 @@ extension ChannelLoop {
       if case .answered = call.phase { return true }
       guard let deadline = call.deadline, now >= deadline else { return false }
       // The wait ends here; the call itself stays until its seq is answered.
-      call.resolve(.failure(RPCError(.deadlineExceeded, "no answer within the time-out")))
+      let reason = call.refusal.map { "; the service said last: \($0)" } ?? ""
+      call.resolve(
+        .failure(RPCError(.deadlineExceeded, "no answer within the time-out\(reason)")))
       return true
     }
   }

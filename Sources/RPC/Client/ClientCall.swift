@@ -95,6 +95,8 @@ final class ClientCall: @unchecked Sendable {
   @exclusivity(unchecked) var isAccepted = false
   @exclusivity(unchecked) var bytes = 0
   @exclusivity(unchecked) var attempts = 0
+  /// Why it is sent again.
+  var refusal: RPCError?
   /// Place in the order of submission over all streams.
   var order: UInt64 = 0
 

@@ -28,6 +28,11 @@ extension RouterState {
     else { return }
     while let load = streams[place].requests.load(ofHeld: streams[place].requests.next) {
       let seq = streams[place].requests.next
+      guard !isSuspect(place, seq) else {
+        streams[place].isQueued = true
+        waitingSuspects.append(key(place, seq))
+        return serveSuspects()
+      }
       guard hasRoom(worker, load.room, load.cost) else {
         streams[place].isQueued = true
         return append(place, seq: seq, load.room, to: worker)
@@ -65,6 +70,14 @@ extension RouterState {
         continue
       }
       let place = Int(item.stream)
+      guard streams[place].ordering == .independent || !isSuspect(place, item.seq) else {
+        details[worker][room].dropFirst()
+        leftQueue(of: worker, tenant)
+        workers[worker].waitingCost -= min(cost, workers[worker].waitingCost)
+        waitingSuspects.append(item)
+        serveSuspects()
+        continue
+      }
       guard fits(worker, room, cost), let request = takeHeldForDispatch(item.seq, place: place)
       else { return }
       details[worker][room].takeFirst(charging: Double(cost) * tenants[tenant].costFactor)
@@ -169,7 +182,8 @@ extension RouterState {
     _ refusal: RPCError, _ request: HeldRequest, _ seq: UInt64, _ place: Int
   ) -> RequestHeader {
     var header = RequestHeader(
-      method: .trainingGetInfo, stream: streams[place].name, seq: seq, acked: request.acked,
+      method: request.method ?? .trainingGetInfo, stream: streams[place].name, seq: seq,
+      acked: request.acked,
       traceID: request.traceID, flags: .tombstone)
     header.refusalCode = refusal.code
     header.refusalMessage = refusal.message

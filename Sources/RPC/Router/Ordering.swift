@@ -7,6 +7,8 @@ struct HeldRequest {
   var parcel: Parcel?
   /// What the owner shall record instead of running the request.
   var refusal: RPCError?
+  /// Nil for one that this version does not know.
+  var method: Method?
   /// Repeats of the same key that arrived meanwhile: the owner compares their payloads.
   var copies: [Parcel] = []
   var connection: ConnectionID

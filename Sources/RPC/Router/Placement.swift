@@ -96,10 +96,8 @@ extension RouterState {
       guard let keeper, workers[keeper].isConnected else { throw Self.noWorker }
       return hasRoom(keeper, request.room, request.cost) ? .worker(keeper) : .queue(keeper)
     }
-    if let crashes = suspects.crashes(of: key(place, seq)) {
-      guard crashes < SuspectTable.maximumCrashes else { throw Self.condemned }
-      return .alone
-    }
+    if let error = condemnation(of: key(place, seq)) { throw error }
+    if isSuspect(place, seq) { return .alone }
     guard let home = home(of: place) else { throw Self.noWorker }
     if request.room == .decode, !pool.isEmpty { return .pool }
     if hasRoom(home, request.room, request.cost) { return .worker(home) }

@@ -98,10 +98,10 @@ package final class RouterServer: Sendable {
   /// All numbers of the service by name, as `Admin.Stats` gives them, at most a second old.
   package var report: [String: Double] { board.report }
 
-  /// A worker process has ended: its models are lost, and its sampling runs elsewhere when the
-  /// clients send it again. To be called before another process takes the name. From any thread.
+  /// A worker process has ended: what it worked on runs elsewhere when the clients send it again
+  /// (but its models are lost where they are not recorded). To be called before another process takes the name. From any thread.
   /// - Parameter crashed: it ended by itself, not by a kill from outside (SIGKILL) or on request;
-  ///   sampling that was under way there is suspected of it.
+  ///   what was under way there is suspected of it.
   package func workerEnded(name: String, crashed: Bool) {
     board.workerEnded(name, crashed: crashed)
     wakeup.signal()

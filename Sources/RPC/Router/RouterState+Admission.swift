@@ -16,6 +16,7 @@ extension RouterState {
     request.cost = cost(of: peek, request.room)
     if peek.timeoutMilliseconds > 0 { request.deadline = now + UInt64(peek.timeoutMilliseconds) }
     let refusal = permanentRefusal(peek, place, bytes: bytes)
+    request.method = peek.method
     if streams[place].ordering == .independent {
       if let refusal { throw refusal }
       return try admitIndependent(peek, request, place: place, now)
@@ -60,7 +61,7 @@ extension RouterState {
     guard !method.createsStream || peek.seq == 0 else {
       return RPCError(.invalidArgument, "\(method.fullName) is seq 0 of its stream", field: "seq")
     }
-    return nil
+    return condemnation(of: key(place, peek.seq))
   }
 
   // MARK: Independent streams
@@ -127,7 +128,9 @@ extension RouterState {
         charge(request.session, bytes: request.bytes)
         return dispatch(request, seq: seq, place: place, to: worker, isRepeat: true)
       }
-      if seq == next, !streams[place].isQueued, hasRoom(worker, request.room, request.cost) {
+      if seq == next, !streams[place].isQueued, !isSuspect(place, seq),
+        hasRoom(worker, request.room, request.cost)
+      {
         charge(request.session, bytes: request.bytes)
         chargeTenant(request, place: place, worker)
         streams[place].requests.next += 1

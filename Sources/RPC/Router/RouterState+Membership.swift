@@ -127,13 +127,19 @@ extension RouterState {
     workers[worker].isReserved = false
     details[worker].lostSince = now
     details[worker].lastFlight = []
+    let alone = details[worker].alone
     for place in details[worker].streams {
+      for (seq, request) in streams[place].requests.inFlight.entries.map({ ($0.seq, $0.value) })
+      where request.room != nil {
+        details[worker].lastFlight.append(key(place, seq))
+      }
       // While it is only being opened nothing of it has run: another worker may open it.
       let isOpening = streams[place].owner == .opening(worker)
       refuseAll(place, isOpening ? Self.ownerIsGone : error)
       streams[place].isQueued = false
       if isOpening { setOwner(of: place, .none) }
     }
+    details[worker].alone = alone
     refuseVisitors(of: worker, crashed: crashed)
     for room in [Method.Room.training, .control] {
       for (item, tenant) in details[worker][room].removeAll() {

@@ -2,8 +2,19 @@ internal import Wire
 
 /// Suspects run alone: at a worker with nothing else, and nothing else goes there meanwhile.
 extension RouterState {
-  /// Gives waiting suspects workers of their own: idle ones, or else one that is kept free for them
-  /// from now on.
+  /// Whether a request was at a worker that crashed, and has not been answered since.
+  func isSuspect(_ place: Int, _ seq: UInt64) -> Bool {
+    suspects.crashes(of: key(place, seq)) != nil
+  }
+
+  /// The refusal of a request that crashed too many workers alone.
+  func condemnation(of key: RequestKey) -> RPCError? {
+    guard let crashes = suspects.crashes(of: key) else { return nil }
+    return crashes < SuspectTable.maximumCrashes ? nil : Self.condemned
+  }
+
+  /// Gives waiting suspects workers of their own: those of a model its owner, others idle ones, or
+  /// else one that is kept free for them from now on.
   mutating func serveSuspects() {
     while let item = waitingSuspects.first {
       guard let place = place(of: item), let load = streams[place].requests.load(ofHeld: item.seq)
@@ -11,7 +22,15 @@ extension RouterState {
         waitingSuspects.removeFirst()
         continue
       }
-      guard let worker = idleWorker ?? reservedWorker ?? reserveWorker(),
+      let isOrdered = streams[place].ordering == .ordered
+      guard !isOrdered || streams[place].requests.next == item.seq else {
+        // An earlier seq of its stream must run first.
+        waitingSuspects.removeFirst()
+        streams[place].isQueued = false
+        advance(place)
+        continue
+      }
+      guard let worker = isOrdered ? reserveOwner(of: place) : anyReserved(),
         workers[worker].inFlight == 0, details[worker].alone == nil,
         let request = takeHeldForDispatch(item.seq, place: place)
       else { return }
@@ -25,10 +44,23 @@ extension RouterState {
       } else {
         details[worker][load.room].charge(tenant, cost)
       }
+      if isOrdered {
+        streams[place].isQueued = false
+        streams[place].requests.next = item.seq + 1
+      }
       dispatch(request, seq: item.seq, place: place, to: worker, isRepeat: false)
+      if isOrdered { advance(place) }
     }
     releaseReserved()
   }
+
+  private mutating func reserveOwner(of place: Int) -> Int? {
+    guard let worker = streams[place].worker, workers[worker].isConnected else { return nil }
+    workers[worker].isReserved = true
+    return worker
+  }
+
+  private mutating func anyReserved() -> Int? { idleWorker ?? reservedWorker ?? reserveWorker() }
 
   private var idleWorker: Int? {
     workers.indices.first {
@@ -54,13 +86,14 @@ extension RouterState {
     return worker
   }
 
-  /// No suspect waits: a worker that is kept free without one takes others again.
+  /// No suspect waits: workers that are kept free without one take others again.
   private mutating func releaseReserved() {
-    guard let worker = reservedWorker else { return }
-    workers[worker].isReserved = false
-    drainQueue(.training, of: worker)
-    drainQueue(.control, of: worker)
-    drainPool()
+    while let worker = reservedWorker, waitingSuspects.isEmpty {
+      workers[worker].isReserved = false
+      drainQueue(.training, of: worker)
+      drainQueue(.control, of: worker)
+      drainPool()
+    }
   }
 
   /// A worker that is kept free, or runs a suspect, gave an answer.

@@ -64,6 +64,7 @@ extension RouterState {
     counters.inFlight -= 1
     // A repeat was no new turn of its stream, whatever the owner says of it: a late copy of
     // something long acknowledged must not turn the stream back.
+    suspects.answered(key(place, peek.seq))
     guard let room = request.room else { return }
     if streams[place].ordering == .ordered, !peek.code.consumesSeq {
       // The client sends it again, and what is behind it must wait for that.
@@ -72,7 +73,6 @@ extension RouterState {
     let worker = request.worker
     workers[worker].giveBack(room, request.cost)
     correctCost(of: request, room, peek, place: place)
-    suspects.answered(key(place, peek.seq))
     if workers[worker].isReserved {
       reservedWorkerAnswered(worker, key(place, peek.seq))
     } else if isPooled(place, room) {
@@ -130,7 +130,7 @@ extension RouterState {
       }
       command(.heartbeat, to: worker)
     case .opened(let stream): opened(stream, worker)
-    case .closed(let stream): closed(stream, worker)
+    case .closed(let stream, let code, let message): closed(stream, code, message, worker)
     case .sessionEnded(let session):
       if workers[worker].isKeeper { end(session: session, now) }
     case .goodbye: detach(worker, now)
@@ -161,18 +161,32 @@ extension RouterState {
     advance(place)
   }
 
-  private mutating func closed(_ owned: OwnedStream, _ worker: Int) {
+  private mutating func closed(
+    _ owned: OwnedStream, _ code: StatusCode, _ message: String, _ worker: Int
+  ) {
     guard let place = streamIndex[owned.stream] else { return }
     // It may also say so instead of opening it.
     let isOpening = streams[place].owner == .opening(worker) && owned.epoch >= streams[place].epoch
     guard streams[place].worker == worker || isOpening else { return }
-    forgetClosed(place)
+    if code == .ok {
+      forgetClosed(place)
+    } else {
+      // Nothing of it is lost: what is sent again may find it better.
+      forgetClosed(
+        place,
+        RPCError(
+          code.consumesSeq ? .unavailable : code, message, retryAfterMilliseconds: 500))
+    }
     drainAll(of: worker)
   }
 
-  /// Its owner does not have the stream any more, on purpose.
-  mutating func forgetClosed(_ place: Int) {
-    refuseAll(place, RPCError(.unavailable, "the stream was closed", retryAfterMilliseconds: 50))
+  /// Its owner does not have the stream any more.
+  mutating func forgetClosed(
+    _ place: Int,
+    _ error: RPCError = RPCError(
+      .unavailable, "the stream was closed", retryAfterMilliseconds: 50)
+  ) {
+    refuseAll(place, error)
     removeStream(place)
   }
 }

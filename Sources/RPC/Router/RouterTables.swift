@@ -143,7 +143,7 @@ struct WorkerDetails {
   var visitorsLimit = 64
   /// The suspect that runs here, alone.
   var alone: RequestKey?
-  /// The independent requests that were here when its connection was lost.
+  /// The requests that were here when its connection was lost.
   var lastFlight: [RequestKey] = []
   private var training = FairQueue()
   private var control = FairQueue()

@@ -1,7 +1,6 @@
 internal import DequeModule
 
-/// Independent requests that were at a worker when it crashed, and how often they crashed one
-/// alone. A batch dies together, so being there proves nothing: a suspect runs alone when it comes
+/// Requests that were at a worker when it crashed, and how often they crashed one alone. A batch dies together, so being there proves nothing: a suspect runs alone when it comes
 /// again, only crashes while alone count, and the third one condemns it. Kills from outside are no
 /// crashes.
 struct SuspectTable {
@@ -25,7 +24,7 @@ struct SuspectTable {
 
   /// A worker crashed.
   /// - Parameters:
-  ///   - there: the independent requests that were at it.
+  ///   - there: the requests that were at it.
   ///   - alone: the suspect among them, if it was there alone.
   mutating func crashed(_ there: [RequestKey], alone: RequestKey?, now: UInt64) {
     for key in there {

@@ -42,7 +42,10 @@ extension ServiceLoop {
         .opened(OwnedStream(stream: entry.name, nextSeq: log.nextSeq, epoch: entry.epoch)))
     case .unavailable(let error):
       logger.error("stream \(entry.name) cannot be opened: \(error)")
-      try send(.closed(OwnedStream(stream: entry.name, epoch: entry.epoch)))
+      try send(
+        .closed(
+          OwnedStream(stream: entry.name, epoch: entry.epoch), code: error.code,
+          message: error.message))
       forget(entry)
     }
   }

@@ -264,9 +264,12 @@ final class ServiceLoop {
         // An entry that was forgotten, or is being opened anew, waits for something else.
         guard let entry = streams[stream], entry.opening == epoch else { continue }
         try opened(entry, epoch: epoch, log)
-      case .closed(let stream):
+      case .closed(let stream, let error):
         guard let entry = streams[stream] else { continue }
-        try send(.closed(OwnedStream(stream: stream, epoch: entry.epoch)))
+        try send(
+          .closed(
+            OwnedStream(stream: stream, epoch: entry.epoch), code: error?.code ?? .ok,
+            message: error?.message ?? ""))
         forget(entry)
       case .sessionEnded(let session): try send(.sessionEnded(session))
       }

@@ -91,8 +91,11 @@ package final class WorkerService: Sendable {
   /// Waits for the end of a service that was started.
   package func wait() async throws { try await thread.wait() }
 
-  /// Tells the router that a stream is no longer owned here (unloaded). From any thread.
-  package func close(stream: String) { control.outbox.push(.closed(stream)) }
+  /// Tells the router that a stream is no longer owned here. From any thread.
+  /// - Parameter error: why it cannot be, for its clients; nil if it ended on purpose.
+  package func close(stream: String, _ error: RPCError? = nil) {
+    control.outbox.push(.closed(stream, error))
+  }
 
   /// Tells the router (if this is the keeper) that a session ended. From any thread.
   package func end(session: String) { control.outbox.push(.sessionEnded(session)) }
@@ -106,7 +109,7 @@ final class ServiceControl: Sendable {
     /// The outcome of a request whose handler gave none.
     case settled(ReplyEvent.Key, Outcome)
     case opened(String, epoch: UInt64, OpenedLog)
-    case closed(String)
+    indirect case closed(String, RPCError?)
     case sessionEnded(String)
   }
 

@@ -26,8 +26,9 @@ final class ModelJournal: StreamJournal {
 
   private let root: String
   private let storage: any Storage
+  private let failpoints: Failpoints
   private let submit: @Sendable (@escaping ComputeThread.Job) -> Void
-  private let closeStream = Mutex<@Sendable (String) -> Void>({ _ in })
+  private let closeStream = Mutex<@Sendable (String, RPCError) -> Void>({ _, _ in })
   private let writer = JournalWriter()
   /// Opens streams, so that neither the loop nor the compute thread waits for the disk.
   private let queue = DispatchQueue(label: "tinsmith.journal")
@@ -37,16 +38,17 @@ final class ModelJournal: StreamJournal {
   /// - Parameter submit: runs something on the compute thread, behind what was said of the same
   ///   stream before.
   init(
-    dataFolder: String, storage: any Storage,
+    _ configuration: TrainerConfiguration,
     submit: @escaping @Sendable (@escaping ComputeThread.Job) -> Void
   ) {
-    root = "\(dataFolder)/models"
-    self.storage = storage
+    root = "\(configuration.dataFolder)/models"
+    storage = configuration.storage
+    failpoints = configuration.failpoints
     self.submit = submit
   }
 
   /// - Parameter close: called when a stream's records cannot be written any more.
-  func onFailure(_ close: @escaping @Sendable (String) -> Void) {
+  func onFailure(_ close: @escaping @Sendable (String, RPCError) -> Void) {
     closeStream.withLock { $0 = close }
   }
 
@@ -76,6 +78,7 @@ final class ModelJournal: StreamJournal {
       owned[request.stream]?.acked = request.acked
       writer.add(record, to: segment)
     }
+    failpoints.pass(.submit)
   }
 
   func finished(
@@ -88,7 +91,9 @@ final class ModelJournal: StreamJournal {
       guard let segment = owned[stream]?.segment else { return }
       writer.commit(record, to: segment) { [self] result in
         switch result {
-        case .success: durable()
+        case .success:
+          failpoints.pass(.reply)
+          durable()
         case .failure(let error): queue.async { [self] in failed(stream, segment, error) }
         }
       }
@@ -171,9 +176,19 @@ final class ModelJournal: StreamJournal {
 
   /// Lost records are lost for good; everything else may be better next time.
   private static func refusal(_ stream: String, _ error: any Error) -> OpenedLog {
+    if let error = error as? EngineError, error.code != .dataLoss {
+      return .unavailable(unavailability(error))
+    }
     let error = RPCError.from(error)
     guard error.code == .dataLoss else { return .unavailable(error) }
     return .log(StreamLog(refusing: RPCError(.dataLoss, "\(stream): \(error.message)")))
+  }
+
+  /// What the clients of a model are told while its records cannot be written.
+  private static func unavailability(_ error: EngineError) -> RPCError {
+    RPCError(
+      error.code == .resourceExhausted ? .resourceExhausted : .unavailable, error.message,
+      cause: error)
   }
 
   /// The records of a model cannot be written: what it computed since is forgotten, and its next
@@ -186,7 +201,7 @@ final class ModelJournal: StreamJournal {
     }
     guard isOurs else { return }
     log.error("the journal of \(stream) cannot be written: \(error)")
-    closeStream.withLock { $0 }(stream)
+    closeStream.withLock { $0 }(stream, Self.unavailability(error))
   }
 
   // MARK: Snapshots, on the compute thread

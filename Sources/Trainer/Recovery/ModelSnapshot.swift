@@ -47,7 +47,7 @@ struct ModelSnapshot {
       try TrainingStateFiles.write(
         model.adapter, includesGradient: true, to: aside, storage: storage)
       manifest.files = try CheckpointStore.digests(in: aside)
-      let json = try CheckpointStore.encode(manifest)
+      let json = try SealedManifest(manifest).encoded()
       try storage.writeFile("\(aside)/\(manifestName)") { file in
         try json.withUnsafeBytes { try file.append($0) }
       }
@@ -80,7 +80,8 @@ struct ModelSnapshot {
     folder = "\(modelFolder)/\(Self.prefix)\(seq)"
     do {
       let file = URL(fileURLWithPath: "\(folder)/\(Self.manifestName)")
-      manifest = try JSONDecoder().decode(Manifest.self, from: Data(contentsOf: file))
+      let data = try Data(contentsOf: file)
+      manifest = try JSONDecoder().decode(SealedManifest<Manifest>.self, from: data).opened()
     } catch {
       throw EngineError(.dataLoss, "the manifest of \(folder) is damaged", cause: error)
     }

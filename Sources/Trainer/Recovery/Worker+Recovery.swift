@@ -41,11 +41,24 @@ extension Worker {
     }
   }
 
+  /// Writes snapshots of all models that computed something since their last one.
+  func saveAllSnapshots() {
+    guard journal != nil else { return }
+    for model in models.values where model.unsavedMicroseconds > 0 {
+      do {
+        try saveSnapshot(model)
+      } catch {
+        log.error("no snapshot of \(model.id): \(error); a recovery replays more")
+      }
+    }
+  }
+
   /// A request of a model has had its effect.
   func passed(_ context: CallContext, _ microseconds: UInt64) {
     guard let model = models[context.stream] else { return }
     model.nextSeq = context.seq + 1
     model.unsavedMicroseconds += microseconds
+    configuration.failpoints.pass(.run)
   }
 
   // MARK: Recovery

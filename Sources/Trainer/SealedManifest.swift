@@ -1,0 +1,39 @@
+import Crypto
+import Foundation
+
+/// A manifest as it is stored: with a SHA-256 of itself, because nothing else vouches for it.
+struct SealedManifest<Value: Codable>: Codable {
+  private let manifest: Value
+  private let sha256: String
+
+  init(_ value: Value) throws {
+    manifest = value
+    sha256 = try Self.digest(value)
+  }
+
+  /// The manifest.
+  /// - Throws: `Damage` if it is not what was sealed.
+  func opened() throws -> Value {
+    guard try Self.digest(manifest) == sha256 else { throw Damage() }
+    return manifest
+  }
+
+  /// It was changed after it had been written.
+  struct Damage: Error, CustomStringConvertible {
+    var description: String { "its SHA-256 is another" }
+  }
+
+  private static func digest(_ value: Value) throws -> String {
+    SHA256.hash(data: try encode(value)).map { String(format: "%02x", $0) }.joined()
+  }
+
+  /// The bytes of a stored manifest.
+  func encoded() throws -> Data { try Self.encode(self) }
+
+  /// The same value gives the same bytes.
+  private static func encode(_ value: some Encodable) throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(value)
+  }
+}
