@@ -92,7 +92,8 @@ let package = Package(
       name: "Conformance", dependencies: ["Wire", "ZeroMQ", argumentParser, crypto],
       path: "Tools/Conformance/Runner"),
     // Tests
-    .testTarget(name: "JournalTests", dependencies: ["Engine", "Journal", "Wire"]),
+    .target(name: "TestSupport", dependencies: ["Engine"], path: "Tests/Support"),
+    .testTarget(name: "JournalTests", dependencies: ["Engine", "Journal", "TestSupport", "Wire"]),
     .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
     .testTarget(name: "WireTests", dependencies: ["Wire", "CProto"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "Wire", "ZeroMQ", collections]),
@@ -101,7 +102,11 @@ let package = Package(
       name: "EngineTests", dependencies: ["Engine", "CKernels", crypto], exclude: ["Fixtures"]),
     .testTarget(name: "OperationsTests", dependencies: ["Operations"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["Fixtures"]),
-    .testTarget(name: "TrainerTests", dependencies: ["Trainer", "Engine", "Wire"]),
+    .testTarget(
+      name: "TrainerTests",
+      dependencies: [
+        "Engine", "Journal", "RPC", "TestSupport", "Tinsmith", "Trainer", "Wire", "ZeroMQ",
+      ]),
     .testTarget(name: "TinsmithTests", dependencies: ["Tinsmith", "RPC", "Wire"]),
     .testTarget(name: "LoadTestTests", dependencies: ["LoadTestCore"]),
     .testTarget(

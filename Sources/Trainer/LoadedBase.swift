@@ -16,8 +16,9 @@ final class LoadedBase {
   init(
     name: String, folder: String, cache: String, worker: Worker
   ) throws(EngineError) {
+    // A cache: whatever becomes of it costs time only.
     model = try Engine.BaseModel(
-      name: name, folder: folder, cache: cache, storage: worker.storage, kernels: worker.kernels)
+      name: name, folder: folder, cache: cache, storage: FileStorage(), kernels: worker.kernels)
     engine = TrainingEngine(model: model, kernels: worker.kernels, arena: worker.arena)
     run = TrainingRun(engine: engine)
     let pages = try KVCache(

@@ -116,4 +116,36 @@ import Tinsmith
       second.signal(SIGTERM)
     }
   }
+
+  @Test("A full disk: clients wait and are told why, others are served, nothing is lost")
+  func fullDisk() async throws {
+    let expected = try await Self.expected.value
+    try await TestFolder.with { folder in
+      let separate = try await SeparateService(data: folder)
+      defer { separate.stop() }
+      var worker = try separate.worker("w", failpoints: "append=full@30")
+      let service = separate.client()
+      let work = Task { try await RecordedTraining.together(service, Self.seeds) }
+      let other = ServiceClient(endpoint: separate.endpoint, timeout: .seconds(3))
+      // A model's requests wait for the disk; what they wait for is said.
+      let error = await #expect(throws: TinsmithError.self) {
+        while true { _ = try await TestService.model(other, seed: 1) }
+      }
+      #expect(error?.code == .deadlineExceeded)
+      #expect(error?.message.contains("no space left") == true, "\(String(describing: error))")
+      // The service itself goes on.
+      let sampler = try await other.createSamplingClient(baseModel: TestService.tiny).value()
+      let params = SamplingParams(maxTokens: 4, stop: .tokens([]))
+      let sample = try await sampler.sample(ModelInput(tokens: [3, 4]), params: params).value()
+      #expect(sample.sequences[0].tokens.count == 4)
+      // There is room again.
+      worker.signal(SIGTERM)
+      await worker.ended()
+      worker = try separate.worker("w")
+      #expect(try await work.value == expected)
+      await other.close()
+      await service.close()
+      worker.signal(SIGTERM)
+    }
+  }
 }

@@ -2,6 +2,7 @@ import Engine
 import Foundation
 import Journal
 import Synchronization
+import TestSupport
 import Testing
 import Wire
 
@@ -18,18 +19,6 @@ import Wire
     #expect([UInt8](repeating: 255, count: 32).withUnsafeBytes(CRC32C.of) == 0x62a8_ab43)
     #expect([UInt8](0..<32).withUnsafeBytes(CRC32C.of) == 0x46dd_794e)
   }
-}
-
-/// A folder that goes away with the test.
-final class TemporaryFolder {
-  let path: String
-
-  init() throws {
-    path = NSTemporaryDirectory() + "tinsmith-journal-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
 func request(_ seq: UInt64, bytes: Int = 40) -> JournalRecord {

@@ -1,6 +1,7 @@
 import Engine
 import Foundation
 import Journal
+import TestSupport
 import Testing
 
 /// After a power loss at any moment the journal can be read, and holds all that anybody was told of.

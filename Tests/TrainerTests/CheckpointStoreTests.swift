@@ -1,17 +1,9 @@
 import Engine
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Trainer
-
-/// A folder that is removed at the end.
-final class TemporaryFolder {
-  let path = NSTemporaryDirectory() + "tinsmith-" + UUID().uuidString
-  init() throws {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-}
 
 @Suite struct CheckpointStoreTests {
   let folder: TemporaryFolder

@@ -107,10 +107,10 @@ extension Worker {
       }
       try check(step, forwardBackward(step.request, try model(stream)))
     case .trainingOptimStep where ran:
-      let request = try OptimStepRequest.decode(step.request.payload)
       let allowsPartial = RequestHeader.Flags(rawValue: step.request.flags).contains(.applyPartial)
       do {
         let model = try model(stream)
+        let request = try OptimStepRequest.decode(step.request.payload)
         try check(
           step, model.optimStep(request, allowsPartial: allowsPartial, kernels).encode())
       } catch {

@@ -1,12 +1,12 @@
-import Engine
+package import Engine
 import Foundation
 import Synchronization
 
 /// Storage that works on the local file system and remembers every operation, so that a test can
 /// make the folder that a power loss after any of them might have left: what was synced is there,
 /// everything else may be missing, alone or together, and the last write may be torn.
-final class RecordingStorage: Storage {
-  enum Operation: Sendable {
+package final class RecordingStorage: Storage {
+  package enum Operation: Sendable {
     case makeDirectory(String)
     case create(String, file: Int)
     case write(file: Int, offset: Int, [UInt8])
@@ -22,14 +22,14 @@ final class RecordingStorage: Storage {
     var files = 0
   }
 
-  let root: String
+  package let root: String
   private let local = FileStorage()
   private let state = Mutex(State())
 
   /// - Parameter root: everything happens below it.
-  init(root: String) { self.root = root }
+  package init(root: String) { self.root = root }
 
-  var operations: [Operation] { state.withLock { $0.operations } }
+  package var operations: [Operation] { state.withLock { $0.operations } }
 
   fileprivate func record(_ operation: Operation) {
     state.withLock { $0.operations.append(operation) }
@@ -41,16 +41,16 @@ final class RecordingStorage: Storage {
 
   // MARK: Storage
 
-  func makeDirectory(_ path: String) throws {
+  package func makeDirectory(_ path: String) throws {
     try local.makeDirectory(path)
     record(.makeDirectory(relative(path)))
   }
 
-  func create(_ path: String) throws -> any StorageFile {
+  package func create(_ path: String) throws -> any StorageFile {
     opened(path, try local.create(path))
   }
 
-  func createNew(_ path: String) throws -> any StorageFile {
+  package func createNew(_ path: String) throws -> any StorageFile {
     opened(path, try local.createNew(path))
   }
 
@@ -63,22 +63,22 @@ final class RecordingStorage: Storage {
     return File(file, number: number, storage: self)
   }
 
-  func rename(_ source: String, to destination: String) throws {
+  package func rename(_ source: String, to destination: String) throws {
     try local.rename(source, to: destination)
     record(.rename(relative(source), relative(destination)))
   }
 
-  func exchange(_ source: String, with destination: String) throws {
+  package func exchange(_ source: String, with destination: String) throws {
     try local.exchange(source, with: destination)
     record(.exchange(relative(source), relative(destination)))
   }
 
-  func syncDirectory(_ path: String) throws {
+  package func syncDirectory(_ path: String) throws {
     try local.syncDirectory(path)
     record(.syncDirectory(relative(path)))
   }
 
-  func remove(_ path: String) throws {
+  package func remove(_ path: String) throws {
     try local.remove(path)
     record(.remove(relative(path)))
   }
@@ -109,16 +109,16 @@ final class RecordingStorage: Storage {
 }
 
 /// What a disk may hold after the power went off.
-struct PowerCut {
+package struct PowerCut {
   /// The operations that had been asked for.
-  let operations: ArraySlice<RecordingStorage.Operation>
+  package let operations: ArraySlice<RecordingStorage.Operation>
 
-  init(_ operations: [RecordingStorage.Operation], after count: Int) {
+  package init(_ operations: [RecordingStorage.Operation], after count: Int) {
     self.operations = operations[..<count]
   }
 
   /// Operations that nothing has made durable.
-  var unsynced: [Int] {
+  package var unsynced: [Int] {
     operations.indices.filter { index in
       let later = operations[(index + 1)...]
       switch operations[index] {
@@ -134,22 +134,46 @@ struct PowerCut {
   }
 
   /// Which operations are lost in each case that is to be tried.
-  var losses: [Set<Int>] {
+  package var losses: [Set<Int>] {
     let unsynced = unsynced
     return [[], Set(unsynced)] + unsynced.map { [$0] }
   }
 
   /// Lengths at which the last operation, if it is a write that is not durable, may be torn.
-  var tears: [Int] {
+  package var tears: [Int] {
     guard case .write(_, _, let bytes)? = operations.last else { return [] }
     return Array(Set([1, bytes.count / 2, bytes.count - 1])).sorted()
   }
 
-  /// Makes the folder at `path`.
+  /// What a disk holds.
+  package struct Tree: Hashable {
+    package var folders: Set<String> = [""]
+    package var files: [String: [UInt8]] = [:]
+
+    /// Makes it the contents of the folder at `path`.
+    package func write(to path: String) throws {
+      let manager = FileManager.default
+      try? manager.removeItem(atPath: path)
+      for folder in folders {
+        try manager.createDirectory(
+          atPath: "\(path)/\(folder)", withIntermediateDirectories: true)
+      }
+      for (name, bytes) in files {
+        try Data(bytes).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
+      }
+    }
+  }
+
+  /// Makes what may be left the contents of the folder at `path`.
+  package func leave(at path: String, losing lost: Set<Int>, tear: Int? = nil) throws {
+    try tree(losing: lost, tear: tear).write(to: path)
+  }
+
+  /// What may be left.
   /// - Parameters:
   ///   - lost: indices of operations that never reached the disk.
   ///   - tear: how much of the last write did; nil for all.
-  func leave(at path: String, losing lost: Set<Int>, tear: Int? = nil) throws {
+  package func tree(losing lost: Set<Int>, tear: Int? = nil) -> Tree {
     var contents: [Int: [UInt8]] = [:]
     var names: [String: Int] = [:]
     var folders: Set<String> = [""]
@@ -187,14 +211,6 @@ struct PowerCut {
       case .sync, .syncDirectory: break
       }
     }
-    let manager = FileManager.default
-    try? manager.removeItem(atPath: path)
-    for folder in folders {
-      try manager.createDirectory(
-        atPath: "\(path)/\(folder)", withIntermediateDirectories: true)
-    }
-    for (name, file) in names {
-      try Data(contents[file] ?? []).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
-    }
+    return Tree(folders: folders, files: names.mapValues { contents[$0] ?? [] })
   }
 }
