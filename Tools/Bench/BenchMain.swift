@@ -13,10 +13,10 @@ struct BenchMain: AsyncParsableCommand {
       """)
 
   enum Suite: String, ExpressibleByArgument, CaseIterable {
-    case engine, rpc, router, tenants, fairness, memory
+    case engine, rpc, router, tenants, fairness, memory, durability
   }
 
-  @Argument(help: "engine, rpc, router, tenants, fairness or memory.") var suite: Suite
+  @Argument(help: "engine, rpc, router, tenants, fairness, memory or durability.") var suite: Suite
   @Flag(help: "One JSON object per figure and line.") var json = false
   @Option(help: "Only figures whose name starts so.") var only = ""
   @Option(help: "Compute threads.") var threads = 2
@@ -39,6 +39,10 @@ struct BenchMain: AsyncParsableCommand {
       try await TenantsSuite(reporter: reporter, threads: threads, runs: runs, folder: models).run()
     case .fairness:
       try await FairnessSuite(reporter: reporter, threads: threads, folder: models).run()
+    case .durability:
+      try await DurabilitySuite(
+        reporter: reporter, threads: threads, runs: runs, folder: models
+      ).run()
     case .memory: try await MemorySuite(reporter: reporter, folder: models).run()
     case .rpc:
       try await RPCSuite(
