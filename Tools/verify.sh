@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The long checks against PyTorch, transformers and PEFT, in a virtual environment of their own:
 # 1. the golden files are what their generator makes; 2. the generator's model is transformers'
-# and PEFT's; 3. adapters go from PEFT to Tinsmith and back; 4. the embedded model is a model that
-# transformers can use. Needs about 6 GB of disk for .venv on the first run.
+# and PEFT's; 3. adapters go from PEFT to Tinsmith and back; 4. merged models load in transformers;
+# 5. the embedded model is a model that transformers can use. Needs about 6 GB of disk for .venv on
+# the first run.
 #
 #   Tools/verify.sh                 everything; builds the tinsmith binary if it is not there
 #   VENV=DIR Tools/verify.sh        with an environment that has Tools/verify/requirements.txt
@@ -23,6 +24,7 @@ trap 'rm -rf "$work"' EXIT
 
 echo "== golden files: generated again and compared"
 "$python" Tools/fixtures/make_golden.py "$work/golden"
+"$python" Tools/fixtures/make_peft_golden.py "$work/golden"
 "$python" Tools/verify/compare_golden.py Tests/EngineTests/Fixtures "$work/golden"
 
 echo "== the generator's model against transformers and PEFT, in float64"
@@ -36,6 +38,9 @@ fi
 
 echo "== adapters between Tinsmith and PEFT"
 "$python" Tools/verify/adapters.py --tinsmith "$tinsmith" --work "$work/adapters"
+
+echo "== merged models in transformers"
+"$python" Tools/verify/merged.py --tinsmith "$tinsmith" --work "$work/merged"
 
 echo "== the embedded model in transformers"
 "$python" Tools/verify/mini.py --tinsmith "$tinsmith"

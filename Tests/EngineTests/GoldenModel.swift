@@ -10,11 +10,12 @@ struct GoldenModel {
   let model: BaseModel
   let engine: TrainingEngine
 
-  init(_ name: String, threads: Int = 2, isa: Int32 = 0) throws {
+  /// - Parameter folder: of a model that is not among the golden files.
+  init(_ name: String, folder: String? = nil, threads: Int = 2, isa: Int32 = 0) throws {
     self.name = name
     kernels = try Kernels(threads: threads, isa: isa)
     model = try BaseModel(
-      name: name, folder: "\(Golden.folder)/models/\(name)", cache: Self.cache,
+      name: name, folder: folder ?? "\(Golden.folder)/models/\(name)", cache: Self.cache,
       storage: FileStorage(), kernels: kernels)
     engine = TrainingEngine(model: model, kernels: kernels, arena: try Arena(bytes: 1 << 30))
   }

@@ -46,11 +46,12 @@ def peft_logprobs(base, adapter, sequences):
     return out
 
 
-def tinsmith_logprobs(tinsmith, base, adapter, tokens, work, save=None):
+def tinsmith_logprobs(tinsmith, base, adapter, tokens, work, save=None, merged=None):
     out = work / "logprobs.json"
     command = [tinsmith, "logprobs", "--base", base, "--tokens", tokens, "--out", out]
     command += ["--adapter", adapter] if adapter else []
     command += ["--save", save] if save else []
+    command += ["--merged", merged] if merged else []
     subprocess.run([str(part) for part in command], check=True)
     return read_logprobs(out)
 

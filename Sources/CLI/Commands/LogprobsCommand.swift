@@ -15,10 +15,14 @@ struct LogprobsCommand: ParsableCommand {
   @Option(help: "JSON file to write: lists of log-probs, null for each first token.") var out:
     String
   @Option(help: "Write the adapter again, to this folder.") var save: String?
+  @Option(help: "Write the base with the adapter merged into it, to this folder.") var merged:
+    String?
   @Option(help: "Compute threads.") var threads = ProcessInfo.processInfo.activeProcessorCount
 
   func validate() throws {
-    if save != nil, adapter == nil { throw ValidationError("--save needs --adapter") }
+    if save != nil || merged != nil, adapter == nil {
+      throw ValidationError("--save and --merged need --adapter")
+    }
   }
 
   func run() throws {
@@ -34,6 +38,10 @@ struct LogprobsCommand: ParsableCommand {
     if let save, let lora {
       try storage.makeDirectory(save)
       try AdapterFiles.write(lora, base: base, to: save, storage: storage)
+    }
+    if let merged, let lora {
+      try storage.makeDirectory(merged)
+      try MergedModel.write(lora, model: model, to: merged, storage: storage, kernels: kernels)
     }
     let engine = TrainingEngine(
       model: model, kernels: kernels, arena: try Arena(bytes: 64 << 30))

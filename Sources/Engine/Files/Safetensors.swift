@@ -46,16 +46,36 @@ package struct StoredTensor: Sendable {
   }
   package var count: Int { shape.reduce(1, *) }
 
+  /// The same bytes under another name.
+  func renamed(_ name: String) -> StoredTensor {
+    StoredTensor(name: name, type: type, shape: shape, range: range, file: file)
+  }
+
   /// Values widened to f32.
   ///
   /// - Throws: `unimplemented` for a type that is not a float of at most 32 bits.
   package func floats(_ kernels: Kernels) throws(EngineError) -> [Float] {
     guard let dtype = type.kernelType else {
-      throw EngineError(.unimplemented, "\(name) has type \(type.rawValue), not a weight type")
+      throw EngineError(
+        .unimplemented, "has type \(type.rawValue), which is no type of weights", field: name)
     }
     var values = [Float](repeating: 0, count: count)
     ck_convert(kernels.handle, &values, bytes.baseAddress, dtype, Int64(count))
     return values
+  }
+
+  /// Whether this and `other` hold the same values bit for bit once widened to f32.
+  ///
+  /// - Throws: `unimplemented` for a type that is not a float of at most 32 bits.
+  func hasValues(of other: StoredTensor, _ kernels: Kernels) throws(EngineError) -> Bool {
+    guard shape == other.shape else { return false }
+    if type == other.type {
+      guard let a = bytes.baseAddress, let b = other.bytes.baseAddress else { return true }
+      return memcmp(a, b, bytes.count) == 0
+    }
+    return try floats(kernels).elementsEqual(other.floats(kernels)) {
+      $0.bitPattern == $1.bitPattern
+    }
   }
 }
 

@@ -7,7 +7,9 @@ package struct SafetensorsWriter {
     let name: String
     let type: TensorType
     let shape: [Int]
-    let bytes: UnsafeRawBufferPointer
+    let append: (any StorageFile) throws -> Void
+
+    var byteCount: Int { shape.reduce(type.size, *) }
   }
 
   private var items: [Item] = []
@@ -25,7 +27,15 @@ package struct SafetensorsWriter {
   package mutating func add(
     _ name: String, _ type: TensorType, _ bytes: UnsafeRawBufferPointer, shape: [Int]
   ) {
-    items.append(Item(name: name, type: type, shape: shape, bytes: bytes))
+    add(name, type, shape: shape) { try $0.append(bytes) }
+  }
+
+  /// Adds a tensor whose bytes are made when their turn comes: `append` must append all of them.
+  package mutating func add(
+    _ name: String, _ type: TensorType, shape: [Int],
+    _ append: @escaping (any StorageFile) throws -> Void
+  ) {
+    items.append(Item(name: name, type: type, shape: shape, append: append))
   }
 
   /// Appends the whole file to `output`.
@@ -38,15 +48,15 @@ package struct SafetensorsWriter {
     for item in items {
       let shape = item.shape.map(String.init).joined(separator: ",")
       header += ",\(Self.quote(item.name)):{\"dtype\":\"\(item.type.rawValue)\","
-      header += "\"shape\":[\(shape)],\"data_offsets\":[\(offset),\(offset + item.bytes.count)]}"
-      offset += item.bytes.count
+      header += "\"shape\":[\(shape)],\"data_offsets\":[\(offset),\(offset + item.byteCount)]}"
+      offset += item.byteCount
     }
     header += "}"
     while header.utf8.count % 8 != 0 { header += " " }
     var length = UInt64(header.utf8.count).littleEndian
     try withUnsafeBytes(of: &length) { try output.append($0) }
     try Array(header.utf8).withUnsafeBytes { try output.append($0) }
-    for item in items { try output.append(item.bytes) }
+    for item in items { try item.append(output) }
   }
 
   private static func quote(_ text: String) -> String {

@@ -12,6 +12,8 @@ package final class WeightStore {
   /// Raised when the packed layout changes.
   private static let layoutVersion = 1
 
+  /// The checkpoint's files.
+  let files: [Safetensors]
   private let sources: [String: StoredTensor]
   private let packed: PackedFile
 
@@ -24,6 +26,7 @@ package final class WeightStore {
     folder: String, tied: Bool, cache: String, storage: any Storage, kernels: Kernels
   ) throws(EngineError) {
     let files = try Self.open(folder)
+    self.files = files
     sources = files.reduce(into: [:]) { all, file in
       all.merge(file.tensors) { first, _ in first }
     }
@@ -71,7 +74,7 @@ package final class WeightStore {
   }
 
   /// A tensor of the checkpoint as stored.
-  func stored(_ name: some StringProtocol) -> StoredTensor? { sources[String(name)] }
+  func stored(_ name: String) -> StoredTensor? { sources[name] }
 
   private func source(_ name: String, shape: [Int]) throws(EngineError) -> StoredTensor {
     guard let tensor = sources[name] else {
@@ -94,12 +97,14 @@ package final class WeightStore {
 
   // MARK: Opening
 
+  static let indexName = "model.safetensors.index.json"
+
   private struct Index: Decodable { let weightMap: [String: String] }
 
   private static func open(_ folder: String) throws(EngineError) -> [Safetensors] {
     let single = "\(folder)/model.safetensors"
     if access(single, F_OK) == 0 { return [try Safetensors(path: single)] }
-    let indexPath = "\(folder)/model.safetensors.index.json"
+    let indexPath = "\(folder)/\(indexName)"
     let index = try JSONFiles.read(Index.self, indexPath, "index of weight files")
     var files: [Safetensors] = []
     for name in Set(index.weightMap.values).sorted() {

@@ -6,16 +6,30 @@ struct AdapterFactors {
   let tensor: Int
   let packedA: PackedMatrix  // [rank, inputs]
   let packedB: PackedMatrix  // [outputs, rank]
+  /// Factor of B·A.
+  let scale: Float
   var rank: Int { packedA.outputs }
 }
 
 /// A and B of one target inside an adapter's flat blocks (offsets in floats).
 package struct AdapterTensors: Sendable {
   package let site: AdapterSite
+  let rank: Int
   let offsetA: Int
   let offsetB: Int
   let countA: Int
   let countB: Int
+
+  /// A factor as it stands in files: its name there, offset and shape.
+  typealias Factor = (name: String, offset: Int, shape: [Int])
+
+  /// A [rank, inputs] and B [outputs, rank].
+  var factors: [Factor] {
+    [
+      (PEFTName.tensor(site.module, .a), offsetA, [rank, site.inputs]),
+      (PEFTName.tensor(site.module, .b), offsetB, [site.outputs, rank]),
+    ]
+  }
 }
 
 /// A LoRA adapter: A and B of every target in one flat block, and their packed copies.
@@ -32,9 +46,6 @@ package final class Adapter {
   package var training: OptimizerState?
   private let panels: UnsafeMutableRawPointer
 
-  /// alpha / rank.
-  var scale: Float { config.alpha / Float(config.rank) }
-
   /// An adapter of zeros for the sites of `model` that `config` asks for.
   ///
   /// - Throws: `invalidArgument` when no site of the model is in the asked groups.
@@ -46,14 +57,16 @@ package final class Adapter {
       defer { offset += (count + 15) & ~15 }
       return offset
     }
-    tensors = sites.filter { config.groups.contains($0.group) }.map { site in
+    let chosen = sites.filter { config.groups.contains($0.group) && config.targets($0.module) }
+    tensors = chosen.map { site in
+      let rank = config.rank(of: site.module)
       packedBytes +=
-        PackedMatrix.floatBytes(outputs: config.rank, inputs: site.inputs)
-        + PackedMatrix.floatBytes(outputs: site.outputs, inputs: config.rank)
+        PackedMatrix.floatBytes(outputs: rank, inputs: site.inputs)
+        + PackedMatrix.floatBytes(outputs: site.outputs, inputs: rank)
       return AdapterTensors(
-        site: site, offsetA: take(config.rank * site.inputs),
-        offsetB: take(site.outputs * config.rank), countA: config.rank * site.inputs,
-        countB: site.outputs * config.rank)
+        site: site, rank: rank, offsetA: take(rank * site.inputs),
+        offsetB: take(site.outputs * rank), countA: rank * site.inputs,
+        countB: site.outputs * rank)
     }
     guard !tensors.isEmpty else {
       throw .invalid("lora_config", "the model has no layer of the targets that are asked for")
@@ -63,13 +76,13 @@ package final class Adapter {
     factors = Array(repeating: nil, count: (sites.map(\.index).max() ?? 0) + 1)
     var next = panels
     for (index, tensor) in tensors.enumerated() {
-      let a = PackedMatrix(
-        panels: next, dtype: CK_F32, outputs: config.rank, inputs: tensor.site.inputs)
-      next += PackedMatrix.floatBytes(outputs: config.rank, inputs: tensor.site.inputs)
-      let b = PackedMatrix(
-        panels: next, dtype: CK_F32, outputs: tensor.site.outputs, inputs: config.rank)
-      next += PackedMatrix.floatBytes(outputs: tensor.site.outputs, inputs: config.rank)
-      factors[tensor.site.index] = AdapterFactors(tensor: index, packedA: a, packedB: b)
+      let (site, rank) = (tensor.site, tensor.rank)
+      let a = PackedMatrix(panels: next, dtype: CK_F32, outputs: rank, inputs: site.inputs)
+      next += PackedMatrix.floatBytes(outputs: rank, inputs: site.inputs)
+      let b = PackedMatrix(panels: next, dtype: CK_F32, outputs: site.outputs, inputs: rank)
+      next += PackedMatrix.floatBytes(outputs: site.outputs, inputs: rank)
+      factors[site.index] = AdapterFactors(
+        tensor: index, packedA: a, packedB: b, scale: config.scale(of: site.module))
     }
   }
 

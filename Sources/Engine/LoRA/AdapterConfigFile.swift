@@ -9,13 +9,15 @@ struct AdapterConfigFile: Codable {
   var bias: String? = "none"
   var fanInFanOut: Bool? = false
   var inferenceMode: Bool? = true
-  var initLoraWeights: Bool? = true
+  var initLoraWeights: InitialWeights? = .switched(true)
   var targetModules: [String]? = []
   var useRslora: Bool? = false
   var useDora: Bool? = false
   var rankPattern: [String: Int]? = [:]
   var alphaPattern: [String: Double]? = [:]
   var modulesToSave: [String]?
+  /// Settings that are switched on and that we do not know.
+  private var unknown: [String] = []
 
   private enum CodingKeys: String, CodingKey, CaseIterable {
     case peftType, taskType, baseModelNameOrPath, r, loraAlpha, loraDropout, bias
@@ -23,16 +25,66 @@ struct AdapterConfigFile: Codable {
     case rankPattern, alphaPattern, modulesToSave
   }
 
-  init(adapter: Adapter, base: String) {
-    peftType = "LORA"
-    baseModelNameOrPath = base
-    r = adapter.config.rank
-    loraAlpha = Double(adapter.config.alpha)
-    let names = adapter.tensors.map { $0.site.module.split(separator: ".").last.map(String.init) }
-    targetModules = Set(names.compactMap(\.self)).sorted()
+  /// How A and B began: a switch or the name of a method.
+  enum InitialWeights: Codable {
+    case switched(Bool)
+    case method(String)
+
+    init(from decoder: any Decoder) throws {
+      let value = try decoder.singleValueContainer()
+      self =
+        if let isOn = try? value.decode(Bool.self) { .switched(isOn) } else {
+          .method(try value.decode(String.self))
+        }
+    }
+
+    func encode(to encoder: any Encoder) throws {
+      var value = encoder.singleValueContainer()
+      switch self {
+      case .switched(let isOn): try value.encode(isOn)
+      case .method(let name): try value.encode(name)
+      }
+    }
   }
 
-  /// Reads leniently: `target_modules` may be a pattern and `init_lora_weights` a name.
+  init(adapter: Adapter, base: String) {
+    let config = adapter.config
+    let modules = adapter.tensors.map(\.site.module)
+    peftType = "LORA"
+    baseModelNameOrPath = base
+    r = config.rank
+    loraAlpha = Double(config.alpha)
+    targetModules =
+      (config.targetModules ?? PEFTName.targetModules(modules, of: modules)).sorted()
+    useRslora = config.isRankStabilized
+    rankPattern = config.rankPattern
+    alphaPattern = config.alphaPattern.mapValues(Double.init)
+  }
+
+  // MARK: Reading
+
+  private struct Key: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+
+    /// As it stands in the file.
+    var snakeCase: String {
+      stringValue.map { $0.isUppercase ? "_\($0.lowercased())" : String($0) }.joined()
+    }
+  }
+
+  /// Settings beside those of `CodingKeys` that do not change what the saved tensors mean: which
+  /// modules they were made for, how they began, who wrote them.
+  private static let harmless: Set<String> = [
+    "autoMapping", "cordaConfig", "ensureWeightTying", "evaConfig", "excludeModules",
+    "layersPattern", "layersToTransform", "loftqConfig", "loraGaConfig", "megatronConfig",
+    "revision", "runtimeConfig",
+  ]
+
+  /// Reads leniently: `target_modules` may be a pattern; the tensors that are there decide.
   init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     peftType = try values.decodeIfPresent(String.self, forKey: .peftType)
@@ -40,29 +92,95 @@ struct AdapterConfigFile: Codable {
     loraAlpha = try values.decodeIfPresent(Double.self, forKey: .loraAlpha)
     bias = try values.decodeIfPresent(String.self, forKey: .bias)
     fanInFanOut = try values.decodeIfPresent(Bool.self, forKey: .fanInFanOut)
+    initLoraWeights = try values.decodeIfPresent(InitialWeights.self, forKey: .initLoraWeights)
     useRslora = try values.decodeIfPresent(Bool.self, forKey: .useRslora)
     useDora = try values.decodeIfPresent(Bool.self, forKey: .useDora)
     rankPattern = try values.decodeIfPresent([String: Int].self, forKey: .rankPattern)
     alphaPattern = try values.decodeIfPresent([String: Double].self, forKey: .alphaPattern)
-    modulesToSave = try values.decodeIfPresent([String].self, forKey: .modulesToSave)
+    let all = try decoder.container(keyedBy: Key.self)
+    unknown = all.allKeys.filter { key in
+      CodingKeys(stringValue: key.stringValue) == nil && !Self.harmless.contains(key.stringValue)
+        && Self.isSwitchedOn(key, in: all)
+    }.map(\.snakeCase).sorted()
   }
 
-  /// What an adapter of ours can express; anything else is refused by name.
-  func validated() throws(EngineError) -> (rank: Int, alpha: Float) {
+  /// Whether a setting is true or lists something. A bare number or text is a detail of another
+  /// setting.
+  private static func isSwitchedOn(_ key: Key, in values: KeyedDecodingContainer<Key>) -> Bool {
+    if let flag = try? values.decode(Bool.self, forKey: key) { return flag }
+    if let list = try? values.nestedUnkeyedContainer(forKey: key) { return list.count != 0 }
+    if let table = try? values.nestedContainer(keyedBy: Key.self, forKey: key) {
+      return !table.allKeys.isEmpty
+    }
+    return false
+  }
+
+  /// The config of an adapter with factors at `sites`, some of `all` of the model's.
+  ///
+  /// - Throws: `unimplemented` for what an adapter of ours cannot express and `invalidArgument` for
+  ///   a value out of range; both name the setting.
+  func loraConfig(
+    sites: [AdapterSite], of all: [AdapterSite], seed: UInt64
+  ) throws(EngineError) -> LoRAConfig {
+    try refuseUnsupported()
+    guard let r else { throw Self.invalid("r", "is absent") }
+    let alpha = try Self.alpha(loraAlpha ?? 8, "lora_alpha")
+    try Self.check(rank: r, "r")
+    var config = try LoRAConfig(
+      rank: r, alpha: alpha, seed: seed, groups: Set(sites.map(\.group)))
+    let asked = all.filter { config.groups.contains($0.group) }
+    if asked != sites {
+      config.targetModules = PEFTName.targetModules(
+        sites.map(\.module), of: all.map(\.module))
+    }
+    config.isRankStabilized = useRslora ?? false
+    let ranks = try ModulePattern(rankPattern ?? [:], "rank_pattern")
+    let alphas = try ModulePattern(alphaPattern ?? [:], "alpha_pattern")
+    for site in sites {
+      if let rank = try ranks[site.module], rank != r {
+        try Self.check(rank: rank, "rank_pattern")
+        config.rankPattern[site.module] = rank
+      }
+      if let value = try alphas[site.module] {
+        let own = try Self.alpha(value, "alpha_pattern")
+        if own != alpha { config.alphaPattern[site.module] = own }
+      }
+    }
+    return config
+  }
+
+  private static func invalid(_ key: String, _ what: String) -> EngineError {
+    .invalid("adapter_config.\(key)", what)
+  }
+
+  private static func check(rank: Int, _ key: String) throws(EngineError) {
+    guard (1...LoRAConfig.maxRank).contains(rank) else {
+      throw invalid(key, "a rank must be 1...\(LoRAConfig.maxRank), not \(rank)")
+    }
+  }
+
+  private static func alpha(_ value: Double, _ key: String) throws(EngineError) -> Float {
+    let alpha = Float(value)
+    guard alpha.isFinite, alpha > 0 else {
+      throw invalid(key, "an alpha must be a positive number, not \(value)")
+    }
+    return alpha
+  }
+
+  private func refuseUnsupported() throws(EngineError) {
     func refuse(_ key: String, _ what: String) -> EngineError {
       EngineError(.unimplemented, "\(what) is not supported", field: "adapter_config.\(key)")
     }
     guard peftType == "LORA" else { throw refuse("peft_type", "\"\(peftType ?? "none")\"") }
     if useDora == true { throw refuse("use_dora", "DoRA") }
-    if useRslora == true { throw refuse("use_rslora", "rank-stabilised scaling") }
     if bias ?? "none" != "none" { throw refuse("bias", "a trained bias") }
     if fanInFanOut == true { throw refuse("fan_in_fan_out", "a transposed layout") }
-    if rankPattern?.isEmpty == false { throw refuse("rank_pattern", "a rank per module") }
-    if alphaPattern?.isEmpty == false { throw refuse("alpha_pattern", "an alpha per module") }
-    if modulesToSave?.isEmpty == false {
-      throw refuse("modules_to_save", "a fully trained module")
+    if let key = unknown.first { throw refuse(key, "this setting") }
+    // PiSSA and its kin take their first B·A out of the base: the factors fit that base alone.
+    if case .method(let name)? = initLoraWeights,
+      !["gaussian", "eva", "orthogonal"].contains(name.lowercased())
+    {
+      throw refuse("init_lora_weights", "the start \"\(name)\", which may change the base model,")
     }
-    guard let r else { throw .invalid("adapter_config.r", "is absent") }
-    return (r, Float(loraAlpha ?? 8))
   }
 }

@@ -2,7 +2,6 @@
 package enum AdapterFiles {
   package static let configName = "adapter_config.json"
   package static let weightsName = "adapter_model.safetensors"
-  private static let prefix = "base_model.model."
 
   /// Writes the adapter into `folder`, which must exist; each file is synced.
   ///
@@ -24,92 +23,88 @@ package enum AdapterFiles {
     metadata: [String: String], _ storage: any Storage
   ) throws {
     var writer = SafetensorsWriter(metadata: metadata)
-    let rank = adapter.config.rank
-    for (blockPrefix, block) in blocks {
+    for (prefix, block) in blocks {
       for tensor in adapter.tensors {
-        let name = blockPrefix + prefix + tensor.site.module
-        writer.add(
-          "\(name).lora_A.weight", block.pointer + tensor.offsetA,
-          shape: [rank, tensor.site.inputs])
-        writer.add(
-          "\(name).lora_B.weight", block.pointer + tensor.offsetB,
-          shape: [tensor.site.outputs, rank])
+        for place in tensor.factors {
+          writer.add(prefix + place.name, block.pointer + place.offset, shape: place.shape)
+        }
       }
     }
     try storage.writeFile(path) { try writer.write(to: $0) }
   }
 
-  /// Reads an adapter for `model`, of ours or of PEFT.
+  /// Reads an adapter for `model`, of ours or of PEFT. Which modules have one is judged by the
+  /// tensors that are there, whatever `target_modules` and `layers_to_transform` say.
   ///
+  /// - Parameter seed: of its initial values, where that is known.
   /// - Throws: `notFound`, `dataLoss`, `unimplemented` or `invalidArgument`, naming the setting or
   ///   tensor that does not fit.
   package static func read(
-    _ folder: String, model: BaseModel, kernels: Kernels
+    _ folder: String, model: BaseModel, kernels: Kernels, seed: UInt64 = 0
   ) throws(EngineError) -> Adapter {
-    let config = try JSONFiles.read(
+    let settings = try JSONFiles.read(
       AdapterConfigFile.self, "\(folder)/\(configName)", "adapter config")
-    let (rank, alpha) = try config.validated()
-    let file = try Safetensors(path: "\(folder)/\(weightsName)")
-    let sites = model.sites.filter {
-      file.tensors["\(prefix)\($0.module).lora_A.weight"] != nil
+    let tensors = try PEFTName.canonical(Safetensors(path: "\(folder)/\(weightsName)").tensors)
+    let sites = model.sites.filter { site in
+      PEFTName.Factor.allCases.contains { tensors[PEFTName.tensor(site.module, $0)] != nil }
+    }
+    guard !sites.isEmpty else {
+      throw .invalid(weightsName, "holds no LoRA factor of a linear layer of this model")
     }
     let adapter = try Adapter(
-      config: LoRAConfig(rank: rank, alpha: alpha, groups: Set(sites.map(\.group))), sites: sites)
-    var rest = Set(file.tensors.keys)
-    try readTensors(file, prefix: "", into: adapter.parameters, adapter, kernels, &rest)
+      config: settings.loraConfig(sites: sites, of: model.sites, seed: seed), sites: model.sites)
+    var rest = Set(tensors.keys)
+    try readTensors(tensors, prefix: "", into: adapter.parameters, adapter, kernels, &rest)
     for name in rest.sorted() {
-      try checkBaseTensor(name, file, model, kernels)
+      if let tensor = tensors[name] { try checkBaseCopy(name, tensor, model, kernels) }
     }
     adapter.repack(kernels: kernels)
     return adapter
   }
 
-  /// Fills a block from the tensors of a file, striking their names off `rest`.
+  /// Fills a block from tensors by name, striking their names off `rest`.
   static func readTensors(
-    _ file: Safetensors, prefix blockPrefix: String, into block: FloatBlock, _ adapter: Adapter,
+    _ tensors: [String: StoredTensor], prefix: String, into block: FloatBlock, _ adapter: Adapter,
     _ kernels: Kernels, _ rest: inout Set<String>
   ) throws(EngineError) {
-    let rank = adapter.config.rank
-    for tensor in adapter.tensors {
-      for (factor, offset, shape) in [
-        ("lora_A", tensor.offsetA, [rank, tensor.site.inputs]),
-        ("lora_B", tensor.offsetB, [tensor.site.outputs, rank]),
-      ] {
-        let name = "\(blockPrefix)\(prefix)\(tensor.site.module).\(factor).weight"
-        guard let stored = file.tensors[name] else {
-          throw EngineError(.invalidArgument, "\(file.file.path) lacks \(name)")
-        }
-        guard stored.shape == shape else {
-          throw EngineError(
-            .invalidArgument, "\(name) has shape \(stored.shape), expected \(shape)")
-        }
-        let values = try stored.floats(kernels)
-        guard kernels.allFinite(values, count: values.count) else {
-          throw EngineError(.invalidArgument, "\(name) holds a value that is not finite")
-        }
-        (block.pointer + offset).update(from: values, count: values.count)
-        rest.remove(name)
+    for place in adapter.tensors.flatMap(\.factors) {
+      let name = prefix + place.name
+      guard let stored = tensors[name] else { throw .invalid(name, "is missing") }
+      guard stored.shape == place.shape else {
+        throw .invalid(stored.name, "has shape \(stored.shape), expected \(place.shape)")
       }
+      let values = try stored.floats(kernels)
+      guard kernels.allFinite(values, count: values.count) else {
+        throw .invalid(stored.name, "holds a value that is not finite")
+      }
+      (block.pointer + place.offset).update(from: values, count: values.count)
+      rest.remove(name)
     }
   }
 
-  /// PEFT saves embedding and head beside an adapter that targets them. A copy of the base's own is
-  /// accepted; anything else would silently change the model, so it is refused.
-  private static func checkBaseTensor(
-    _ name: String, _ file: Safetensors, _ model: BaseModel, _ kernels: Kernels
+  /// PEFT saves embedding and head beside an adapter that targets them, and the modules of
+  /// `modules_to_save`. A copy of the base's own is accepted; anything else would silently change
+  /// the model, so it is refused.
+  private static func checkBaseCopy(
+    _ name: String, _ tensor: StoredTensor, _ model: BaseModel, _ kernels: Kernels
   ) throws(EngineError) {
-    let plain = name.dropFirst(prefix.count).replacing(".base_layer", with: "")
-    let own =
-      model.config.tiesEmbeddings && plain == "lm_head.weight"
-      ? "model.embed_tokens.weight" : plain
-    guard name.hasPrefix(prefix), let stored = file.tensors[name],
-      let base = model.weights.stored(own), base.shape == stored.shape,
-      try base.floats(kernels) == stored.floats(kernels)
-    else {
-      throw EngineError(
-        .unimplemented,
-        "the adapter holds \(name), which is neither a LoRA factor of this model nor a copy of the "
-          + "base model's own tensor")
+    func refuse(_ what: String) -> EngineError {
+      EngineError(.unimplemented, what, field: tensor.name)
+    }
+    if name.contains(".lora_magnitude_vector") { throw refuse("DoRA (use_dora) is not supported") }
+    if name.contains(".lora_embedding_") {
+      throw refuse("an adapter of the embedding is not supported")
+    }
+    if PEFTName.Factor.allCases.contains(where: { name.hasSuffix(".\($0.rawValue).weight") }) {
+      throw .invalid(tensor.name, "belongs to no linear layer of this model")
+    }
+    if name.hasSuffix(".bias") { throw refuse("a trained bias is not supported") }
+    guard let base = model.stored(String(name.dropFirst(PEFTName.prefix.count))) else {
+      throw refuse("is neither a LoRA factor nor a tensor of the base model")
+    }
+    guard try tensor.hasValues(of: base, kernels) else {
+      throw refuse(
+        "differs from the base model's: fully trained modules (modules_to_save) are not supported")
     }
   }
 }

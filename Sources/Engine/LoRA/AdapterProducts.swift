@@ -23,7 +23,7 @@ func adapterProducts(
   kernels.linear(
     products.map { LinearProduct(y: $0.u, x: x.slice($0.rows), w: $0.factors.packedA) },
     accumulate: false)
-  for product in products { kernels.scale(product.u, by: product.adapter.scale) }
+  for product in products { kernels.scale(product.u, by: product.factors.scale) }
   return products
 }
 
@@ -49,7 +49,7 @@ func adapterBackward(
   kernels.linearBackward(
     pairs.map { LinearProduct(y: $1, x: dy.slice($0.rows), w: $0.factors.packedB) },
     accumulate: false)
-  for (product, du) in pairs { kernels.scale(du, by: product.adapter.scale) }
+  for (product, du) in pairs { kernels.scale(du, by: product.factors.scale) }
   let updates = pairs.map { product, du in
     product.adapter.gradientUpdates(
       product.factors.tensor, b: (dy.slice(product.rows), product.u),

@@ -49,17 +49,11 @@ package enum TrainingStateFiles {
   package static func read(
     _ folder: String, optimizer: Bool, model: BaseModel, kernels: Kernels
   ) throws(EngineError) -> Adapter {
-    let plain = try AdapterFiles.read(folder, model: model, kernels: kernels)
     let state = try JSONFiles.read(
       StateFile.self, "\(folder)/\(stateName)", "training state")
     // The config of PEFT knows no seed: the state's own is carried on.
-    let adapter = try Adapter(
-      config: LoRAConfig(
-        rank: plain.config.rank, alpha: plain.config.alpha, seed: state.seed,
-        groups: plain.config.groups),
-      sites: plain.tensors.map(\.site))
-    adapter.parameters.copy(from: plain.parameters)
-    adapter.repack(kernels: kernels)
+    let adapter = try AdapterFiles.read(
+      folder, model: model, kernels: kernels, seed: state.seed)
     adapter.startTraining()
     guard optimizer, let training = adapter.training else { return adapter }
     guard state.numericsVersion == Numerics.version, state.precision == Numerics.precision else {
@@ -73,7 +67,8 @@ package enum TrainingStateFiles {
     var blocks = [("exp_avg.", training.firstMoment), ("exp_avg_sq.", training.secondMoment)]
     if state.hasGradient { blocks.append(("gradient.", training.gradients)) }
     for (prefix, block) in blocks {
-      try AdapterFiles.readTensors(file, prefix: prefix, into: block, adapter, kernels, &rest)
+      try AdapterFiles.readTensors(
+        file.tensors, prefix: prefix, into: block, adapter, kernels, &rest)
     }
     training.stepCount = state.step
     training.restoreGradient(present: state.hasGradient)

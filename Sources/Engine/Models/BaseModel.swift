@@ -25,6 +25,12 @@ package final class BaseModel {
     transformer = try make(&builder)
   }
 
+  /// The stored tensor that serves as `name`: a tied head is the embedding.
+  func stored(_ name: String) -> StoredTensor? {
+    weights.stored(
+      config.tiesEmbeddings && name == "lm_head.weight" ? "model.embed_tokens.weight" : name)
+  }
+
   package var sites: [AdapterSite] { transformer.sites }
   /// Geometry of a KV cache for this model, by layer.
   package var attentionShapes: [AttentionShape] { transformer.attentionShapes }
