@@ -1,0 +1,129 @@
+import Testing
+
+@testable import Engine
+
+/// SplitMix64: the same seed gives the same cases everywhere.
+struct SeededRandom: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(_ seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
+
+/// An adapter as a value: the same one can be made on any number of engines.
+struct RandomAdapter {
+  let config: LoRAConfig
+
+  /// Any rank, alpha, groups; now and then a part of the modules, other ranks or another scale.
+  init(_ random: inout SeededRandom, sites: [AdapterSite]) throws {
+    let groups = TargetGroup.allCases.filter { _ in Bool.random(using: &random) }
+    var config = try LoRAConfig(
+      rank: [1, 2, 3, 4, 8, 16, 17, 32, 33].randomElement(using: &random) ?? 1,
+      alpha: Float.random(in: 0.5...40, using: &random), seed: random.next(),
+      groups: Set(groups.isEmpty ? TargetGroup.allCases : groups))
+    let modules = sites.filter { config.groups.contains($0.group) }.map(\.module)
+    if Int.random(in: 0..<4, using: &random) == 0 {
+      let some = modules.shuffled(using: &random).prefix(1 + modules.count / 2)
+      config.targetModules = Set(some)
+    }
+    if Int.random(in: 0..<4, using: &random) == 0,
+      let module = modules.first(where: config.targets)
+    {
+      config.rankPattern[module] = 5
+      config.alphaPattern[module] = 3
+      config.isRankStabilized = Bool.random(using: &random)
+    }
+    self.config = config
+  }
+
+  /// A and B both random, of a size that moves log-probs by nats but keeps them finite.
+  func make(_ golden: GoldenModel) throws -> Adapter {
+    let adapter = try Adapter(config: config, sites: golden.model.sites)
+    for (i, tensor) in adapter.tensors.enumerated() {
+      let scale = config.scale(of: tensor.site.module) * Float(tensor.rank).squareRoot()
+      for (j, (offset, count, bound)) in [
+        (tensor.offsetA, tensor.countA, 1.7 / Float(tensor.site.inputs).squareRoot()),
+        (tensor.offsetB, tensor.countB, 0.5 / scale),
+      ].enumerated() {
+        golden.kernels.uniform(
+          adapter.parameters.pointer + offset, count: count, seed: config.seed,
+          stream: UInt64(2 * i + j), bound: bound)
+      }
+    }
+    adapter.repack(kernels: golden.kernels)
+    adapter.startTraining()
+    return adapter
+  }
+}
+
+/// The data and loss of a forward or forward_backward as a value.
+struct RandomRequest {
+  let data: [TrainingDatum]
+  let loss: LossFunction
+  let accumulates: Bool
+
+  static let losses = [
+    "cross_entropy", "cross_entropy-wide", "importance_sampling", "ppo", "cispo", "dro", "gspo",
+  ]
+
+  init(_ random: inout SeededRandom, config: ModelConfig) throws {
+    let kind = Self.losses.randomElement(using: &random) ?? "cross_entropy"
+    let isWide = kind.hasSuffix("-wide")
+    let name = isWide ? "cross_entropy" : kind
+    let loss = try LossFunction(name: name, config: name == "dro" ? ["beta": 0.05] : [:])
+    self.loss = loss
+    accumulates = Int.random(in: 0..<4, using: &random) > 0
+    let vocabulary = Int64(config.vocabularySize)
+    var data: [TrainingDatum] = []
+    for _ in 0..<Int.random(in: 1...4, using: &random) {
+      // Short ones mostly, some around the sizes of pages and blocks, few long ones.
+      let longest = [4, 20, 34, 70, 130].randomElement(using: &random) ?? 20
+      let count = Int.random(in: 1...longest, using: &random)
+      let k = isWide ? 3 : 1
+      func floats(_ range: ClosedRange<Float>, _ width: Int = 1) -> LossInput {
+        let values = (0..<count * width).map { _ in
+          Int.random(in: 0..<5, using: &random) == 0 ? 0 : Float.random(in: range, using: &random)
+        }
+        return LossInput(shape: width > 1 ? [count, width] : [count], values: .floats(values))
+      }
+      let targets = (0..<count * k).map { _ in Int64.random(in: 0..<vocabulary, using: &random) }
+      var inputs = [
+        "target_tokens": LossInput(
+          shape: isWide ? [count, k] : [count], values: .integers(targets))
+      ]
+      if loss.isPolicy {
+        inputs["logprobs"] = floats(-7 ... -4)
+        inputs["advantages"] = floats(-1...1)
+        if loss.needsWholeSequence {
+          inputs["sequence_ratio_mask"] = LossInput(
+            shape: [count], values: .floats((0..<count).map { $0 % 3 == 1 ? 0 : 1 }))
+        }
+      } else {
+        inputs["weights"] = floats(-0.5...1, k)
+      }
+      data.append(
+        try TrainingDatum(
+          tokens: (0..<count).map { _ in Int32.random(in: 0..<Int32(vocabulary), using: &random) },
+          inputs: inputs, loss: loss, config: config, field: "data"))
+    }
+    self.data = data
+  }
+
+  func make(_ adapter: Adapter?) -> TrainingRequest {
+    TrainingRequest(adapter: adapter, data: data, loss: loss, accumulates: accumulates)
+  }
+}
+
+/// Bit patterns: equal floats may differ in the sign of a zero.
+func bits(_ block: FloatBlock) -> [UInt32] {
+  UnsafeBufferPointer(start: block.pointer, count: block.count).map(\.bitPattern)
+}
+
+func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }

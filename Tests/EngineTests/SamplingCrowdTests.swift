@@ -1,0 +1,177 @@
+import Foundation
+import Testing
+
+@testable import Engine
+
+/// Sampling in random crowds against each request alone and against `forward`, as bit patterns
+/// (numerics contract 1).
+@Suite struct SamplingCrowdTests {
+  private static let mini = URL(filePath: #filePath).deletingLastPathComponent()
+    .appending(path: "../../Sources/Trainer/Resources/mini").standardizedFileURL.path
+
+  private func generator(_ golden: GoldenModel, cacheBytes: Int = 1 << 27) throws -> Generator {
+    Generator(
+      model: golden.model, kernels: golden.kernels, arena: try Arena(bytes: 1 << 30),
+      cache: try KVCache(shapes: golden.model.transformer.attentionShapes, bytes: cacheBytes))
+  }
+
+  /// Runs requests, each joining after its number of steps; answers in their order.
+  private func generate(
+    _ requests: [GenerationRequest], _ generator: Generator, joining: [Int] = []
+  ) throws -> [GenerationResult] {
+    var ids: [Int: Int] = [:]
+    var results: [Int: GenerationResult] = [:]
+    var step = 0
+    while results.count < requests.count {
+      for (i, request) in requests.enumerated()
+      where ids.values.contains(i) == false && (joining.isEmpty || joining[i] <= step) {
+        ids[try generator.add(request)] = i
+      }
+      for event in generator.step() {
+        switch event {
+        case .finished(let id, let result): results[try #require(ids[id])] = result
+        case .failed(_, let error): throw error
+        case .token: break
+        }
+      }
+      step += 1
+    }
+    return try requests.indices.map { try #require(results[$0]) }
+  }
+
+  /// Temperatures with and without truncation of the candidates.
+  private static let settings: [(temperature: Float, topK: Int, topP: Float)] = [
+    (0.5, -1, 1), (1, -1, 1), (1.5, -1, 1), (0.5, 20, 1), (1, -1, 0.9), (1.5, 50, 0.8),
+  ]
+
+  /// Ten thousand sampled tokens and more, of the base and of two adapters, drawn at several
+  /// temperatures: not one bit of their log-probs differs from that of a forward pass over them.
+  @Test(arguments: ["mini", "llama", "qwen3"])
+  func sampledLogprobsAreForwardLogprobs(name: String) throws {
+    let golden = try GoldenModel(name, folder: name == "mini" ? Self.mini : nil)
+    var random = SeededRandom(7)
+    let adapters = try [
+      nil, RandomAdapter(&random, sites: golden.model.sites).make(golden),
+      RandomAdapter(&random, sites: golden.model.sites).make(golden),
+    ]
+    let vocabulary = Int32(golden.model.config.vocabularySize)
+    var requests: [GenerationRequest] = []
+    for (i, setting) in Self.settings.enumerated() {
+      for adapter in adapters {
+        for length in [1, 17 + i, 40] {
+          var request = GenerationRequest(
+            prompt: (0..<length).map { _ in Int32.random(in: 0..<vocabulary, using: &random) },
+            adapter: adapter)
+          request.sampleCount = 3
+          request.parameters.maxTokens = 64
+          request.parameters.seed = random.next()
+          request.parameters.temperature = setting.temperature
+          request.parameters.topK = setting.topK
+          request.parameters.topP = setting.topP
+          requests.append(request)
+        }
+      }
+    }
+    let results = try generate(requests, generator(golden))
+    var count = 0
+    var different = 0
+    for (request, result) in zip(requests, results) {
+      let data = try result.sequences.map { sequence in
+        let tokens = request.prompt + sequence.tokens
+        return try golden.datum(Array(tokens.dropLast()), targets: Array(tokens.dropFirst()))
+      }
+      let loss = try LossFunction(name: "cross_entropy")
+      let forward = try golden.run(
+        TrainingRequest(adapter: request.adapter, data: data, loss: loss, accumulates: false))
+      for (sequence, row) in zip(result.sequences, forward.logprobs) {
+        let expected = row.suffix(sequence.tokens.count)
+        count += sequence.logprobs.count
+        different += zip(sequence.logprobs, expected).count { $0.bitPattern != $1.bitPattern }
+      }
+    }
+    #expect(count >= 10_000)
+    #expect(different == 0, "\(different) of \(count)")
+  }
+
+  /// What one request may see, as bit patterns.
+  private struct Outcome: Equatable {
+    let tokens: [[Int32]]
+    let logprobs: [[UInt32]]
+    let top: [[[UInt32]]]
+    let prompt: [UInt32?]
+
+    init(_ result: GenerationResult) {
+      tokens = result.sequences.map(\.tokens)
+      logprobs = result.sequences.map { bits($0.logprobs) }
+      top =
+        (result.sequences.map(\.top) + [result.topPromptLogprobs]).map { rows in
+          rows.map { $0.flatMap { [UInt32(bitPattern: $0.token), $0.logprob.bitPattern] } }
+        }
+      prompt = result.promptLogprobs.map { $0?.bitPattern }
+    }
+  }
+
+  /// Random prompts, some the start or the continuation of others; random adapters, draws, numbers
+  /// of samples, times of arrival; chunks of prefill, sizes of the cache and of what it keeps of
+  /// prefixes; threads and instruction sets.
+  @Test(arguments: Golden.models)
+  func crowdsMoveNoBit(name: String) throws {
+    let reference = try GoldenModel(name, threads: 1, isa: 3)
+    let crowds = try [1, 2].map { try GoldenModel(name, threads: $0) }
+    var hits = 0
+    for seed in 0..<UInt64(6) {
+      var random = SeededRandom(1000 + seed)
+      let golden = try #require(crowds.randomElement(using: &random))
+      let specifications = try (0..<3).map { _ in
+        try RandomAdapter(&random, sites: golden.model.sites)
+      }
+      let ours = try specifications.map { try $0.make(golden) }
+      let theirs = try specifications.map { try $0.make(reference) }
+      let vocabulary = Int32(golden.model.config.vocabularySize)
+      let stem = (0..<120).map { _ in Int32.random(in: 0..<vocabulary, using: &random) }
+      var requests: [GenerationRequest] = []
+      var choice: [Int?] = []
+      for _ in 0..<10 {
+        let tail = (0..<Int.random(in: 0...20, using: &random)).map { _ in
+          Int32.random(in: 0..<vocabulary, using: &random)
+        }
+        var request = GenerationRequest(
+          prompt: stem.prefix(Int.random(in: 1...120, using: &random)) + tail)
+        request.sampleCount = Int.random(in: 1...3, using: &random)
+        request.parameters.maxTokens = Int.random(in: 0...40, using: &random)
+        request.parameters.seed = random.next()
+        request.parameters.temperature = [0, 0.7, 1, 1.3].randomElement(using: &random) ?? 1
+        request.parameters.topK = [-1, 1, 30].randomElement(using: &random) ?? -1
+        request.parameters.topP = [1, 0.5, 0.95].randomElement(using: &random) ?? 1
+        if Int.random(in: 0..<3, using: &random) == 0 {
+          request.wantsPromptLogprobs = true
+          request.topPromptLogprobs = Int.random(in: 0...4, using: &random)
+        }
+        request.topSampleLogprobs = Int.random(in: 0...4, using: &random)
+        let adapter = Int.random(in: -1..<3, using: &random)
+        choice.append(adapter < 0 ? nil : adapter)
+        request.adapter = adapter < 0 ? nil : ours[adapter]
+        request.cacheScope = "adapter \(adapter)"
+        requests.append(request)
+      }
+      let crowd = try generator(
+        golden, cacheBytes: Bool.random(using: &random) ? 1 << 27 : 1 << 20)
+      crowd.prefillRows = [1, 5, 33, 512].randomElement(using: &random) ?? 512
+      crowd.prefixPages = crowd.cache.pageCount
+      // A second round finds prefixes that the first has left.
+      for round in 0..<2 {
+        let joining = requests.map { _ in Int.random(in: 0...30, using: &random) }
+        let together = try generate(requests, crowd, joining: joining)
+        for (i, result) in together.enumerated() {
+          var request = requests[i]
+          request.adapter = choice[i].map { theirs[$0] }
+          request.cacheScope = nil
+          let alone = try #require(generate([request], generator(reference)).first)
+          #expect(Outcome(result) == Outcome(alone), "seed \(seed), round \(round), request \(i)")
+          hits += result.cachedPromptTokens
+        }
+      }
+    }
+    #expect(hits > 0)
+  }
+}
