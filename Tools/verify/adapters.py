@@ -6,6 +6,8 @@
    log-probs in Tinsmith.
 2. Back: the adapter that Tinsmith writes loads in PEFT and gives the same log-probs there; its
    tensors are bit for bit those that came in.
+3. Both with the adapters of the golden files that PEFT made: ranks and alphas per module,
+   rank-stabilised, one block only, f16 and bf16.
 
     python Tools/verify/adapters.py --base DIR --adapter DIR --tokens FILE --logprobs FILE
 
@@ -121,6 +123,23 @@ def round_trip(tinsmith, work):
     return failed
 
 
+def golden_adapters(tinsmith, work):
+    failed = False
+    for name, case in json.loads((FIXTURES / "peft.json").read_text()).items():
+        base, theirs = FIXTURES / "models" / case["model"], FIXTURES / "peft" / name
+        sequences = [sequence["tokens"] for sequence in case["sequences"]]
+        tokens, back = work / f"{name}.tokens.json", work / f"{name}-back"
+        tokens.write_text(json.dumps(sequences))
+        ours = tinsmith_logprobs(tinsmith, base, theirs, tokens, work, back)
+        pair = (peft_logprobs(base, folder, sequences) for folder in (theirs, back))
+        errors = [difference(ours, expected) for expected in pair]
+        bad = not all(error <= TOLERANCE for error in errors)
+        failed |= bad
+        figures = " ".join(f"{error:.1e}" for error in errors)
+        print(f"{case['model']:10} {name:10} {figures} {'FAILED' if bad else 'ok'}")
+    return failed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for option in ("tinsmith", "work", "base", "adapter", "tokens", "logprobs"):
@@ -128,7 +147,8 @@ def main():
     options = parser.parse_args()
     patch()
     if options.tinsmith:
-        return int(round_trip(options.tinsmith, options.work))
+        failed = round_trip(options.tinsmith, options.work)
+        return int(golden_adapters(options.tinsmith, options.work) or failed)
     sequences = json.loads(options.tokens.read_text())
     ours = read_logprobs(options.logprobs)
     error = difference(ours, peft_logprobs(options.base, options.adapter, sequences))
