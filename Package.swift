@@ -7,7 +7,8 @@ import PackageDescription
 //                    +- RPC <-+- Tinsmith (public SDK) <-+
 //   CProto <- Wire <-+        |                          +- CLI, Tools
 //   CKernels <- Engine <------+- Trainer <---------------+
-//   Tokenizers <--------------+
+//   Tokenizers <--------------+  Catalog <---------------+
+//   Trainer, Catalog <- … Checkpoints
 //   Operations <- CLI
 
 let argumentParser: Target.Dependency = .product(
@@ -19,6 +20,7 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 
 let package = Package(
@@ -38,6 +40,7 @@ let package = Package(
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
   ],
   targets: [
     // C
@@ -57,12 +60,17 @@ let package = Package(
       exclude: ["README.md"]),
     .target(name: "Engine", dependencies: ["CKernels", "CSystem"]),
     .target(name: "Journal", dependencies: ["Engine", "Wire"]),
+    .target(
+      name: "Checkpoints", dependencies: ["Engine", "RPC", "Wire", crypto, logging]),
+    // The only one with SQLite, apart from those that are changed often.
+    .target(
+      name: "Catalog", dependencies: ["Checkpoints", "Engine", "RPC", "Wire", grdb, logging]),
     .target(name: "Operations", dependencies: [metrics]),
     .target(name: "Tokenizers"),
     .target(
       name: "Trainer",
       dependencies: [
-        "Engine", "Journal", "RPC", "Tokenizers", "Wire", "ZeroMQ", crypto, logging,
+        "Checkpoints", "Engine", "Journal", "RPC", "Tokenizers", "Wire", "ZeroMQ", logging,
       ],
       resources: [.copy("Resources")]),
     .target(name: "Tinsmith", dependencies: ["RPC", "Wire"]),
@@ -70,8 +78,8 @@ let package = Package(
     .executableTarget(
       name: "CLI",
       dependencies: [
-        "Engine", "Operations", "RPC", "Tinsmith", "Tokenizers", "Trainer", "Wire", "ZeroMQ",
-        argumentParser, logging, metrics,
+        "Catalog", "Engine", "Operations", "RPC", "Tinsmith", "Tokenizers", "Trainer", "Wire",
+        "ZeroMQ", argumentParser, crypto, logging, metrics,
       ]),
     .target(
       name: "BenchPeers", dependencies: ["CZMQ"], path: "Tools/Bench/Peers",
@@ -102,10 +110,14 @@ let package = Package(
       name: "EngineTests", dependencies: ["Engine", "CKernels", crypto], exclude: ["Fixtures"]),
     .testTarget(name: "OperationsTests", dependencies: ["Operations"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["Fixtures"]),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Engine", "RPC", "Wire"]),
+    .testTarget(
+      name: "CatalogTests", dependencies: ["Catalog", "Checkpoints", "Engine", "RPC", "Wire"]),
     .testTarget(
       name: "TrainerTests",
       dependencies: [
-        "Engine", "Journal", "RPC", "TestSupport", "Tinsmith", "Trainer", "Wire", "ZeroMQ",
+        "Checkpoints", "Engine", "Journal", "RPC", "TestSupport", "Tinsmith", "Trainer", "Wire",
+        "ZeroMQ",
       ]),
     .testTarget(name: "TinsmithTests", dependencies: ["Tinsmith", "RPC", "Wire"]),
     .testTarget(name: "LoadTestTests", dependencies: ["LoadTestCore"]),

@@ -3,7 +3,7 @@
 # nothing; does nothing when all is there. Swift itself (6.2 or later) must be on the PATH.
 set -euo pipefail
 
-packages=(libzmq3-dev libprotobuf-c-dev libopenblas-dev "$@")
+packages=(libzmq3-dev libprotobuf-c-dev libopenblas-dev libsqlite3-dev "$@")
 
 missing=()
 for package in "${packages[@]}"; do

@@ -13,9 +13,8 @@ struct TinsmithCommand: AsyncParsableCommand {
     version: ProductVersion.text,
     subcommands: [
       ServeCommand.self, DemoCommand.self, SampleCommand.self, ChatCommand.self,
-      ModelsCommand.self, TopCommand.self, DoctorCommand.self, RouterCommand.self,
-      WorkerCommand.self,
-      LogprobsCommand.self,
+      ModelsCommand.self, CheckpointsCommand.self, TopCommand.self, DoctorCommand.self,
+      RouterCommand.self, WorkerCommand.self, LogprobsCommand.self,
     ])
 }
 

@@ -412,6 +412,231 @@ void   tinsmith__v1__import_checkpoint_request__free_unpacked
   assert(message->base.descriptor == &tinsmith__v1__import_checkpoint_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tinsmith__v1__copy_checkpoint_request__init
+                     (Tinsmith__V1__CopyCheckpointRequest         *message)
+{
+  static const Tinsmith__V1__CopyCheckpointRequest init_value = TINSMITH__V1__COPY_CHECKPOINT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__copy_checkpoint_request__get_packed_size
+                     (const Tinsmith__V1__CopyCheckpointRequest *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__copy_checkpoint_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__copy_checkpoint_request__pack
+                     (const Tinsmith__V1__CopyCheckpointRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__copy_checkpoint_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__copy_checkpoint_request__pack_to_buffer
+                     (const Tinsmith__V1__CopyCheckpointRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__copy_checkpoint_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__CopyCheckpointRequest *
+       tinsmith__v1__copy_checkpoint_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__CopyCheckpointRequest *)
+     protobuf_c_message_unpack (&tinsmith__v1__copy_checkpoint_request__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__copy_checkpoint_request__free_unpacked
+                     (Tinsmith__V1__CopyCheckpointRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__copy_checkpoint_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__exported_file__init
+                     (Tinsmith__V1__ExportedFile         *message)
+{
+  static const Tinsmith__V1__ExportedFile init_value = TINSMITH__V1__EXPORTED_FILE__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__exported_file__get_packed_size
+                     (const Tinsmith__V1__ExportedFile *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__exported_file__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__exported_file__pack
+                     (const Tinsmith__V1__ExportedFile *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__exported_file__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__exported_file__pack_to_buffer
+                     (const Tinsmith__V1__ExportedFile *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__exported_file__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__ExportedFile *
+       tinsmith__v1__exported_file__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__ExportedFile *)
+     protobuf_c_message_unpack (&tinsmith__v1__exported_file__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__exported_file__free_unpacked
+                     (Tinsmith__V1__ExportedFile *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__exported_file__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__export_merged_response__init
+                     (Tinsmith__V1__ExportMergedResponse         *message)
+{
+  static const Tinsmith__V1__ExportMergedResponse init_value = TINSMITH__V1__EXPORT_MERGED_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__export_merged_response__get_packed_size
+                     (const Tinsmith__V1__ExportMergedResponse *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__export_merged_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__export_merged_response__pack
+                     (const Tinsmith__V1__ExportMergedResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__export_merged_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__export_merged_response__pack_to_buffer
+                     (const Tinsmith__V1__ExportMergedResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__export_merged_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__ExportMergedResponse *
+       tinsmith__v1__export_merged_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__ExportMergedResponse *)
+     protobuf_c_message_unpack (&tinsmith__v1__export_merged_response__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__export_merged_response__free_unpacked
+                     (Tinsmith__V1__ExportMergedResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__export_merged_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__read_export_request__init
+                     (Tinsmith__V1__ReadExportRequest         *message)
+{
+  static const Tinsmith__V1__ReadExportRequest init_value = TINSMITH__V1__READ_EXPORT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__read_export_request__get_packed_size
+                     (const Tinsmith__V1__ReadExportRequest *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__read_export_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__read_export_request__pack
+                     (const Tinsmith__V1__ReadExportRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__read_export_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__read_export_request__pack_to_buffer
+                     (const Tinsmith__V1__ReadExportRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__read_export_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__ReadExportRequest *
+       tinsmith__v1__read_export_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__ReadExportRequest *)
+     protobuf_c_message_unpack (&tinsmith__v1__read_export_request__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__read_export_request__free_unpacked
+                     (Tinsmith__V1__ReadExportRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__read_export_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__read_export_response__init
+                     (Tinsmith__V1__ReadExportResponse         *message)
+{
+  static const Tinsmith__V1__ReadExportResponse init_value = TINSMITH__V1__READ_EXPORT_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__read_export_response__get_packed_size
+                     (const Tinsmith__V1__ReadExportResponse *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__read_export_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__read_export_response__pack
+                     (const Tinsmith__V1__ReadExportResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__read_export_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__read_export_response__pack_to_buffer
+                     (const Tinsmith__V1__ReadExportResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__read_export_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__ReadExportResponse *
+       tinsmith__v1__read_export_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__ReadExportResponse *)
+     protobuf_c_message_unpack (&tinsmith__v1__read_export_response__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__read_export_response__free_unpacked
+                     (Tinsmith__V1__ReadExportResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__read_export_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor tinsmith__v1__checkpoint__field_descriptors[16] =
 {
   {
@@ -1046,6 +1271,300 @@ const ProtobufCMessageDescriptor tinsmith__v1__import_checkpoint_request__descri
   (ProtobufCMessageInit) tinsmith__v1__import_checkpoint_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor tinsmith__v1__copy_checkpoint_request__field_descriptors[3] =
+{
+  {
+    "path",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__CopyCheckpointRequest, path),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__CopyCheckpointRequest, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ttl_seconds",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Tinsmith__V1__CopyCheckpointRequest, ttl_presence_case),
+    offsetof(Tinsmith__V1__CopyCheckpointRequest, ttl_seconds),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__copy_checkpoint_request__field_indices_by_name[] = {
+  1,   /* field[1] = name */
+  0,   /* field[0] = path */
+  2,   /* field[2] = ttl_seconds */
+};
+static const ProtobufCIntRange tinsmith__v1__copy_checkpoint_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__copy_checkpoint_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.CopyCheckpointRequest",
+  "CopyCheckpointRequest",
+  "Tinsmith__V1__CopyCheckpointRequest",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__CopyCheckpointRequest),
+  3,
+  tinsmith__v1__copy_checkpoint_request__field_descriptors,
+  tinsmith__v1__copy_checkpoint_request__field_indices_by_name,
+  1,  tinsmith__v1__copy_checkpoint_request__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__copy_checkpoint_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__exported_file__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ExportedFile, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "size_bytes",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ExportedFile, size_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sha256",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ExportedFile, sha256),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__exported_file__field_indices_by_name[] = {
+  0,   /* field[0] = name */
+  2,   /* field[2] = sha256 */
+  1,   /* field[1] = size_bytes */
+};
+static const ProtobufCIntRange tinsmith__v1__exported_file__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__exported_file__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.ExportedFile",
+  "ExportedFile",
+  "Tinsmith__V1__ExportedFile",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__ExportedFile),
+  3,
+  tinsmith__v1__exported_file__field_descriptors,
+  tinsmith__v1__exported_file__field_indices_by_name,
+  1,  tinsmith__v1__exported_file__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__exported_file__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__export_merged_response__field_descriptors[2] =
+{
+  {
+    "export_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ExportMergedResponse, export_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "files",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__ExportMergedResponse, n_files),
+    offsetof(Tinsmith__V1__ExportMergedResponse, files),
+    &tinsmith__v1__exported_file__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__export_merged_response__field_indices_by_name[] = {
+  0,   /* field[0] = export_id */
+  1,   /* field[1] = files */
+};
+static const ProtobufCIntRange tinsmith__v1__export_merged_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__export_merged_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.ExportMergedResponse",
+  "ExportMergedResponse",
+  "Tinsmith__V1__ExportMergedResponse",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__ExportMergedResponse),
+  2,
+  tinsmith__v1__export_merged_response__field_descriptors,
+  tinsmith__v1__export_merged_response__field_indices_by_name,
+  1,  tinsmith__v1__export_merged_response__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__export_merged_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__read_export_request__field_descriptors[4] =
+{
+  {
+    "export_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ReadExportRequest, export_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "file",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ReadExportRequest, file),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "offset",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ReadExportRequest, offset),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "length",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ReadExportRequest, length),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__read_export_request__field_indices_by_name[] = {
+  0,   /* field[0] = export_id */
+  1,   /* field[1] = file */
+  3,   /* field[3] = length */
+  2,   /* field[2] = offset */
+};
+static const ProtobufCIntRange tinsmith__v1__read_export_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__read_export_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.ReadExportRequest",
+  "ReadExportRequest",
+  "Tinsmith__V1__ReadExportRequest",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__ReadExportRequest),
+  4,
+  tinsmith__v1__read_export_request__field_descriptors,
+  tinsmith__v1__read_export_request__field_indices_by_name,
+  1,  tinsmith__v1__read_export_request__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__read_export_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__read_export_response__field_descriptors[1] =
+{
+  {
+    "content",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ReadExportResponse, content),
+    &tinsmith__v1__blob__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__read_export_response__field_indices_by_name[] = {
+  0,   /* field[0] = content */
+};
+static const ProtobufCIntRange tinsmith__v1__read_export_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__read_export_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.ReadExportResponse",
+  "ReadExportResponse",
+  "Tinsmith__V1__ReadExportResponse",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__ReadExportResponse),
+  1,
+  tinsmith__v1__read_export_response__field_descriptors,
+  tinsmith__v1__read_export_response__field_indices_by_name,
+  1,  tinsmith__v1__read_export_response__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__read_export_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue tinsmith__v1__checkpoint_kind__enum_values_by_number[3] =
 {
   { "CHECKPOINT_KIND_UNSPECIFIED", "TINSMITH__V1__CHECKPOINT_KIND__CHECKPOINT_KIND_UNSPECIFIED", 0 },
@@ -1076,7 +1595,7 @@ const ProtobufCEnumDescriptor tinsmith__v1__checkpoint_kind__descriptor =
   tinsmith__v1__checkpoint_kind__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor tinsmith__v1__checkpoints__method_descriptors[8] =
+static const ProtobufCMethodDescriptor tinsmith__v1__checkpoints__method_descriptors[11] =
 {
   { "List", &tinsmith__v1__list_checkpoints_request__descriptor, &tinsmith__v1__list_checkpoints_response__descriptor },
   { "Info", &tinsmith__v1__checkpoint_request__descriptor, &tinsmith__v1__checkpoint__descriptor },
@@ -1086,14 +1605,20 @@ static const ProtobufCMethodDescriptor tinsmith__v1__checkpoints__method_descrip
   { "Unpublish", &tinsmith__v1__checkpoint_request__descriptor, &tinsmith__v1__checkpoint__descriptor },
   { "Export", &tinsmith__v1__checkpoint_request__descriptor, &tinsmith__v1__export_checkpoint_response__descriptor },
   { "Import", &tinsmith__v1__import_checkpoint_request__descriptor, &tinsmith__v1__checkpoint__descriptor },
+  { "Copy", &tinsmith__v1__copy_checkpoint_request__descriptor, &tinsmith__v1__checkpoint__descriptor },
+  { "ExportMerged", &tinsmith__v1__checkpoint_request__descriptor, &tinsmith__v1__export_merged_response__descriptor },
+  { "ReadExport", &tinsmith__v1__read_export_request__descriptor, &tinsmith__v1__read_export_response__descriptor },
 };
 const unsigned tinsmith__v1__checkpoints__method_indices_by_name[] = {
+  8,        /* Copy */
   2,        /* Delete */
   6,        /* Export */
+  9,        /* ExportMerged */
   7,        /* Import */
   1,        /* Info */
   0,        /* List */
   4,        /* Publish */
+  10,        /* ReadExport */
   3,        /* SetTtl */
   5         /* Unpublish */
 };
@@ -1104,7 +1629,7 @@ const ProtobufCServiceDescriptor tinsmith__v1__checkpoints__descriptor =
   "Checkpoints",
   "Tinsmith__V1__Checkpoints",
   "tinsmith.v1",
-  8,
+  11,
   tinsmith__v1__checkpoints__method_descriptors,
   tinsmith__v1__checkpoints__method_indices_by_name
 };
@@ -1171,6 +1696,30 @@ void tinsmith__v1__checkpoints__import(ProtobufCService *service,
 {
   assert(service->descriptor == &tinsmith__v1__checkpoints__descriptor);
   service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void tinsmith__v1__checkpoints__copy(ProtobufCService *service,
+                                     const Tinsmith__V1__CopyCheckpointRequest *input,
+                                     Tinsmith__V1__Checkpoint_Closure closure,
+                                     void *closure_data)
+{
+  assert(service->descriptor == &tinsmith__v1__checkpoints__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void tinsmith__v1__checkpoints__export_merged(ProtobufCService *service,
+                                              const Tinsmith__V1__CheckpointRequest *input,
+                                              Tinsmith__V1__ExportMergedResponse_Closure closure,
+                                              void *closure_data)
+{
+  assert(service->descriptor == &tinsmith__v1__checkpoints__descriptor);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void tinsmith__v1__checkpoints__read_export(ProtobufCService *service,
+                                            const Tinsmith__V1__ReadExportRequest *input,
+                                            Tinsmith__V1__ReadExportResponse_Closure closure,
+                                            void *closure_data)
+{
+  assert(service->descriptor == &tinsmith__v1__checkpoints__descriptor);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void tinsmith__v1__checkpoints__init (Tinsmith__V1__Checkpoints_Service *service,
                                       Tinsmith__V1__Checkpoints_ServiceDestroy destroy)

@@ -589,7 +589,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__response_header__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__response_header__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue tinsmith__v1__method__enum_values_by_number[31] =
+static const ProtobufCEnumValue tinsmith__v1__method__enum_values_by_number[34] =
 {
   { "METHOD_UNSPECIFIED", "TINSMITH__V1__METHOD__METHOD_UNSPECIFIED", 0 },
   { "METHOD_SESSIONS_CREATE", "TINSMITH__V1__METHOD__METHOD_SESSIONS_CREATE", 101 },
@@ -615,6 +615,9 @@ static const ProtobufCEnumValue tinsmith__v1__method__enum_values_by_number[31] 
   { "METHOD_CHECKPOINTS_UNPUBLISH", "TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_UNPUBLISH", 406 },
   { "METHOD_CHECKPOINTS_EXPORT", "TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_EXPORT", 407 },
   { "METHOD_CHECKPOINTS_IMPORT", "TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_IMPORT", 408 },
+  { "METHOD_CHECKPOINTS_COPY", "TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_COPY", 409 },
+  { "METHOD_CHECKPOINTS_EXPORT_MERGED", "TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_EXPORT_MERGED", 410 },
+  { "METHOD_CHECKPOINTS_READ_EXPORT", "TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_READ_EXPORT", 411 },
   { "METHOD_FUTURES_AWAIT", "TINSMITH__V1__METHOD__METHOD_FUTURES_AWAIT", 501 },
   { "METHOD_FUTURES_CANCEL", "TINSMITH__V1__METHOD__METHOD_FUTURES_CANCEL", 502 },
   { "METHOD_ADMIN_CAPABILITIES", "TINSMITH__V1__METHOD__METHOD_ADMIN_CAPABILITIES", 601 },
@@ -624,25 +627,28 @@ static const ProtobufCEnumValue tinsmith__v1__method__enum_values_by_number[31] 
   { "METHOD_ADMIN_WORKER_PING", "TINSMITH__V1__METHOD__METHOD_ADMIN_WORKER_PING", 605 },
 };
 static const ProtobufCIntRange tinsmith__v1__method__value_ranges[] = {
-{0, 0},{101, 1},{201, 4},{301, 12},{401, 16},{501, 24},{601, 26},{0, 31}
+{0, 0},{101, 1},{201, 4},{301, 12},{401, 16},{501, 27},{601, 29},{0, 34}
 };
-static const ProtobufCEnumValueIndex tinsmith__v1__method__enum_values_by_name[31] =
+static const ProtobufCEnumValueIndex tinsmith__v1__method__enum_values_by_name[34] =
 {
-  { "METHOD_ADMIN_CAPABILITIES", 26 },
-  { "METHOD_ADMIN_HEALTH", 27 },
-  { "METHOD_ADMIN_PING", 29 },
-  { "METHOD_ADMIN_STATS", 28 },
-  { "METHOD_ADMIN_WORKER_PING", 30 },
+  { "METHOD_ADMIN_CAPABILITIES", 29 },
+  { "METHOD_ADMIN_HEALTH", 30 },
+  { "METHOD_ADMIN_PING", 32 },
+  { "METHOD_ADMIN_STATS", 31 },
+  { "METHOD_ADMIN_WORKER_PING", 33 },
+  { "METHOD_CHECKPOINTS_COPY", 24 },
   { "METHOD_CHECKPOINTS_DELETE", 18 },
   { "METHOD_CHECKPOINTS_EXPORT", 22 },
+  { "METHOD_CHECKPOINTS_EXPORT_MERGED", 25 },
   { "METHOD_CHECKPOINTS_IMPORT", 23 },
   { "METHOD_CHECKPOINTS_INFO", 17 },
   { "METHOD_CHECKPOINTS_LIST", 16 },
   { "METHOD_CHECKPOINTS_PUBLISH", 20 },
+  { "METHOD_CHECKPOINTS_READ_EXPORT", 26 },
   { "METHOD_CHECKPOINTS_SET_TTL", 19 },
   { "METHOD_CHECKPOINTS_UNPUBLISH", 21 },
-  { "METHOD_FUTURES_AWAIT", 24 },
-  { "METHOD_FUTURES_CANCEL", 25 },
+  { "METHOD_FUTURES_AWAIT", 27 },
+  { "METHOD_FUTURES_CANCEL", 28 },
   { "METHOD_SAMPLING_COMPUTE_LOGPROBS", 15 },
   { "METHOD_SAMPLING_CREATE_SAMPLING_SESSION", 13 },
   { "METHOD_SAMPLING_SAMPLE", 14 },
@@ -667,9 +673,9 @@ const ProtobufCEnumDescriptor tinsmith__v1__method__descriptor =
   "Method",
   "Tinsmith__V1__Method",
   "tinsmith.v1",
-  31,
+  34,
   tinsmith__v1__method__enum_values_by_number,
-  31,
+  34,
   tinsmith__v1__method__enum_values_by_name,
   7,
   tinsmith__v1__method__value_ranges,

@@ -592,7 +592,7 @@ void   tinsmith__v1__compute_logprobs_response__free_unpacked
   assert(message->base.descriptor == &tinsmith__v1__compute_logprobs_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tinsmith__v1__save_weights_for_sampler_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tinsmith__v1__save_weights_for_sampler_request__field_descriptors[5] =
 {
   {
     "name",
@@ -642,8 +642,21 @@ static const ProtobufCFieldDescriptor tinsmith__v1__save_weights_for_sampler_req
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "keep_last",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SaveWeightsForSamplerRequest, keep_last),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__save_weights_for_sampler_request__field_indices_by_name[] = {
+  4,   /* field[4] = keep_last */
   0,   /* field[0] = name */
   3,   /* field[3] = overwrite */
   1,   /* field[1] = ttl_seconds */
@@ -652,7 +665,7 @@ static const unsigned tinsmith__v1__save_weights_for_sampler_request__field_indi
 static const ProtobufCIntRange tinsmith__v1__save_weights_for_sampler_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__save_weights_for_sampler_request__descriptor =
 {
@@ -662,7 +675,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__save_weights_for_sampler_request_
   "Tinsmith__V1__SaveWeightsForSamplerRequest",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__SaveWeightsForSamplerRequest),
-  4,
+  5,
   tinsmith__v1__save_weights_for_sampler_request__field_descriptors,
   tinsmith__v1__save_weights_for_sampler_request__field_indices_by_name,
   1,  tinsmith__v1__save_weights_for_sampler_request__number_ranges,

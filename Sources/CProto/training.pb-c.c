@@ -1553,7 +1553,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__optim_step_response__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__optim_step_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__save_state_request__field_descriptors[5] =
+static const ProtobufCFieldDescriptor tinsmith__v1__save_state_request__field_descriptors[6] =
 {
   {
     "name",
@@ -1615,9 +1615,22 @@ static const ProtobufCFieldDescriptor tinsmith__v1__save_state_request__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "keep_last",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SaveStateRequest, keep_last),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__save_state_request__field_indices_by_name[] = {
   4,   /* field[4] = include_gradients */
+  5,   /* field[5] = keep_last */
   0,   /* field[0] = name */
   2,   /* field[2] = overwrite */
   1,   /* field[1] = ttl_seconds */
@@ -1626,7 +1639,7 @@ static const unsigned tinsmith__v1__save_state_request__field_indices_by_name[] 
 static const ProtobufCIntRange tinsmith__v1__save_state_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__save_state_request__descriptor =
 {
@@ -1636,7 +1649,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__save_state_request__descriptor =
   "Tinsmith__V1__SaveStateRequest",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__SaveStateRequest),
-  5,
+  6,
   tinsmith__v1__save_state_request__field_descriptors,
   tinsmith__v1__save_state_request__field_indices_by_name,
   1,  tinsmith__v1__save_state_request__number_ranges,

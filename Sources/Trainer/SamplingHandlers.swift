@@ -1,3 +1,4 @@
+import Checkpoints
 import Engine
 import RPC
 import Tokenizers
@@ -10,7 +11,8 @@ extension Handlers {
       worker, request, context in
       let model = try worker.model(context.stream)
       return SaveWeightsForSamplerResponse(
-        path: try worker.saveForSampler(model, request, seq: context.seq))
+        path: try worker.saveForSampler(
+          model, request, seq: context.seq, tenant: context.tenant))
     }
     handle(&table, .samplingCreateSamplingSession, CreateSamplingSessionRequest.self) {
       worker, request, context in
@@ -64,14 +66,14 @@ extension Worker {
     case .baseModel(let name):
       return SamplingTarget(base: try base(name), adapter: nil, cacheScope: "\(tenant)\u{0}base")
     case .modelPath(let text):
-      let entry = try snapshot(text)
+      let entry = try snapshot(text, tenant: tenant)
       return SamplingTarget(
-        base: try base(entry.base), adapter: entry.adapter,
+        base: try base(entry.manifest.baseModel), adapter: entry.adapter,
         cacheScope: "\(tenant)\u{0}\(entry.number)")
     }
   }
 
-  private func snapshot(_ text: String) throws -> SnapshotCache.Entry {
+  private func snapshot(_ text: String, tenant: String) throws -> SnapshotCache.Entry {
     let path = try CheckpointPath(text, field: "model_path")
     guard path.kind == .sampler else {
       throw RPCError(
@@ -80,11 +82,12 @@ extension Worker {
         field: "model_path")
     }
     if let identity = checkpoints.identity(path),
-      let known = snapshots.current(text, identity: identity, now: CheckpointStore.now())
+      let known = snapshots.current(text, identity: identity, now: CheckpointStore.now()),
+      known.manifest.isReadable(by: tenant)
     {
       return known
     }
-    let manifest = try checkpoints.verified(path)
+    let manifest = try checkpoints.verified(path, for: tenant, field: "model_path")
     let base = try base(manifest.baseModel)
     let adapter = try AdapterFiles.read(
       checkpoints.url(path), model: base.model, kernels: kernels)
@@ -101,9 +104,7 @@ extension Worker {
     }
     return snapshots.insert(
       path.text,
-      SnapshotCache.Entry(
-        adapter: adapter, base: manifest.baseModel, identity: identity,
-        expiresUnixMilliseconds: manifest.expiresUnixMilliseconds))
+      SnapshotCache.Entry(adapter: adapter, manifest: manifest, identity: identity))
   }
 
   /// What a request samples from: what it says, or what its session was created with.

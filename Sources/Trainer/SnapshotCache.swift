@@ -1,44 +1,23 @@
+import Checkpoints
 import Engine
-import Glibc
 
 /// Adapters loaded for sampling, by checkpoint path; the least recently used leaves first.
 struct SnapshotCache {
-  /// Which version of a file this is: what replaces a file has another inode or time.
-  struct FileIdentity: Equatable {
-    let device: UInt64
-    let inode: UInt64
-    let seconds: Int
-    let nanoseconds: Int
-
-    /// Nil when there is no such file.
-    init?(_ path: String) {
-      var facts = stat()
-      guard stat(path, &facts) == 0 else { return nil }
-      device = UInt64(facts.st_dev)
-      inode = UInt64(facts.st_ino)
-      seconds = facts.st_mtim.tv_sec
-      nanoseconds = facts.st_mtim.tv_nsec
-    }
-  }
-
   struct Entry {
     let adapter: Adapter
-    let base: String
-    /// Of the checkpoint's manifest: another worker may have replaced the checkpoint since.
+    /// Of the checkpoint, as it was loaded.
+    let manifest: CheckpointStore.Manifest
+    /// Of the manifest's file: another worker may have replaced the checkpoint since, or its owner may
+    /// have changed who can read it.
     let identity: FileIdentity
-    /// 0 for never.
-    let expiresUnixMilliseconds: UInt64
     /// Tells this adapter from every other that was here: whose cached keys and values are these?
     var number = 0
     fileprivate var used: UInt64 = 0
 
-    init(
-      adapter: Adapter, base: String, identity: FileIdentity, expiresUnixMilliseconds: UInt64
-    ) {
+    init(adapter: Adapter, manifest: CheckpointStore.Manifest, identity: FileIdentity) {
       self.adapter = adapter
-      self.base = base
+      self.manifest = manifest
       self.identity = identity
-      self.expiresUnixMilliseconds = expiresUnixMilliseconds
     }
   }
 
@@ -56,9 +35,7 @@ struct SnapshotCache {
   /// The entry of a path, if it is the version that is on disk and has not expired.
   mutating func current(_ path: String, identity: FileIdentity, now: UInt64) -> Entry? {
     guard let entry = entries[path] else { return nil }
-    guard entry.identity == identity,
-      entry.expiresUnixMilliseconds == 0 || now < entry.expiresUnixMilliseconds
-    else {
+    guard entry.identity == identity, !entry.manifest.isExpired(at: now) else {
       remove(path)
       return nil
     }

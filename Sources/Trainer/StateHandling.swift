@@ -1,3 +1,4 @@
+import Checkpoints
 import Engine
 import RPC
 import Wire
@@ -5,12 +6,14 @@ import Wire
 /// Saving and loading of models.
 extension Worker {
   /// - Returns: the checkpoint's path.
-  func saveState(_ model: TrainedModel, _ request: SaveStateRequest) throws -> String {
+  func saveState(
+    _ model: TrainedModel, _ request: SaveStateRequest, tenant: Substring
+  ) throws -> String {
     let path = try CheckpointPath(
       model: model.id, kind: .training, name: request.name, field: "name")
-    try write(
-      model, path, ttlSeconds: request.ttlSeconds, overwrite: request.overwrite,
-      userMetadata: request.userMetadata
+    _ = try write(
+      model, path, tenant: tenant, ttlSeconds: request.ttlSeconds, overwrite: request.overwrite,
+      userMetadata: request.userMetadata, keepLast: request.keepLast
     ) { folder in
       try AdapterFiles.write(
         model.adapter, base: model.base.model.name, to: folder, storage: storage)
@@ -24,53 +27,52 @@ extension Worker {
   ///
   /// - Parameter seq: names the snapshot when the request does not.
   func saveForSampler(
-    _ model: TrainedModel, _ request: SaveWeightsForSamplerRequest, seq: UInt64
+    _ model: TrainedModel, _ request: SaveWeightsForSamplerRequest, seq: UInt64,
+    tenant: Substring
   ) throws -> String {
     let path = try CheckpointPath(
       model: model.id, kind: .sampler,
       name: request.name.isEmpty ? "seq-\(seq)" : request.name, field: "name")
-    try write(
-      model, path, ttlSeconds: request.ttlSeconds,
-      overwrite: request.overwrite || request.name.isEmpty, userMetadata: request.userMetadata
+    let manifest = try write(
+      model, path, tenant: tenant, ttlSeconds: request.ttlSeconds,
+      overwrite: request.overwrite || request.name.isEmpty, userMetadata: request.userMetadata,
+      keepLast: request.keepLast
     ) { folder in
       try AdapterFiles.write(
         model.adapter, base: model.base.model.name, to: folder, storage: storage)
     }
-    try keepSnapshot(
-      model.adapter.snapshot(kernels: kernels), checkpoints.manifest(path), path)
+    try keepSnapshot(model.adapter.snapshot(kernels: kernels), manifest, path)
     return path.text
   }
 
   private func write(
-    _ model: TrainedModel, _ path: CheckpointPath, ttlSeconds: UInt64?, overwrite: Bool,
-    userMetadata: [String: String], _ body: (String) throws -> Void
-  ) throws {
+    _ model: TrainedModel, _ path: CheckpointPath, tenant: Substring, ttlSeconds: UInt64?,
+    overwrite: Bool, userMetadata: [String: String], keepLast: Int,
+    _ body: (String) throws -> Void
+  ) throws -> CheckpointStore.Manifest {
     let now = CheckpointStore.now()
     let config = model.adapter.config
     let manifest = CheckpointStore.Manifest(
-      path: path.text, baseModel: model.base.model.name, rank: config.rank, alpha: config.alpha,
-      trainAttention: config.groups.contains(.attention),
+      path: path, tenant: tenant, baseModel: model.base.model.name, rank: config.rank,
+      alpha: config.alpha, trainAttention: config.groups.contains(.attention),
       trainMLP: config.groups.contains(.mlp),
       trainUnembed: config.groups.contains(.unembedding),
       step: model.adapter.training?.stepCount ?? 0, createdUnixMilliseconds: now,
       expiresUnixMilliseconds: ttlSeconds.map { now + $0 * 1000 } ?? 0,
-      userMetadata: userMetadata, files: [:])
-    do {
-      try checkpoints.write(path, overwrite: overwrite, manifest: manifest, body)
-    } catch let error as CheckpointExists {
-      throw RPCError(
-        .alreadyExists, "\(error.path) exists already; say overwrite to replace it",
-        field: "name")
-    }
+      userMetadata: userMetadata)
+    let written = try checkpoints.write(path, overwrite: overwrite, manifest: manifest, body)
+    if keepLast > 0 { checkpoints.removeOldest(keeping: keepLast, newest: path) }
+    return written
   }
 
   /// Replaces a model's adapter by that of a checkpoint of the same base model. A snapshot follows at
   /// once, so that no recovery needs the checkpoint again.
   func loadState(
-    _ model: TrainedModel, _ request: LoadStateRequest, seq: UInt64, answer: Payload
+    _ model: TrainedModel, _ request: LoadStateRequest, tenant: Substring, seq: UInt64,
+    answer: Payload
   ) throws {
     let path = try CheckpointPath(request.path, field: "path")
-    let manifest = try checkpoints.verified(path)
+    let manifest = try checkpoints.verified(path, for: tenant)
     guard manifest.baseModel == model.base.model.name else {
       throw RPCError(
         .invalidArgument,

@@ -1,3 +1,4 @@
+import Checkpoints
 import Engine
 import RPC
 import Wire
@@ -7,7 +8,7 @@ extension Handlers {
   func addTraining(to table: inout MethodTable) {
     handleInOrder(&table, .trainingCreateModel, CreateModelRequest.self) {
       worker, request, context in
-      let model = try worker.createModel(context.stream, request)
+      let model = try worker.createModel(context.stream, request, tenant: context.tenant)
       worker.open(model)
       let response = CreateModelResponse(modelID: model.id, info: model.info)
       guard !request.fromPath.isEmpty else { return response }
@@ -37,12 +38,14 @@ extension Handlers {
     }
     handleInOrder(&table, .trainingSaveState, SaveStateRequest.self) { worker, request, context in
       let model = try worker.model(context.stream)
-      return SaveStateResponse(path: try worker.saveState(model, request))
+      return SaveStateResponse(
+        path: try worker.saveState(model, request, tenant: context.tenant))
     }
     handleInOrder(&table, .trainingLoadState, LoadStateRequest.self) { worker, request, context in
       let model = try worker.model(context.stream)
       let response = LoadStateResponse()
-      try worker.loadState(model, request, seq: context.seq, answer: response.encode())
+      try worker.loadState(
+        model, request, tenant: context.tenant, seq: context.seq, answer: response.encode())
       return response
     }
   }
@@ -64,12 +67,14 @@ extension Handlers {
 extension Worker {
   /// A new model, or one from a checkpoint.
   func createModel(
-    _ id: String, _ request: CreateModelRequest
+    _ id: String, _ request: CreateModelRequest, tenant: Substring
   ) throws -> TrainedModel {
     guard models[id] == nil else {
       throw RPCError(.alreadyExists, "model \(id) exists already")
     }
-    guard request.fromPath.isEmpty else { return try createFromCheckpoint(id, request) }
+    guard request.fromPath.isEmpty else {
+      return try createFromCheckpoint(id, request, tenant: tenant)
+    }
     let base = try base(request.baseModel)
     let config = try LoRAConfig(request.lora ?? LoraConfig(), modelID: id)
     let adapter = try Adapter(config: config, sites: base.model.sites)
@@ -80,10 +85,10 @@ extension Worker {
   }
 
   private func createFromCheckpoint(
-    _ id: String, _ request: CreateModelRequest
+    _ id: String, _ request: CreateModelRequest, tenant: Substring
   ) throws -> TrainedModel {
     let path = try CheckpointPath(request.fromPath, field: "from_path")
-    let manifest = try checkpoints.verified(path)
+    let manifest = try checkpoints.verified(path, for: tenant, field: "from_path")
     if !request.baseModel.isEmpty, request.baseModel != manifest.baseModel {
       throw RPCError(
         .invalidArgument, "the checkpoint is of base model \(manifest.baseModel)",

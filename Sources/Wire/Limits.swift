@@ -72,8 +72,10 @@ package enum Limits {
   package static let maxNameBytes = 128
   /// Seconds that a checkpoint may be asked to live: about ten years.
   package static let maxTTLSeconds: UInt64 = 3660 * 86400
-  /// Files of an exported or imported adapter.
+  /// Files of an exported or imported adapter or model.
   package static let maxFiles = 64
+  /// Bytes of one piece of an exported model.
+  package static let maxPieceBytes = 8 << 20
 
   /// Refuses a payload that is too large or has too many attachments.
   package static func check(_ payload: Payload) throws(WireError) {

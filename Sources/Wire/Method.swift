@@ -27,6 +27,9 @@ package enum Method: UInt32, Sendable, CaseIterable, Hashable {
   case checkpointsUnpublish = 406
   case checkpointsExport = 407
   case checkpointsImport = 408
+  case checkpointsCopy = 409
+  case checkpointsExportMerged = 410
+  case checkpointsReadExport = 411
 
   case futuresAwait = 501
   case futuresCancel = 502
@@ -71,16 +74,16 @@ package enum Method: UInt32, Sendable, CaseIterable, Hashable {
   package var route: Route {
     switch self {
     case .sessionsCreate, .sessionsHeartbeat, .sessionsFinish,
-      .adminCapabilities, .adminHealth, .adminStats, .adminPing:
+      .checkpointsList, .checkpointsInfo, .checkpointsDelete, .checkpointsSetTTL,
+      .checkpointsPublish, .checkpointsUnpublish, .checkpointsExport, .checkpointsCopy,
+      .checkpointsReadExport, .adminCapabilities, .adminHealth, .adminStats, .adminPing:
       .keeper
     case .trainingCreateModel, .trainingForward, .trainingForwardBackward, .trainingOptimStep,
       .trainingSaveState, .trainingLoadState, .trainingUnload, .trainingGetInfo,
       .samplingSaveWeightsForSampler:
       .model
     case .samplingCreateSamplingSession, .samplingSample, .samplingComputeLogprobs,
-      .checkpointsList, .checkpointsInfo, .checkpointsDelete, .checkpointsSetTTL,
-      .checkpointsPublish, .checkpointsUnpublish, .checkpointsExport, .checkpointsImport,
-      .adminWorkerPing:
+      .checkpointsImport, .checkpointsExportMerged, .adminWorkerPing:
       .sampling
     case .futuresAwait, .futuresCancel:
       .future
@@ -152,6 +155,9 @@ package enum Method: UInt32, Sendable, CaseIterable, Hashable {
     case .checkpointsUnpublish: "Unpublish"
     case .checkpointsExport: "Export"
     case .checkpointsImport: "Import"
+    case .checkpointsCopy: "Copy"
+    case .checkpointsExportMerged: "ExportMerged"
+    case .checkpointsReadExport: "ReadExport"
     case .futuresAwait: "Await"
     case .futuresCancel: "Cancel"
     case .adminCapabilities: "Capabilities"

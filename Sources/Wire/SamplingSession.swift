@@ -10,16 +10,19 @@ package struct SaveWeightsForSamplerRequest: Sendable, Equatable {
   package var userMetadata: [String: String]
   /// Replace a checkpoint of the same name.
   package var overwrite: Bool
+  /// Delete the oldest sampler checkpoints of the model beyond so many afterwards; 0 keeps all.
+  package var keepLast: Int
 
   /// A request.
   package init(
     name: String = "", ttlSeconds: UInt64? = nil, userMetadata: [String: String] = [:],
-    overwrite: Bool = false
+    overwrite: Bool = false, keepLast: Int = 0
   ) {
     self.name = name
     self.ttlSeconds = ttlSeconds
     self.userMetadata = userMetadata
     self.overwrite = overwrite
+    self.keepLast = keepLast
   }
 }
 
@@ -36,6 +39,7 @@ extension SaveWeightsForSamplerRequest: RequestRoot {
     ttlSeconds = hasTTL ? try Check.ttl(c.ttl_seconds) : nil
     userMetadata = try reader.metadata(c.user_metadata, c.n_user_metadata)
     overwrite = c.overwrite != 0
+    keepLast = Int(c.keep_last)
   }
 
   func fill(_ c: inout Tinsmith__V1__SaveWeightsForSamplerRequest, _ writer: Writer) {
@@ -47,6 +51,7 @@ extension SaveWeightsForSamplerRequest: RequestRoot {
     }
     writer.pairs(userMetadata, &c.n_user_metadata, &c.user_metadata, TextPair.init)
     c.overwrite = overwrite ? 1 : 0
+    c.keep_last = UInt32(clamping: keepLast)
   }
 }
 

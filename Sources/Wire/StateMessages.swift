@@ -12,17 +12,20 @@ package struct SaveStateRequest: Sendable, Equatable {
   package var userMetadata: [String: String]
   /// Save the gradients that no optim_step has used yet as well.
   package var includeGradients: Bool
+  /// Delete the oldest training checkpoints of the model beyond so many afterwards; 0 keeps all.
+  package var keepLast: Int
 
   /// A request.
   package init(
     name: String, ttlSeconds: UInt64? = nil, overwrite: Bool = false,
-    userMetadata: [String: String] = [:], includeGradients: Bool = false
+    userMetadata: [String: String] = [:], includeGradients: Bool = false, keepLast: Int = 0
   ) {
     self.name = name
     self.ttlSeconds = ttlSeconds
     self.overwrite = overwrite
     self.userMetadata = userMetadata
     self.includeGradients = includeGradients
+    self.keepLast = keepLast
   }
 }
 
@@ -38,6 +41,7 @@ extension SaveStateRequest: RequestRoot {
     overwrite = c.overwrite != 0
     userMetadata = try reader.metadata(c.user_metadata, c.n_user_metadata)
     includeGradients = c.include_gradients != 0
+    keepLast = Int(c.keep_last)
   }
 
   func fill(_ c: inout Tinsmith__V1__SaveStateRequest, _ writer: Writer) {
@@ -49,6 +53,7 @@ extension SaveStateRequest: RequestRoot {
     c.overwrite = overwrite ? 1 : 0
     writer.pairs(userMetadata, &c.n_user_metadata, &c.user_metadata, TextPair.init)
     c.include_gradients = includeGradients ? 1 : 0
+    c.keep_last = UInt32(clamping: keepLast)
   }
 }
 

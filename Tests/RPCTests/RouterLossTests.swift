@@ -159,8 +159,8 @@ import Wire
   @Test func queuedControlRequestsOfAnEndedWorkerAreSentAgain() {
     var bench = RouterBench(registered: false)
     bench.register(room: WorkerRoom(controlRequests: 1))
-    bench.request("l1", .checkpointsList, "s", seq: 1)
-    bench.request("l2", .checkpointsList, "s", seq: 2)
+    bench.request("l1", .checkpointsImport, "s", seq: 1)
+    bench.request("l2", .checkpointsImport, "s", seq: 2)
     _ = bench.actions()
     bench.ended(crashed: false)
     #expect(

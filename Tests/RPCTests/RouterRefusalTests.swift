@@ -114,7 +114,7 @@ import Wire
   @Test func oneNameServesForKeeperAndWorker() {
     var bench = RouterBench()
     bench.request("a", .sessionsHeartbeat, "s", seq: 0)
-    bench.request("b", .checkpointsList, "s", seq: 0)
+    bench.request("b", .checkpointsImport, "s", seq: 0)
     #expect(bench.actions() == ["forward a to 100", "forward b to 101"])
     bench.response("x", "s", seq: 0, epoch: 0, from: RouterBench.worker)
     bench.response("y", "s", seq: 0, epoch: 0, from: RouterBench.keeper)

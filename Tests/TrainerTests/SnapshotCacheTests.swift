@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import Testing
 
@@ -5,13 +6,18 @@ import Testing
 @testable import Trainer
 
 @Suite struct SnapshotCacheTests {
-  private func entry(_ identity: SnapshotCache.FileIdentity, expires: UInt64 = 0) throws
+  private func entry(_ identity: FileIdentity, expires: UInt64 = 0) throws
     -> SnapshotCache.Entry
   {
     let site = AdapterSite(index: 0, module: "m", group: .mlp, inputs: 4, outputs: 4)
+    let manifest = CheckpointStore.Manifest(
+      path: try CheckpointPath("tinsmith://m/sampler_weights/a", field: "path"), tenant: "ann",
+      baseModel: "base", rank: 1, alpha: 32, trainAttention: false, trainMLP: true,
+      trainUnembed: false, step: 0, createdUnixMilliseconds: 1, expiresUnixMilliseconds: expires,
+      userMetadata: [:])
     return SnapshotCache.Entry(
-      adapter: try Adapter(config: LoRAConfig(rank: 1), sites: [site]), base: "base",
-      identity: identity, expiresUnixMilliseconds: expires)
+      adapter: try Adapter(config: LoRAConfig(rank: 1), sites: [site]), manifest: manifest,
+      identity: identity)
   }
 
   /// A file that can be replaced.
@@ -24,7 +30,7 @@ import Testing
 
   @Test func keepsTheRecentlyUsed() throws {
     try withFile { path in
-      let identity = try #require(SnapshotCache.FileIdentity(path))
+      let identity = try #require(FileIdentity(path))
       let bytes = try entry(identity).adapter.bytes
       var cache = SnapshotCache(capacity: 2 * bytes)
       func has(_ path: String) -> Bool {
@@ -49,14 +55,14 @@ import Testing
   /// two versions never have one number.
   @Test func forgetsOtherVersions() throws {
     try withFile { path in
-      let old = try #require(SnapshotCache.FileIdentity(path))
+      let old = try #require(FileIdentity(path))
       var cache = SnapshotCache()
       let first = cache.insert("a", try entry(old, expires: 100))
       #expect(cache.current("a", identity: old, now: 99)?.number == first.number)
       #expect(cache.current("a", identity: old, now: 100) == nil)
       cache.insert("a", try entry(old))
       try Data("2".utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-      let new = try #require(SnapshotCache.FileIdentity(path))
+      let new = try #require(FileIdentity(path))
       #expect(new != old)
       #expect(cache.current("a", identity: new, now: 0) == nil)
       #expect(cache.insert("a", try entry(new)).number != first.number)

@@ -150,5 +150,9 @@ private struct Kind: Sendable {
     "SetCheckpointTtlRequest": body(SetCheckpointTTLRequest.self),
     "ExportCheckpointResponse": body(ExportCheckpointResponse.self),
     "ImportCheckpointRequest": body(ImportCheckpointRequest.self),
+    "CopyCheckpointRequest": body(CopyCheckpointRequest.self),
+    "ExportMergedResponse": body(ExportMergedResponse.self),
+    "ReadExportRequest": body(ReadExportRequest.self),
+    "ReadExportResponse": body(ReadExportResponse.self),
   ]
 }

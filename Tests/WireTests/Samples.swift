@@ -89,7 +89,7 @@ enum Samples {
     Sample(
       SaveStateRequest(
         name: "step-1.a_B", ttlSeconds: 60, overwrite: true, userMetadata: ["a": ""],
-        includeGradients: true)),
+        includeGradients: true, keepLast: 3)),
     Sample(SaveStateResponse(path: "tinsmith://m/weights/a")),
     Sample(LoadStateRequest(path: "tinsmith://m/weights/a", optimizer: true)),
     Sample(LoadStateResponse()),
@@ -98,7 +98,7 @@ enum Samples {
   static let sampling: [Sample] = [
     Sample(
       SaveWeightsForSamplerRequest(
-        name: "a", ttlSeconds: 5, userMetadata: ["a": "b"], overwrite: true)),
+        name: "a", ttlSeconds: 5, userMetadata: ["a": "b"], overwrite: true, keepLast: 1)),
     Sample(SaveWeightsForSamplerRequest()),
     Sample(SaveWeightsForSamplerResponse(path: "tinsmith://m/sampler_weights/a")),
     Sample(CreateSamplingSessionRequest(source: .baseModel("tinsmith/mini"))),
@@ -154,6 +154,13 @@ enum Samples {
     Sample(
       ImportCheckpointRequest(
         name: "a", kind: .sampler, baseModel: "b", files: files, userMetadata: ["k": "v"])),
+    Sample(CopyCheckpointRequest(path: "p", name: "n", ttlSeconds: 5)),
+    Sample(CopyCheckpointRequest(path: "p")),
+    Sample(
+      ExportMergedResponse(
+        exportID: "e", files: [ExportedFile(name: "f", sizeBytes: 1 << 40, sha256: "00ff")])),
+    Sample(ReadExportRequest(exportID: "e", file: "f", offset: 1 << 40, length: 8 << 20)),
+    Sample(ReadExportResponse(content: Bytes([UInt8](repeating: 7, count: 2000)))),
     Sample(AwaitFutureRequest()), Sample(CancelFutureRequest()),
     Sample(CancelFutureResponse(isCancelled: true)),
     Sample(CapabilitiesRequest()),

@@ -120,6 +120,6 @@ extension MethodTable {
 
 /// Methods that a bench worker answers with nothing done. Both need a session's token.
 enum NullMethod {
-  static let independent = Method.checkpointsList
+  static let independent = Method.checkpointsImport
   static let ordered = Method.trainingGetInfo
 }

@@ -216,6 +216,17 @@ def numbers() -> list[dict]:
         case("import_file_twice", checkpoints.ImportCheckpointRequest(
             name="a", kind="CHECKPOINT_KIND_SAMPLER", base_model="m",
             files=[{"name": "f"}, {"name": "f"}]), "files[f]"),
+        case("copy_no_path", checkpoints.CopyCheckpointRequest(name="a"), "path"),
+        case("copy_odd_name", checkpoints.CopyCheckpointRequest(path=PATH, name="a/b"), "name"),
+        case("copy_ttl", checkpoints.CopyCheckpointRequest(path=PATH, ttl_seconds=0),
+             "ttl_seconds"),
+        case("read_export_no_id", checkpoints.ReadExportRequest(file="f", length=1), "export_id"),
+        case("read_export_odd_file", checkpoints.ReadExportRequest(
+            export_id="e", file="../f", length=1), "file"),
+        case("read_export_too_long", checkpoints.ReadExportRequest(
+            export_id="e", file="f", length=(8 << 20) + 1), "length"),
+        case("read_export_nothing", checkpoints.ReadExportRequest(export_id="e", file="f"),
+             "length"),
         case("ping_attachment_missing", admin.PingRequest(payload={"attachment": 0}), "payload"),
     ]
 

@@ -251,7 +251,7 @@ def training_calls() -> list[dict]:
             metrics=[{"name": "unclipped_grad_l2:mean", "value": 5e-324}]), full=True),
         case("save_state", training.SaveStateRequest(
             name="a.B_c-1", ttl_seconds=3600, overwrite=True, user_metadata=pairs(k="v"),
-            include_gradients=True), full=True),
+            include_gradients=True, keep_last=3), full=True),
         case("save_state_answer", training.SaveStateResponse(path=PATH), full=True),
         case("load_state", training.LoadStateRequest(path=PATH, optimizer=True), full=True),
         case("load_state_answer", training.LoadStateResponse(), full=True),
@@ -286,7 +286,8 @@ def sampling_calls() -> list[dict]:
     top = table((3, 4, 5, 0), (-1.0, -2.0, -3.0, -99999.0), [2, 2])
     return [
         case("save_for_sampler", sampling.SaveWeightsForSamplerRequest(
-            name="snap", ttl_seconds=1, user_metadata=pairs(k="v"), overwrite=True), full=True),
+            name="snap", ttl_seconds=1, user_metadata=pairs(k="v"), overwrite=True,
+            keep_last=2), full=True),
         case("save_for_sampler_unnamed", sampling.SaveWeightsForSamplerRequest(), full=True),
         case("save_for_sampler_answer", sampling.SaveWeightsForSamplerResponse(path=SAMPLER_PATH),
              full=True),
@@ -347,6 +348,16 @@ def checkpoint_calls() -> list[dict]:
         case("import", checkpoints.ImportCheckpointRequest(
             name="x", kind="CHECKPOINT_KIND_SAMPLER", base_model="tinsmith/mini", files=files,
             user_metadata=pairs(k="v")), full=True),
+        case("copy", checkpoints.CopyCheckpointRequest(path=PATH, name="beta", ttl_seconds=60),
+             full=True),
+        case("copy_keep", checkpoints.CopyCheckpointRequest(path=PATH), full=True),
+        case("export_merged_answer", checkpoints.ExportMergedResponse(
+            export_id="e1", files=[{"name": "model.safetensors", "size_bytes": 1 << 34,
+                                    "sha256": "00" * 32}]), full=True),
+        case("read_export", checkpoints.ReadExportRequest(
+            export_id="e1", file="model.safetensors", offset=1 << 33, length=8 << 20), full=True),
+        case("read_export_answer", checkpoints.ReadExportResponse(content={"raw": b"\x00\x01"}),
+             full=True),
     ]
 
 

@@ -81,7 +81,10 @@ struct DemoCommand: AsyncParsableCommand {
     Terminal.say(
       "right: \(percent(after)) of \(words.heldOut.count) held-out words (before: \(percent(before)))"
     )
-    try export(try await service.exportCheckpoint(path: path).value())
+    let folder = try ExportFolder(out)
+    for file in try await service.exportCheckpoint(path: path).value() {
+      try folder.write(file.content, to: file.name)
+    }
     await service.close()
   }
 
@@ -120,18 +123,6 @@ struct DemoCommand: AsyncParsableCommand {
       return ["  \(isRight ? "✓" : "✗")", word, "→", shown.isEmpty ? "(nothing)" : shown]
     }
     for line in Table.lines(rows) { Terminal.say(line) }
-  }
-
-  private func export(_ files: [CheckpointFile]) throws {
-    let folder = URL(fileURLWithPath: out)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    for file in files {
-      // The service names them, so they must not lead elsewhere.
-      guard !file.name.isEmpty, !file.name.hasPrefix("."), !file.name.contains("/") else {
-        throw CommandError("the service sent a file called \"\(file.name)\"")
-      }
-      try Data(file.content).write(to: folder.appendingPathComponent(file.name))
-    }
   }
 
   private func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }

@@ -10,7 +10,7 @@ struct RouterCommand: AsyncParsableCommand {
     commandName: "router", abstract: "Runs the router alone.",
     discussion: """
       Prints `ready ENDPOINT` when clients and workers can connect. `tinsmith serve` runs a router \
-      and workers together.
+      and workers together. Router and workers share one data folder.
       """)
 
   @Option(help: ArgumentHelp("Where clients connect.", valueName: "endpoint"))
@@ -36,7 +36,9 @@ struct RouterCommand: AsyncParsableCommand {
     configuration.tenants = try tenants.read()
     configuration.sessionKey = try folder.sessionKey(SessionAuthority.makeKey)
     let router = try RouterServer(
-      configuration, keeper: try KeeperMethods.table(service.models), context: try Context())
+      configuration,
+      keeper: try KeeperMethods.table(service.models, dataFolder: folder.path),
+      context: try Context())
     let signals = StopSignals { router.stop() }
     defer { withExtendedLifetime((signals, folder)) {} }
     let metricsServer = try metrics.serve(router)

@@ -28,7 +28,9 @@ struct Connection {
 
   /// - Throws: `CommandError` if nothing answers within five seconds.
   init(endpoint: String) async throws {
-    service = ServiceClient(endpoint: endpoint, displayName: "tinsmith command")
+    // Not an option: a command line is there for everybody to see.
+    let key = ProcessInfo.processInfo.environment["TINSMITH_API_KEY"] ?? ""
+    service = ServiceClient(endpoint: endpoint, apiKey: key, displayName: "tinsmith command")
     capabilities = try await Self.ask(service, endpoint)
   }
 

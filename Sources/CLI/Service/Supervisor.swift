@@ -76,7 +76,9 @@ final class Supervisor: Sendable {
       configuration.tenants = plan.tenants
       configuration.sessionKey = try folder.sessionKey(SessionAuthority.makeKey)
       router = try RouterServer(
-        configuration, keeper: try KeeperMethods.table(options.models), context: try Context())
+        configuration,
+        keeper: try KeeperMethods.table(options.models, dataFolder: folder.path),
+        context: try Context())
       metrics = try plan.metrics.serve(router)
     } catch {
       sockets.remove()

@@ -25,6 +25,11 @@ typedef struct Tinsmith__V1__SetCheckpointTtlRequest Tinsmith__V1__SetCheckpoint
 typedef struct Tinsmith__V1__CheckpointFile Tinsmith__V1__CheckpointFile;
 typedef struct Tinsmith__V1__ExportCheckpointResponse Tinsmith__V1__ExportCheckpointResponse;
 typedef struct Tinsmith__V1__ImportCheckpointRequest Tinsmith__V1__ImportCheckpointRequest;
+typedef struct Tinsmith__V1__CopyCheckpointRequest Tinsmith__V1__CopyCheckpointRequest;
+typedef struct Tinsmith__V1__ExportedFile Tinsmith__V1__ExportedFile;
+typedef struct Tinsmith__V1__ExportMergedResponse Tinsmith__V1__ExportMergedResponse;
+typedef struct Tinsmith__V1__ReadExportRequest Tinsmith__V1__ReadExportRequest;
+typedef struct Tinsmith__V1__ReadExportResponse Tinsmith__V1__ReadExportResponse;
 
 
 /* --- enums --- */
@@ -113,7 +118,7 @@ struct  Tinsmith__V1__Checkpoint
    */
   uint64_t expires_unix_ms;
   /*
-   * Readable by other users.
+   * Readable by other tenants.
    */
   protobuf_c_boolean published;
   /*
@@ -300,6 +305,128 @@ struct  Tinsmith__V1__ImportCheckpointRequest
     , (char *)protobuf_c_empty_string, TINSMITH__V1__CHECKPOINT_KIND__CHECKPOINT_KIND_UNSPECIFIED, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL }
 
 
+typedef enum {
+  TINSMITH__V1__COPY_CHECKPOINT_REQUEST__TTL_PRESENCE__NOT_SET = 0,
+  TINSMITH__V1__COPY_CHECKPOINT_REQUEST__TTL_PRESENCE_TTL_SECONDS = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__COPY_CHECKPOINT_REQUEST__TTL_PRESENCE__CASE)
+} Tinsmith__V1__CopyCheckpointRequest__TtlPresenceCase;
+
+/*
+ * Of Checkpoints.Copy.
+ */
+struct  Tinsmith__V1__CopyCheckpointRequest
+{
+  ProtobufCMessage base;
+  /*
+   * What to copy, as in CheckpointRequest.
+   */
+  char *path;
+  /*
+   * Name of the copy, as in SaveStateRequest; empty: that of the original.
+   */
+  char *name;
+  Tinsmith__V1__CopyCheckpointRequest__TtlPresenceCase ttl_presence_case;
+  union {
+    /*
+     * Seconds until the copy is deleted, 1 to 316,224,000. Absent: kept.
+     */
+    uint64_t ttl_seconds;
+  };
+};
+#define TINSMITH__V1__COPY_CHECKPOINT_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__copy_checkpoint_request__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, TINSMITH__V1__COPY_CHECKPOINT_REQUEST__TTL_PRESENCE__NOT_SET, {0} }
+
+
+/*
+ * A file that ReadExport reads.
+ */
+struct  Tinsmith__V1__ExportedFile
+{
+  ProtobufCMessage base;
+  /*
+   * File name without folder, as in CheckpointFile.
+   */
+  char *name;
+  /*
+   * Bytes of the file.
+   */
+  uint64_t size_bytes;
+  /*
+   * SHA-256 of the file, 64 lower-case hex digits.
+   */
+  char *sha256;
+};
+#define TINSMITH__V1__EXPORTED_FILE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__exported_file__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Answer of Checkpoints.ExportMerged.
+ */
+struct  Tinsmith__V1__ExportMergedResponse
+{
+  ProtobufCMessage base;
+  /*
+   * Names the export in ReadExport. Opaque.
+   */
+  char *export_id;
+  /*
+   * At most 64.
+   */
+  size_t n_files;
+  Tinsmith__V1__ExportedFile **files;
+};
+#define TINSMITH__V1__EXPORT_MERGED_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__export_merged_response__descriptor) \
+    , (char *)protobuf_c_empty_string, 0,NULL }
+
+
+/*
+ * Of Checkpoints.ReadExport.
+ */
+struct  Tinsmith__V1__ReadExportRequest
+{
+  ProtobufCMessage base;
+  /*
+   * From ExportMergedResponse.
+   */
+  char *export_id;
+  /*
+   * Name of one of its files.
+   */
+  char *file;
+  /*
+   * First byte; not beyond the end.
+   */
+  uint64_t offset;
+  /*
+   * Bytes wanted, 1 to 8,388,608.
+   */
+  uint32_t length;
+};
+#define TINSMITH__V1__READ_EXPORT_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__read_export_request__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0 }
+
+
+/*
+ * Answer of Checkpoints.ReadExport.
+ */
+struct  Tinsmith__V1__ReadExportResponse
+{
+  ProtobufCMessage base;
+  /*
+   * As many bytes as were wanted, fewer at the end of the file.
+   */
+  Tinsmith__V1__Blob *content;
+};
+#define TINSMITH__V1__READ_EXPORT_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__read_export_response__descriptor) \
+    , NULL }
+
+
 /* Tinsmith__V1__Checkpoint methods */
 void   tinsmith__v1__checkpoint__init
                      (Tinsmith__V1__Checkpoint         *message);
@@ -471,6 +598,101 @@ Tinsmith__V1__ImportCheckpointRequest *
 void   tinsmith__v1__import_checkpoint_request__free_unpacked
                      (Tinsmith__V1__ImportCheckpointRequest *message,
                       ProtobufCAllocator *allocator);
+/* Tinsmith__V1__CopyCheckpointRequest methods */
+void   tinsmith__v1__copy_checkpoint_request__init
+                     (Tinsmith__V1__CopyCheckpointRequest         *message);
+size_t tinsmith__v1__copy_checkpoint_request__get_packed_size
+                     (const Tinsmith__V1__CopyCheckpointRequest   *message);
+size_t tinsmith__v1__copy_checkpoint_request__pack
+                     (const Tinsmith__V1__CopyCheckpointRequest   *message,
+                      uint8_t             *out);
+size_t tinsmith__v1__copy_checkpoint_request__pack_to_buffer
+                     (const Tinsmith__V1__CopyCheckpointRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tinsmith__V1__CopyCheckpointRequest *
+       tinsmith__v1__copy_checkpoint_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tinsmith__v1__copy_checkpoint_request__free_unpacked
+                     (Tinsmith__V1__CopyCheckpointRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tinsmith__V1__ExportedFile methods */
+void   tinsmith__v1__exported_file__init
+                     (Tinsmith__V1__ExportedFile         *message);
+size_t tinsmith__v1__exported_file__get_packed_size
+                     (const Tinsmith__V1__ExportedFile   *message);
+size_t tinsmith__v1__exported_file__pack
+                     (const Tinsmith__V1__ExportedFile   *message,
+                      uint8_t             *out);
+size_t tinsmith__v1__exported_file__pack_to_buffer
+                     (const Tinsmith__V1__ExportedFile   *message,
+                      ProtobufCBuffer     *buffer);
+Tinsmith__V1__ExportedFile *
+       tinsmith__v1__exported_file__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tinsmith__v1__exported_file__free_unpacked
+                     (Tinsmith__V1__ExportedFile *message,
+                      ProtobufCAllocator *allocator);
+/* Tinsmith__V1__ExportMergedResponse methods */
+void   tinsmith__v1__export_merged_response__init
+                     (Tinsmith__V1__ExportMergedResponse         *message);
+size_t tinsmith__v1__export_merged_response__get_packed_size
+                     (const Tinsmith__V1__ExportMergedResponse   *message);
+size_t tinsmith__v1__export_merged_response__pack
+                     (const Tinsmith__V1__ExportMergedResponse   *message,
+                      uint8_t             *out);
+size_t tinsmith__v1__export_merged_response__pack_to_buffer
+                     (const Tinsmith__V1__ExportMergedResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tinsmith__V1__ExportMergedResponse *
+       tinsmith__v1__export_merged_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tinsmith__v1__export_merged_response__free_unpacked
+                     (Tinsmith__V1__ExportMergedResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tinsmith__V1__ReadExportRequest methods */
+void   tinsmith__v1__read_export_request__init
+                     (Tinsmith__V1__ReadExportRequest         *message);
+size_t tinsmith__v1__read_export_request__get_packed_size
+                     (const Tinsmith__V1__ReadExportRequest   *message);
+size_t tinsmith__v1__read_export_request__pack
+                     (const Tinsmith__V1__ReadExportRequest   *message,
+                      uint8_t             *out);
+size_t tinsmith__v1__read_export_request__pack_to_buffer
+                     (const Tinsmith__V1__ReadExportRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tinsmith__V1__ReadExportRequest *
+       tinsmith__v1__read_export_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tinsmith__v1__read_export_request__free_unpacked
+                     (Tinsmith__V1__ReadExportRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tinsmith__V1__ReadExportResponse methods */
+void   tinsmith__v1__read_export_response__init
+                     (Tinsmith__V1__ReadExportResponse         *message);
+size_t tinsmith__v1__read_export_response__get_packed_size
+                     (const Tinsmith__V1__ReadExportResponse   *message);
+size_t tinsmith__v1__read_export_response__pack
+                     (const Tinsmith__V1__ReadExportResponse   *message,
+                      uint8_t             *out);
+size_t tinsmith__v1__read_export_response__pack_to_buffer
+                     (const Tinsmith__V1__ReadExportResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tinsmith__V1__ReadExportResponse *
+       tinsmith__v1__read_export_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tinsmith__v1__read_export_response__free_unpacked
+                     (Tinsmith__V1__ReadExportResponse *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Tinsmith__V1__Checkpoint_Closure)
@@ -499,6 +721,21 @@ typedef void (*Tinsmith__V1__ExportCheckpointResponse_Closure)
                   void *closure_data);
 typedef void (*Tinsmith__V1__ImportCheckpointRequest_Closure)
                  (const Tinsmith__V1__ImportCheckpointRequest *message,
+                  void *closure_data);
+typedef void (*Tinsmith__V1__CopyCheckpointRequest_Closure)
+                 (const Tinsmith__V1__CopyCheckpointRequest *message,
+                  void *closure_data);
+typedef void (*Tinsmith__V1__ExportedFile_Closure)
+                 (const Tinsmith__V1__ExportedFile *message,
+                  void *closure_data);
+typedef void (*Tinsmith__V1__ExportMergedResponse_Closure)
+                 (const Tinsmith__V1__ExportMergedResponse *message,
+                  void *closure_data);
+typedef void (*Tinsmith__V1__ReadExportRequest_Closure)
+                 (const Tinsmith__V1__ReadExportRequest *message,
+                  void *closure_data);
+typedef void (*Tinsmith__V1__ReadExportResponse_Closure)
+                 (const Tinsmith__V1__ReadExportResponse *message,
                   void *closure_data);
 
 /* --- services --- */
@@ -539,6 +776,18 @@ struct Tinsmith__V1__Checkpoints_Service
                  const Tinsmith__V1__ImportCheckpointRequest *input,
                  Tinsmith__V1__Checkpoint_Closure closure,
                  void *closure_data);
+  void (*copy)(Tinsmith__V1__Checkpoints_Service *service,
+               const Tinsmith__V1__CopyCheckpointRequest *input,
+               Tinsmith__V1__Checkpoint_Closure closure,
+               void *closure_data);
+  void (*export_merged)(Tinsmith__V1__Checkpoints_Service *service,
+                        const Tinsmith__V1__CheckpointRequest *input,
+                        Tinsmith__V1__ExportMergedResponse_Closure closure,
+                        void *closure_data);
+  void (*read_export)(Tinsmith__V1__Checkpoints_Service *service,
+                      const Tinsmith__V1__ReadExportRequest *input,
+                      Tinsmith__V1__ReadExportResponse_Closure closure,
+                      void *closure_data);
 };
 typedef void (*Tinsmith__V1__Checkpoints_ServiceDestroy)(Tinsmith__V1__Checkpoints_Service *);
 void tinsmith__v1__checkpoints__init (Tinsmith__V1__Checkpoints_Service *service,
@@ -554,7 +803,10 @@ void tinsmith__v1__checkpoints__init (Tinsmith__V1__Checkpoints_Service *service
       function_prefix__ ## publish,\
       function_prefix__ ## unpublish,\
       function_prefix__ ## export,\
-      function_prefix__ ## import  }
+      function_prefix__ ## import,\
+      function_prefix__ ## copy,\
+      function_prefix__ ## export_merged,\
+      function_prefix__ ## read_export  }
 void tinsmith__v1__checkpoints__list(ProtobufCService *service,
                                      const Tinsmith__V1__ListCheckpointsRequest *input,
                                      Tinsmith__V1__ListCheckpointsResponse_Closure closure,
@@ -587,6 +839,18 @@ void tinsmith__v1__checkpoints__import(ProtobufCService *service,
                                        const Tinsmith__V1__ImportCheckpointRequest *input,
                                        Tinsmith__V1__Checkpoint_Closure closure,
                                        void *closure_data);
+void tinsmith__v1__checkpoints__copy(ProtobufCService *service,
+                                     const Tinsmith__V1__CopyCheckpointRequest *input,
+                                     Tinsmith__V1__Checkpoint_Closure closure,
+                                     void *closure_data);
+void tinsmith__v1__checkpoints__export_merged(ProtobufCService *service,
+                                              const Tinsmith__V1__CheckpointRequest *input,
+                                              Tinsmith__V1__ExportMergedResponse_Closure closure,
+                                              void *closure_data);
+void tinsmith__v1__checkpoints__read_export(ProtobufCService *service,
+                                            const Tinsmith__V1__ReadExportRequest *input,
+                                            Tinsmith__V1__ReadExportResponse_Closure closure,
+                                            void *closure_data);
 
 /* --- descriptors --- */
 
@@ -600,6 +864,11 @@ extern const ProtobufCMessageDescriptor tinsmith__v1__set_checkpoint_ttl_request
 extern const ProtobufCMessageDescriptor tinsmith__v1__checkpoint_file__descriptor;
 extern const ProtobufCMessageDescriptor tinsmith__v1__export_checkpoint_response__descriptor;
 extern const ProtobufCMessageDescriptor tinsmith__v1__import_checkpoint_request__descriptor;
+extern const ProtobufCMessageDescriptor tinsmith__v1__copy_checkpoint_request__descriptor;
+extern const ProtobufCMessageDescriptor tinsmith__v1__exported_file__descriptor;
+extern const ProtobufCMessageDescriptor tinsmith__v1__export_merged_response__descriptor;
+extern const ProtobufCMessageDescriptor tinsmith__v1__read_export_request__descriptor;
+extern const ProtobufCMessageDescriptor tinsmith__v1__read_export_response__descriptor;
 extern const ProtobufCServiceDescriptor tinsmith__v1__checkpoints__descriptor;
 
 PROTOBUF_C__END_DECLS

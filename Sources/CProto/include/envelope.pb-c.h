@@ -124,6 +124,18 @@ typedef enum _Tinsmith__V1__Method {
    */
   TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_IMPORT = 408,
   /*
+   * Checkpoints.Copy.
+   */
+  TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_COPY = 409,
+  /*
+   * Checkpoints.ExportMerged.
+   */
+  TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_EXPORT_MERGED = 410,
+  /*
+   * Checkpoints.ReadExport.
+   */
+  TINSMITH__V1__METHOD__METHOD_CHECKPOINTS_READ_EXPORT = 411,
+  /*
    * Futures.Await.
    */
   TINSMITH__V1__METHOD__METHOD_FUTURES_AWAIT = 501,

@@ -80,6 +80,10 @@ struct  Tinsmith__V1__SaveWeightsForSamplerRequest
    * Replace a checkpoint of the same name instead of answering ALREADY_EXISTS.
    */
   protobuf_c_boolean overwrite;
+  /*
+   * As in SaveStateRequest, of the model's sampler checkpoints.
+   */
+  uint32_t keep_last;
   Tinsmith__V1__SaveWeightsForSamplerRequest__TtlPresenceCase ttl_presence_case;
   union {
     /*
@@ -90,7 +94,7 @@ struct  Tinsmith__V1__SaveWeightsForSamplerRequest
 };
 #define TINSMITH__V1__SAVE_WEIGHTS_FOR_SAMPLER_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__save_weights_for_sampler_request__descriptor) \
-    , (char *)protobuf_c_empty_string, 0,NULL, 0, TINSMITH__V1__SAVE_WEIGHTS_FOR_SAMPLER_REQUEST__TTL_PRESENCE__NOT_SET, {0} }
+    , (char *)protobuf_c_empty_string, 0,NULL, 0, 0, TINSMITH__V1__SAVE_WEIGHTS_FOR_SAMPLER_REQUEST__TTL_PRESENCE__NOT_SET, {0} }
 
 
 /*

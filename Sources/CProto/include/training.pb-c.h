@@ -449,6 +449,11 @@ struct  Tinsmith__V1__SaveStateRequest
    * Save the gradients that no OptimStep has used yet as well.
    */
   protobuf_c_boolean include_gradients;
+  /*
+   * Once this one is durable, delete the oldest training checkpoints of the model beyond so many
+   * (this one counts, published ones neither count nor go). 0: keep all.
+   */
+  uint32_t keep_last;
   Tinsmith__V1__SaveStateRequest__TtlPresenceCase ttl_presence_case;
   union {
     /*
@@ -459,7 +464,7 @@ struct  Tinsmith__V1__SaveStateRequest
 };
 #define TINSMITH__V1__SAVE_STATE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__save_state_request__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0,NULL, 0, TINSMITH__V1__SAVE_STATE_REQUEST__TTL_PRESENCE__NOT_SET, {0} }
+    , (char *)protobuf_c_empty_string, 0, 0,NULL, 0, 0, TINSMITH__V1__SAVE_STATE_REQUEST__TTL_PRESENCE__NOT_SET, {0} }
 
 
 /*

@@ -19,9 +19,9 @@ final class Session: Sendable {
     let transport: any Transport
     let timeout: Duration?
 
-    /// The stream of a model, a sampling session, or with neither of calls about checkpoints.
-    func sender(_ part: String = "") -> StreamSender {
-      StreamSender(part.isEmpty ? id : "\(id):\(part)", transport: transport, timeout: timeout)
+    /// The stream of a model, of a sampling session, or of calls about checkpoints.
+    func sender(_ part: String) -> StreamSender {
+      StreamSender("\(id):\(part)", transport: transport, timeout: timeout)
     }
   }
 
@@ -84,12 +84,12 @@ final class Session: Sendable {
     }
   }
 
-  /// The stream of calls that belong to the session and to no model.
+  /// The stream of calls about checkpoints.
   func control() async throws -> StreamSender {
     let established = try await established().value()
     return state.withLock { state in
       if let control = state.control { return control }
-      let control = established.sender()
+      let control = established.sender("checkpoints")
       state.control = control
       return control
     }

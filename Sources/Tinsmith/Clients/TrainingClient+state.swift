@@ -9,14 +9,16 @@ extension TrainingClient {
   ///   - overwrite: replace a checkpoint of the same name, which is an error otherwise.
   ///   - userMetadata: free text, kept with the checkpoint.
   ///   - includeGradients: also the gradients that no `optimStep` has used yet.
+  ///   - keepLast: delete the oldest of the model's training checkpoints beyond so many, this one
+  ///     counted and published ones not; nil keeps all.
   /// - Returns: the path, `tinsmith://<model>/weights/<name>`.
   public func saveState(
     name: String, ttlSeconds: UInt64? = nil, overwrite: Bool = false,
-    userMetadata: [String: String] = [:], includeGradients: Bool = false
+    userMetadata: [String: String] = [:], includeGradients: Bool = false, keepLast: Int? = nil
   ) -> Pending<String> {
     let request = SaveStateRequest(
       name: name, ttlSeconds: ttlSeconds, overwrite: overwrite, userMetadata: userMetadata,
-      includeGradients: includeGradients)
+      includeGradients: includeGradients, keepLast: keepLast ?? 0)
     let answer = sender.sendForAnswer(.trainingSaveState, request)
     return Pending(from: answer) { try SaveStateResponse.decode($0.payload).path }
   }
@@ -34,17 +36,19 @@ extension TrainingClient {
 
   /// Writes a checkpoint to sample from: the adapter alone, in the layout of PEFT.
   ///
+  /// - Parameter keepLast: as in `saveState`, of the model's sampler checkpoints.
   /// - Returns: the path, `tinsmith://<model>/sampler_weights/<name>`.
   public func saveWeightsForSampler(
     name: String, ttlSeconds: UInt64? = nil, overwrite: Bool = false,
-    userMetadata: [String: String] = [:]
+    userMetadata: [String: String] = [:], keepLast: Int? = nil
   ) -> Pending<String> {
     guard !name.isEmpty else {
       return Pending(
         failed: TinsmithError(.invalidArgument, "must not be empty", field: "name"))
     }
     let request = SaveWeightsForSamplerRequest(
-      name: name, ttlSeconds: ttlSeconds, userMetadata: userMetadata, overwrite: overwrite)
+      name: name, ttlSeconds: ttlSeconds, userMetadata: userMetadata, overwrite: overwrite,
+      keepLast: keepLast ?? 0)
     let answer = sender.sendForAnswer(.samplingSaveWeightsForSampler, request)
     return Pending(from: answer) { try SaveWeightsForSamplerResponse.decode($0.payload).path }
   }

@@ -1,3 +1,4 @@
+import Checkpoints
 import Engine
 import Journal
 import Logging
@@ -99,7 +100,7 @@ extension Worker {
     case .trainingCreateModel where isOK:
       let request = try CreateModelRequest.decode(step.request.payload)
       guard request.fromPath.isEmpty else { throw Self.needsSnapshot(step) }
-      open(try createModel(stream, request))
+      open(try createModel(stream, request, tenant: Substring(step.request.tenant)))
     case .trainingForwardBackward:
       guard isOK else {
         models[stream]?.isAccumulationBroken = true

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ class Session:
         self._models = 0
         self._samplers = 0
         self._control: StreamSender | None = None
+        self._first_control_seq = 0
 
     def established(self) -> Future[Established]:
         """The session; it is created now if there is none."""
@@ -111,6 +113,8 @@ class Session:
                 raise FailedPreconditionError("this client has begun another session", "handle")
             self._models = max(self._models, models)
             self._samplers = max(self._samplers, samplers)
+            # Behind whatever the process before has used: a seq names what it makes.
+            self._first_control_seq = time.time_ns() // 1_000_000
 
     def sender(self, stream: Callable[[Established], Stream]) -> StreamSender:
         """A sender for a stream whose name follows from the session; it opens with the session."""
@@ -127,11 +131,12 @@ class Session:
         return sender
 
     def call(self, method: pb.Method, message: Any) -> Future[Answer]:
-        """Sends a request that belongs to the session and to no model."""
+        """Sends a request about checkpoints, which belongs to the session and to no model."""
         call = Call(method, [message.SerializeToString()], timeout=self.timeout)
         call.taken = True
         if self._control is None or self._control.failure is not None:
-            self._control = self.sender(lambda session: Stream(session.session_id))
+            first = self._first_control_seq
+            self._control = self.sender(lambda s: Stream(f"{s.session_id}:checkpoints", first))
         self._control.send([call])
         return call.future
 

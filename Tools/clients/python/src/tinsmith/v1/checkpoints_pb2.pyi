@@ -60,6 +60,16 @@ class CheckpointRequest(_message.Message):
     path: str
     def __init__(self, path: _Optional[str] = ...) -> None: ...
 
+class CopyCheckpointRequest(_message.Message):
+    __slots__ = ["name", "path", "ttl_seconds"]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    TTL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    path: str
+    ttl_seconds: int
+    def __init__(self, path: _Optional[str] = ..., name: _Optional[str] = ..., ttl_seconds: _Optional[int] = ...) -> None: ...
+
 class DeleteCheckpointResponse(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
@@ -69,6 +79,24 @@ class ExportCheckpointResponse(_message.Message):
     FILES_FIELD_NUMBER: _ClassVar[int]
     files: _containers.RepeatedCompositeFieldContainer[CheckpointFile]
     def __init__(self, files: _Optional[_Iterable[_Union[CheckpointFile, _Mapping]]] = ...) -> None: ...
+
+class ExportMergedResponse(_message.Message):
+    __slots__ = ["export_id", "files"]
+    EXPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    export_id: str
+    files: _containers.RepeatedCompositeFieldContainer[ExportedFile]
+    def __init__(self, export_id: _Optional[str] = ..., files: _Optional[_Iterable[_Union[ExportedFile, _Mapping]]] = ...) -> None: ...
+
+class ExportedFile(_message.Message):
+    __slots__ = ["name", "sha256", "size_bytes"]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    sha256: str
+    size_bytes: int
+    def __init__(self, name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class ImportCheckpointRequest(_message.Message):
     __slots__ = ["base_model", "files", "kind", "name", "user_metadata"]
@@ -101,6 +129,24 @@ class ListCheckpointsResponse(_message.Message):
     checkpoints: _containers.RepeatedCompositeFieldContainer[Checkpoint]
     next_page_token: str
     def __init__(self, checkpoints: _Optional[_Iterable[_Union[Checkpoint, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ReadExportRequest(_message.Message):
+    __slots__ = ["export_id", "file", "length", "offset"]
+    EXPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    export_id: str
+    file: str
+    length: int
+    offset: int
+    def __init__(self, export_id: _Optional[str] = ..., file: _Optional[str] = ..., offset: _Optional[int] = ..., length: _Optional[int] = ...) -> None: ...
+
+class ReadExportResponse(_message.Message):
+    __slots__ = ["content"]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    content: _tensor_pb2.Blob
+    def __init__(self, content: _Optional[_Union[_tensor_pb2.Blob, _Mapping]] = ...) -> None: ...
 
 class SetCheckpointTtlRequest(_message.Message):
     __slots__ = ["path", "ttl_seconds"]

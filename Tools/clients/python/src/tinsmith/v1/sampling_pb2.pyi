@@ -113,16 +113,18 @@ class SamplingParams(_message.Message):
     def __init__(self, max_tokens: _Optional[int] = ..., seed: _Optional[int] = ..., stop_strings: _Optional[_Union[StopStrings, _Mapping]] = ..., stop_tokens: _Optional[_Union[StopTokens, _Mapping]] = ..., temperature: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ...) -> None: ...
 
 class SaveWeightsForSamplerRequest(_message.Message):
-    __slots__ = ["name", "overwrite", "ttl_seconds", "user_metadata"]
+    __slots__ = ["keep_last", "name", "overwrite", "ttl_seconds", "user_metadata"]
+    KEEP_LAST_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     OVERWRITE_FIELD_NUMBER: _ClassVar[int]
     TTL_SECONDS_FIELD_NUMBER: _ClassVar[int]
     USER_METADATA_FIELD_NUMBER: _ClassVar[int]
+    keep_last: int
     name: str
     overwrite: bool
     ttl_seconds: int
     user_metadata: _containers.RepeatedCompositeFieldContainer[_tensor_pb2.TextPair]
-    def __init__(self, name: _Optional[str] = ..., ttl_seconds: _Optional[int] = ..., user_metadata: _Optional[_Iterable[_Union[_tensor_pb2.TextPair, _Mapping]]] = ..., overwrite: bool = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., ttl_seconds: _Optional[int] = ..., user_metadata: _Optional[_Iterable[_Union[_tensor_pb2.TextPair, _Mapping]]] = ..., overwrite: bool = ..., keep_last: _Optional[int] = ...) -> None: ...
 
 class SaveWeightsForSamplerResponse(_message.Message):
     __slots__ = ["path"]

@@ -159,18 +159,20 @@ class OptimStepResponse(_message.Message):
     def __init__(self, metrics: _Optional[_Iterable[_Union[_tensor_pb2.NamedNumber, _Mapping]]] = ...) -> None: ...
 
 class SaveStateRequest(_message.Message):
-    __slots__ = ["include_gradients", "name", "overwrite", "ttl_seconds", "user_metadata"]
+    __slots__ = ["include_gradients", "keep_last", "name", "overwrite", "ttl_seconds", "user_metadata"]
     INCLUDE_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_LAST_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     OVERWRITE_FIELD_NUMBER: _ClassVar[int]
     TTL_SECONDS_FIELD_NUMBER: _ClassVar[int]
     USER_METADATA_FIELD_NUMBER: _ClassVar[int]
     include_gradients: bool
+    keep_last: int
     name: str
     overwrite: bool
     ttl_seconds: int
     user_metadata: _containers.RepeatedCompositeFieldContainer[_tensor_pb2.TextPair]
-    def __init__(self, name: _Optional[str] = ..., ttl_seconds: _Optional[int] = ..., overwrite: bool = ..., user_metadata: _Optional[_Iterable[_Union[_tensor_pb2.TextPair, _Mapping]]] = ..., include_gradients: bool = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., ttl_seconds: _Optional[int] = ..., overwrite: bool = ..., user_metadata: _Optional[_Iterable[_Union[_tensor_pb2.TextPair, _Mapping]]] = ..., include_gradients: bool = ..., keep_last: _Optional[int] = ...) -> None: ...
 
 class SaveStateResponse(_message.Message):
     __slots__ = ["path"]

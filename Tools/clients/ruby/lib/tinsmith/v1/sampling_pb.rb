@@ -11,6 +11,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :name, :string, 1
       repeated :user_metadata, :message, 3, "tinsmith.v1.TextPair"
       optional :overwrite, :bool, 4
+      optional :keep_last, :uint32, 5
       oneof :ttl_presence do
         optional :ttl_seconds, :uint64, 2
       end

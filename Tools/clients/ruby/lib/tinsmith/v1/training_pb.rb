@@ -86,6 +86,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :overwrite, :bool, 3
       repeated :user_metadata, :message, 4, "tinsmith.v1.TextPair"
       optional :include_gradients, :bool, 5
+      optional :keep_last, :uint32, 6
       oneof :ttl_presence do
         optional :ttl_seconds, :uint64, 2
       end

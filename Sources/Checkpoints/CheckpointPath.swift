@@ -1,24 +1,26 @@
-import Engine
-import Wire
+package import Engine
+package import Wire
 
 /// `tinsmith://<model>/weights/<name>` or `tinsmith://<model>/sampler_weights/<name>`.
 ///
 /// Parsing is strict: the parts become folder names, and a path comes from a client.
-struct CheckpointPath: Equatable {
-  let model: String
-  let kind: CheckpointKind
-  let name: String
+package struct CheckpointPath: Equatable, Sendable {
+  package let model: String
+  package let kind: CheckpointKind
+  package let name: String
 
-  var text: String { "tinsmith://\(model)/\(Self.folder(kind))/\(name)" }
+  /// As clients write it.
+  package var text: String { "tinsmith://\(model)/\(Self.folder(kind))/\(name)" }
   /// Folder below the data folder.
-  var relativeFolder: String { "checkpoints/\(model)/\(Self.folder(kind))/\(name)" }
+  package var relativeFolder: String { "checkpoints/\(model)/\(Self.folder(kind))/\(name)" }
 
-  static func folder(_ kind: CheckpointKind) -> String {
+  /// The part of the path that says the kind.
+  package static func folder(_ kind: CheckpointKind) -> String {
     kind == .training ? "weights" : "sampler_weights"
   }
 
   /// - Throws: `invalidArgument` naming `field`.
-  init(_ text: String, field: String) throws(EngineError) {
+  package init(_ text: String, field: String) throws(EngineError) {
     let prefix = "tinsmith://"
     let parts = text.dropFirst(prefix.count).split(
       separator: "/", omittingEmptySubsequences: false
@@ -34,7 +36,8 @@ struct CheckpointPath: Equatable {
     try self.init(model: parts[0], kind: kind, name: parts[2], field: field)
   }
 
-  init(
+  /// - Throws: `invalidArgument` naming `field`, for a part that cannot be a folder's name.
+  package init(
     model: String, kind: CheckpointKind, name: String, field: String
   ) throws(EngineError) {
     for part in [model, name] {

@@ -1,5 +1,5 @@
-import Engine
-import RPC
+package import Engine
+package import RPC
 import Wire
 
 extension RPCError {
@@ -7,7 +7,7 @@ extension RPCError {
   ///
   /// Lack of resources becomes FAILED_PRECONDITION: RESOURCE_EXHAUSTED would make the client send
   /// the same request again, which would fail again, and it does not consume a seq.
-  init(_ error: EngineError) {
+  package init(_ error: EngineError) {
     let code: StatusCode =
       switch error.code {
       case .invalidArgument: .invalidArgument
@@ -21,7 +21,7 @@ extension RPCError {
   }
 
   /// Any error of a handler.
-  static func from(_ error: any Error) -> RPCError {
+  package static func from(_ error: any Error) -> RPCError {
     if let error = error as? EngineError { return RPCError(error) }
     return RPCError(wrapping: error)
   }

@@ -1,8 +1,7 @@
+import Checkpoints
 import Engine
 import Testing
 import Wire
-
-@testable import Trainer
 
 @Suite struct CheckpointPathTests {
   @Test(arguments: [

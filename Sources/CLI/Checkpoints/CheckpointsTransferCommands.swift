@@ -1,0 +1,64 @@
+import ArgumentParser
+import Foundation
+import Tinsmith
+
+/// `tinsmith checkpoints export`.
+struct CheckpointsExportCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export", abstract: "Writes a checkpoint into a folder.",
+    discussion: """
+      The folder is an adapter that PEFT loads; with --merged it is a whole model in the layout of \
+      Hugging Face, the adapter merged into its weights.
+      """)
+
+  @OptionGroup var service: CheckpointsService
+  @Argument(help: "Its path.") var path: String
+  @Argument(help: "The folder, which is made.") var folder: String
+  @Flag(help: "The base model with the adapter merged into it.") var merged = false
+
+  func run() async throws {
+    let target = try ExportFolder(folder)
+    try await service.use { service in
+      guard merged else {
+        for file in try await service.exportCheckpoint(path: path).value() {
+          try target.write(file.content, to: file.name)
+        }
+        return
+      }
+      try await target.write(try await service.exportMergedModel(path: path).value(), from: service)
+    }
+  }
+}
+
+/// `tinsmith checkpoints import`.
+struct CheckpointsImportCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "import", abstract: "Makes a checkpoint of an adapter in the layout of PEFT.",
+    discussion: "Prints its path.")
+
+  @OptionGroup var service: CheckpointsService
+  @Argument(help: "A folder with adapter_config.json and adapter_model.safetensors.")
+  var folder: String
+  @Option(help: ArgumentHelp("The base model that it belongs to.", valueName: "name"))
+  var base: String
+  @Option(help: "Name of the checkpoint (default: that of the folder).") var name: String?
+  @Flag(help: "Make a checkpoint to sample from, instead of one to train from.") var sampler = false
+
+  func run() async throws {
+    let source = URL(fileURLWithPath: folder)
+    let files = try ["adapter_config.json", "adapter_model.safetensors"].map { name in
+      guard
+        let content = FileManager.default.contents(
+          atPath: source.appendingPathComponent(name).path)
+      else { throw CommandError("cannot read \(source.appendingPathComponent(name).path)") }
+      return CheckpointFile(name: name, content: [UInt8](content))
+    }
+    let made = try await service.use {
+      try await $0.importCheckpoint(
+        files, name: name ?? source.lastPathComponent, kind: sampler ? .sampler : .training,
+        baseModel: base
+      ).value()
+    }
+    Terminal.say(made.path)
+  }
+}

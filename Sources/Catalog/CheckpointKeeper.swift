@@ -1,0 +1,266 @@
+import Checkpoints
+import Dispatch
+package import Engine
+import Foundation
+import Logging
+package import RPC
+import Wire
+
+/// What the keeper answers about checkpoints, and the removal of those whose time is over.
+///
+/// Files are read and written on queues of its own, so that the keeper's loop never waits: short work
+/// in turn on one, copies and exports on the other.
+package final class CheckpointKeeper: Sendable {
+  let store: CheckpointStore
+  let exports: ModelExports
+  let log = Logger(label: "tinsmith.catalog")
+  private let catalog: Confined<CatalogIndex>
+  private let queue: DispatchQueue
+  private let transfers = DispatchQueue(label: "tinsmith.transfers", qos: .utility)
+  /// Set once, by `init`, and cancelled by `deinit`.
+  private nonisolated(unsafe) var timers: [any DispatchSourceTimer] = []
+
+  /// Begins to remove what has expired, now and once a minute.
+  package init(dataFolder: String, storage: any Storage) {
+    let store = CheckpointStore(folder: dataFolder, storage: storage)
+    self.store = store
+    exports = ModelExports(dataFolder: dataFolder, storage: storage)
+    let queue = DispatchQueue(label: "tinsmith.catalog")
+    self.queue = queue
+    catalog = Confined(CatalogIndex(file: "\(dataFolder)/catalog.sqlite", store: store), to: queue)
+    timers = [
+      Self.timer(every: 60, on: queue) { [weak self] in self?.removeExpired() },
+      Self.timer(every: 600, on: queue) { [weak self] in self?.removeLeftovers() },
+    ]
+  }
+
+  deinit { for timer in timers { timer.cancel() } }
+
+  // MARK: Methods
+
+  /// The methods, for `RouterServer`.
+  package var methods: MethodTable {
+    var table = MethodTable()
+    handle(.checkpointsList, &table, on: queue) { keeper, request, context in
+      try keeper.list(request, context)
+    }
+    handle(.checkpointsInfo, &table, on: queue) {
+      (keeper, request: CheckpointRequest, context) in
+      let path = try CheckpointPath(request.path, field: "path")
+      return Checkpoint(try keeper.store.manifest(path, for: context.tenant), path)
+    }
+    handle(.checkpointsDelete, &table, on: queue) {
+      (keeper, request: CheckpointRequest, context) in
+      try keeper.store.remove(keeper.owned(request.path, context))
+      return DeleteCheckpointResponse()
+    }
+    handle(.checkpointsSetTTL, &table, on: queue) {
+      (keeper, request: SetCheckpointTTLRequest, context) in
+      let expires = Self.expiry(request.ttlSeconds)
+      return try keeper.change(request.path, context) { $0.expiresUnixMilliseconds = expires }
+    }
+    handle(.checkpointsPublish, &table, on: queue) {
+      (keeper, request: CheckpointRequest, context) in
+      try keeper.change(request.path, context) { $0.isPublished = true }
+    }
+    handle(.checkpointsUnpublish, &table, on: queue) {
+      (keeper, request: CheckpointRequest, context) in
+      try keeper.change(request.path, context) { $0.isPublished = false }
+    }
+    handle(.checkpointsExport, &table, on: transfers) { keeper, request, context in
+      try keeper.export(request, context)
+    }
+    handle(.checkpointsCopy, &table, on: transfers) { keeper, request, context in
+      try keeper.copy(request, context)
+    }
+    handle(.checkpointsReadExport, &table, on: transfers) {
+      (keeper, request: ReadExportRequest, context) in
+      try keeper.exports.read(request, for: String(context.tenant), keeper.store)
+    }
+    return table
+  }
+
+  private func handle<Request: WireMessage, Response: WireMessage>(
+    _ method: Method, _ table: inout MethodTable, on queue: DispatchQueue,
+    _ body: @escaping @Sendable (CheckpointKeeper, Request, CallContext) throws -> Response
+  ) {
+    table.handle(method, Request.self, Response.self) { [self] request, context, reply in
+      queue.async {
+        do {
+          guard !context.isCancelled else {
+            throw RPCError(.cancelled, "cancelled by the client")
+          }
+          reply.finish(try body(self, request, context))
+        } catch {
+          reply.fail(.from(error))
+        }
+      }
+    }
+  }
+
+  private func list(
+    _ request: ListCheckpointsRequest, _ context: CallContext
+  ) throws -> ListCheckpointsResponse {
+    if !request.modelID.isEmpty {
+      // Becomes a folder's name: only what may be one.
+      _ = try CheckpointPath(
+        model: request.modelID, kind: .training, name: "any", field: "model_id")
+    }
+    let start = try request.pageToken.isEmpty ? nil : PageToken.read(request.pageToken)
+    let page = try catalog.value.page(
+      tenant: String(context.tenant), model: request.modelID.isEmpty ? nil : request.modelID,
+      after: start, limit: request.limit == 0 ? 100 : request.limit)
+    return ListCheckpointsResponse(
+      checkpoints: try page.manifests.map {
+        Checkpoint($0, try CheckpointPath($0.path, field: "path"))
+      }, nextPageToken: page.end.map(PageToken.text) ?? "")
+  }
+
+  private func export(
+    _ request: CheckpointRequest, _ context: CallContext
+  ) throws -> ExportCheckpointResponse {
+    let path = try CheckpointPath(request.path, field: "path")
+    let manifest = try store.verified(path, for: context.tenant)
+    let names = [AdapterFiles.configName, AdapterFiles.weightsName]
+    for name in names where manifest.files[name]?.bytes ?? 0 > Limits.maxFrameBytes {
+      throw RPCError(
+        .failedPrecondition, "\(name) has more than the \(Limits.maxFrameBytes) bytes of a frame")
+    }
+    return ExportCheckpointResponse(
+      files: try names.map { name in
+        let file = URL(fileURLWithPath: "\(store.url(path))/\(name)")
+        let content = try Data(contentsOf: file, options: .alwaysMapped)
+        return CheckpointFile(name: name, content: content.withUnsafeBytes { Bytes(copying: $0) })
+      })
+  }
+
+  private func copy(
+    _ request: CopyCheckpointRequest, _ context: CallContext
+  ) throws -> Checkpoint {
+    let source = try CheckpointPath(request.path, field: "path")
+    let target = try CheckpointPath(
+      model: context.checkpointModel("copy"), kind: source.kind,
+      name: request.name.isEmpty ? source.name : request.name, field: "name")
+    let manifest = try store.copy(
+      source, to: target, tenant: context.tenant, expires: Self.expiry(request.ttlSeconds))
+    return Checkpoint(manifest, target)
+  }
+
+  private func change(
+    _ text: String, _ context: CallContext,
+    _ change: (inout CheckpointStore.Manifest) -> Void
+  ) throws -> Checkpoint {
+    let path = try owned(text, context)
+    try catalog.value.willChange(path)
+    return Checkpoint(try store.update(path, change), path)
+  }
+
+  /// The path of a checkpoint that the caller may change.
+  /// - Throws: NOT_FOUND; PERMISSION_DENIED for one that the caller may only read.
+  private func owned(_ text: String, _ context: CallContext) throws -> CheckpointPath {
+    let path = try CheckpointPath(text, field: "path")
+    let manifest = try store.manifest(path, for: context.tenant)
+    guard manifest.tenant == context.tenant else {
+      throw RPCError(
+        .permissionDenied, "\(path.text) belongs to another tenant, who has published it",
+        field: "path")
+    }
+    return path
+  }
+
+  /// In milliseconds since 1970; 0 for never.
+  private static func expiry(_ seconds: UInt64?) -> UInt64 {
+    seconds.map { CheckpointStore.now() + $0 * 1000 } ?? 0
+  }
+
+  // MARK: Housekeeping
+
+  private func removeExpired() {
+    do {
+      for path in try catalog.value.expired() {
+        // The manifest decides, which may have been changed since.
+        guard let manifest = try? store.stored(path), manifest.isExpired(at: CheckpointStore.now())
+        else { continue }
+        do {
+          try store.remove(path)
+          log.info("\(path.text) has expired")
+        } catch {
+          log.warning("\(path.text) has expired and stays: \(error)")
+        }
+      }
+    } catch {
+      log.warning("checkpoints that have expired stay for now: \(error)")
+    }
+  }
+
+  private func removeLeftovers() {
+    do {
+      try store.removeLeftovers()
+      try exports.removeOld()
+    } catch {
+      log.warning("what crashed writes left stays for now: \(error)")
+    }
+  }
+
+  private static func timer(
+    every seconds: Int, on queue: DispatchQueue, _ body: @escaping @Sendable () -> Void
+  ) -> any DispatchSourceTimer {
+    let timer = DispatchSource.makeTimerSource(queue: queue)
+    timer.setEventHandler(handler: body)
+    timer.schedule(deadline: .now(), repeating: .seconds(seconds), leeway: .seconds(1))
+    timer.activate()
+    return timer
+  }
+}
+
+extension CallContext {
+  /// The model id of checkpoints that a request makes itself: it follows from the request's key, so
+  /// that the same request names the same checkpoint.
+  ///
+  /// - Throws: INVALID_ARGUMENT on another stream than that of the session's checkpoints, on which
+  ///   seqs are counted together.
+  package func checkpointModel(_ verb: String) throws(RPCError) -> String {
+    guard stream == "\(session):checkpoints" else {
+      throw RPCError(
+        .invalidArgument, "\(method.fullName) belongs into the stream \(session):checkpoints",
+        field: "stream")
+    }
+    return "\(session):\(verb):\(seq)"
+  }
+}
+
+/// `page_token`: where a page ended.
+enum PageToken {
+  static func text(_ position: CatalogIndex.Position) -> String {
+    "\(position.created):\(position.path)"
+  }
+
+  /// - Throws: INVALID_ARGUMENT.
+  static func read(_ text: String) throws(RPCError) -> CatalogIndex.Position {
+    let parts = text.split(separator: ":", maxSplits: 1)
+    guard parts.count == 2, let created = UInt64(parts[0]),
+      let path = try? CheckpointPath(String(parts[1]), field: "page_token")
+    else {
+      throw RPCError(.invalidArgument, "is not a token of an answer", field: "page_token")
+    }
+    return CatalogIndex.Position(created: created, path: path.text)
+  }
+}
+
+/// A value that is used on one queue only.
+///
+/// `@unchecked Sendable`: every access checks that it is on the queue.
+private final class Confined<Value>: @unchecked Sendable {
+  private let content: Value
+  private let queue: DispatchQueue
+
+  init(_ value: Value, to queue: DispatchQueue) {
+    content = value
+    self.queue = queue
+  }
+
+  var value: Value {
+    dispatchPrecondition(condition: .onQueue(queue))
+    return content
+  }
+}
