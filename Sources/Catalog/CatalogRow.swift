@@ -47,13 +47,13 @@ struct CatalogRow: Codable, FetchableRecord, PersistableRecord {
     published = manifest.isPublished
     created = Int64(clamping: manifest.createdUnixMilliseconds)
     expires = Int64(clamping: manifest.expiresUnixMilliseconds)
-    self.manifest = try CheckpointStore.encode(manifest)
+    self.manifest = try SealedManifest(manifest).encoded()
   }
 
-  /// The manifest, whose digest tells damage, if the other columns are its parts.
-  /// - Throws: `CatalogDamage` or `DecodingError`.
+  /// The manifest, whose seal tells damage, if the other columns are its parts.
+  /// - Throws: `CatalogDamage`, or what the seal says.
   func checkedManifest() throws -> CheckpointStore.Manifest {
-    let value = try JSONDecoder().decode(CheckpointStore.Manifest.self, from: manifest)
+    let value = try SealedManifest<CheckpointStore.Manifest>(decoding: manifest).opened()
     guard value.path == path, value.tenant == tenant, value.isPublished == published,
       Int64(clamping: value.createdUnixMilliseconds) == created,
       Int64(clamping: value.expiresUnixMilliseconds) == expires

@@ -1,6 +1,6 @@
 import Crypto
 package import Engine
-package import Foundation
+import Foundation
 import RPC
 package import Wire
 
@@ -57,7 +57,7 @@ package struct CheckpointStore: Sendable {
     try storage.replaceDirectory(target) { aside in
       try body(aside)
       manifest.files = try Self.digests(in: aside)
-      let json = try Self.encode(manifest)
+      let json = try SealedManifest(manifest).encoded()
       try storage.writeFile("\(aside)/\(Self.manifestName)") { file in
         try json.withUnsafeBytes { try file.append($0) }
       }
@@ -72,7 +72,7 @@ package struct CheckpointStore: Sendable {
   ) throws -> Manifest {
     var manifest = try manifest(path)
     change(&manifest)
-    let json = try Self.encode(manifest)
+    let json = try SealedManifest(manifest).encoded()
     do {
       try storage.replaceFile(manifestFile(path)) { file in
         try json.withUnsafeBytes { try file.append($0) }
@@ -83,13 +83,6 @@ package struct CheckpointStore: Sendable {
       throw error
     }
     return manifest
-  }
-
-  /// A manifest as it is stored: the same value gives the same bytes.
-  package static func encode(_ manifest: some Encodable) throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(manifest)
   }
 
   /// Removes a checkpoint: gone for readers at once, and never there in part.
@@ -157,7 +150,7 @@ package struct CheckpointStore: Sendable {
     let manifest: Manifest
     do {
       let file = URL(fileURLWithPath: manifestFile(path))
-      manifest = try JSONDecoder().decode(Manifest.self, from: Data(contentsOf: file))
+      manifest = try SealedManifest(decoding: Data(contentsOf: file)).opened()
     } catch {
       throw EngineError(
         .dataLoss, "\(Self.manifestName) of \(path.text) is damaged", cause: error)

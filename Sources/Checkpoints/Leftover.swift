@@ -3,29 +3,22 @@ import Foundation
 import Glibc
 
 /// A folder or file that a process left beside what it was writing or removing:
-/// `<name>.<pid>.tmp`, `.old` or `.gone`.
+/// `<name>.<pid>.tmp` or `.gone`.
 package struct Leftover: Equatable {
   static let goneSuffix = ".gone"
 
-  /// What stands beside: the path that was being written or removed.
-  let target: String
   let pid: pid_t
-  /// It holds what was at the target before, complete.
-  let isOld: Bool
 
   /// Nil for a path that is not called like a leftover.
   init?(_ path: String) {
     let parts = path.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count >= 3, let kind = parts.last, ["tmp", "old", "gone"].contains(kind),
+    guard parts.count >= 3, let kind = parts.last, ["tmp", "gone"].contains(kind),
       let pid = pid_t(parts[parts.count - 2]), pid > 0
     else { return nil }
-    target = parts.dropLast(2).joined(separator: ".")
     self.pid = pid
-    isOld = kind == "old"
   }
 
-  /// Removes what crashed writes left in a folder; where a crash came between the two renames of a
-  /// replacement, puts the old content back.
+  /// Removes what crashed writes left in a folder.
   ///
   /// - Parameters:
   ///   - isOwn: whether something of such a name is not a leftover but called so.
@@ -37,12 +30,7 @@ package struct Leftover: Equatable {
       let path = "\(folder)/\(name)"
       guard let leftover = Leftover(path), leftover.isAbandoned(path, now: now), !isOwn(name)
       else { continue }
-      if leftover.isOld, access(leftover.target, F_OK) != 0 {
-        try storage.rename(path, to: leftover.target)
-        try storage.syncDirectory(folder)
-      } else {
-        try storage.remove(path)
-      }
+      try storage.remove(path)
     }
   }
 

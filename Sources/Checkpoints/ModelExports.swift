@@ -42,7 +42,7 @@ package struct ModelExports: Sendable {
     try storage.replaceDirectory(folder) { aside in
       try write(aside)
       manifest.files = try CheckpointStore.digests(in: aside)
-      let json = try CheckpointStore.encode(manifest)
+      let json = try SealedManifest(manifest).encoded()
       try storage.writeFile("\(aside)/\(Self.manifestName)") { file in
         try json.withUnsafeBytes { try file.append($0) }
       }
@@ -101,7 +101,7 @@ package struct ModelExports: Sendable {
 
   private func manifest(_ id: String) throws -> Manifest {
     let file = URL(fileURLWithPath: "\(root)/\(id)/\(Self.manifestName)")
-    return try JSONDecoder().decode(Manifest.self, from: Data(contentsOf: file))
+    return try SealedManifest(decoding: Data(contentsOf: file)).opened()
   }
 
   /// Notes in the folder's time that somebody wants it; without success it goes a little early.

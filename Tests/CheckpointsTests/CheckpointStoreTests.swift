@@ -2,6 +2,7 @@ import Engine
 import Foundation
 import RPC
 import Testing
+import Wire
 
 @testable import Checkpoints
 
@@ -119,7 +120,7 @@ final class TemporaryFolder {
         damaged[bit / 8] ^= 1 << UInt8(bit % 8)
         try damaged.write(to: file)
         do throws(EngineError) {
-          // What still reads as it was is a bit that says nothing: a blank, or the digest's name.
+          // What still reads as it was is a bit that says nothing: a blank.
           let read = try store.verified(path, for: "ann")
           #expect(name != "data" && read == original, "bit \(bit) of \(name)")
         } catch {
@@ -129,17 +130,6 @@ final class TemporaryFolder {
       try content.write(to: file)
     }
     #expect(try store.verified(path, for: "ann") == original)
-  }
-
-  @Test func manifestsOfBeforeBelongToTheDefaultTenant() throws {
-    try write("hello")
-    let file = URL(fileURLWithPath: "\(store.url(path))/\(CheckpointStore.manifestName)")
-    var values = try #require(
-      try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
-    for key in ["tenant", "published", "digest"] { values[key] = nil }
-    try JSONSerialization.data(withJSONObject: values).write(to: file)
-    #expect(try store.verified(path, for: "default").rank == 8)
-    #expect(throws: EngineError.self) { try store.manifest(path, for: "ann") }
   }
 
   @Test func keepsTheNewest() throws {

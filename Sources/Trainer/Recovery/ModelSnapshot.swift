@@ -82,7 +82,7 @@ struct ModelSnapshot {
     do {
       let file = URL(fileURLWithPath: "\(folder)/\(Self.manifestName)")
       let data = try Data(contentsOf: file)
-      manifest = try JSONDecoder().decode(SealedManifest<Manifest>.self, from: data).opened()
+      manifest = try SealedManifest<Manifest>(decoding: data).opened()
     } catch {
       throw EngineError(.dataLoss, "the manifest of \(folder) is damaged", cause: error)
     }

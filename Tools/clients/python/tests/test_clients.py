@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pathlib
 import time
 from concurrent.futures import Future
 
@@ -224,62 +223,6 @@ def test_large_tensors_and_sparse_targets(training: tinsmith.TrainingClient) -> 
     ]
     assert outputs[0].loss == outputs[1].loss
     assert outputs[0].loss_fn_outputs[0]["logprobs"].shape == [n, k]
-
-
-def test_checkpoints(
-    client: tinsmith.ServiceClient,
-    training: tinsmith.TrainingClient,
-    examples: Examples,
-    tmp_path: pathlib.Path,
-) -> None:
-    rest = client.create_rest_client()
-    training.forward_backward(examples(0), "cross_entropy")
-    training.optim_step(types.AdamParams(learning_rate=1e-2))
-    state = training.save_state("one", user_metadata={"note": "grün"}).result(60).path
-    with pytest.raises(tinsmith.AlreadyExistsError):
-        training.save_state("one").result(60)
-    training.save_state("one", overwrite=True, ttl_seconds=3600).result(60)
-    weights = training.save_weights_for_sampler("two").result(60).path
-    loss = training.forward(examples(0), "cross_entropy").result(60).loss
-
-    listed = rest.list_checkpoints(training.model_id).result(60).checkpoints
-    assert {state, weights} <= {c.tinker_path for c in listed}
-    assert rest.list_user_checkpoints(limit=1).result(60).checkpoints == listed[:1]
-    info = rest.get_checkpoint(state).result(60)
-    assert (info.checkpoint_type, info.step, info.lora_rank) == ("training", 1, 4)
-    assert info.expires_at is not None
-    unlimited = rest.set_checkpoint_ttl_from_tinker_path(state, None).result(60)
-    assert unlimited.expires_at is None
-    assert rest.get_weights_info_by_tinker_path(state).result(60).base_model == BASE
-
-    again = client.create_training_client_from_state_with_optimizer(state)
-    assert again.fetch_info().result(60).step == 1
-    assert again.forward(examples(0), "cross_entropy").result(60).loss == loss
-    fresh = client.create_training_client_from_state(state)
-    assert fresh.forward(examples(0), "cross_entropy").result(60).loss == loss
-    training.optim_step()
-    training.load_state_with_optimizer(state).result(60)
-    assert training.forward(examples(0), "cross_entropy").result(60).loss == loss
-
-    files = rest.download_checkpoint(weights, tmp_path / "adapter")
-    assert {"adapter_config.json", "adapter_model.safetensors"} <= set(files)
-    for unserved in (
-        rest.publish_checkpoint_from_tinker_path,
-        rest.unpublish_checkpoint_from_tinker_path,
-    ):
-        with pytest.raises(tinsmith.UnimplementedError):
-            unserved(weights).result(60)
-    sampler = client.create_sampling_client(weights)
-    params = types.SamplingParams(max_tokens=5, temperature=0)
-    assert sampler.sample(PROMPT, 1, params).result(60).sequences[0].tokens
-    assert sampler.model_path == weights
-
-    rest.delete_checkpoint_from_tinker_path(state).result(60)
-    rest.delete_checkpoint(training.model_id, "sampler_weights/two").result(60)
-    left = rest.list_checkpoints(training.model_id).result(60).checkpoints
-    assert not {state, weights} & {c.tinker_path for c in left}
-    with pytest.raises(tinsmith.NotFoundError):
-        rest.get_checkpoint(state).result(60)
 
 
 def test_errors_have_the_class_of_their_code(

@@ -37,6 +37,7 @@ class ModelState:
         ttl_seconds: int | None = None,
         overwrite: bool = False,
         user_metadata: dict[str, str] | None = None,
+        keep_last: int | None = None,
     ) -> APIFuture[types.SaveWeightsResponse]:
         """Writes a checkpoint from which training can go on: adapter and optimizer.
 
@@ -45,9 +46,11 @@ class ModelState:
             ttl_seconds: when it is deleted; None for never.
             overwrite: replace a checkpoint of that name, which is an error otherwise.
             user_metadata: free text, kept with the checkpoint.
+            keep_last: delete the oldest of the model's training checkpoints beyond so many, this
+                one counted and published ones not; None keeps all.
         """
         request = training_pb2.SaveStateRequest(
-            name=name, overwrite=overwrite, ttl_seconds=ttl_seconds
+            name=name, overwrite=overwrite, ttl_seconds=ttl_seconds, keep_last=_count(keep_last)
         )
         text_pairs(request.user_metadata, user_metadata)
         return self._ask(pb.METHOD_TRAINING_SAVE_STATE, request, _saved_state)
@@ -58,9 +61,10 @@ class ModelState:
         ttl_seconds: int | None = None,
         overwrite: bool = False,
         user_metadata: dict[str, str] | None = None,
+        keep_last: int | None = None,
     ) -> APIFuture[types.SaveWeightsResponse]:
         """As `save_state`."""
-        return self.save_state(name, ttl_seconds, overwrite, user_metadata)
+        return self.save_state(name, ttl_seconds, overwrite, user_metadata, keep_last)
 
     def load_state(self, path: str) -> APIFuture[types.LoadWeightsResponse]:
         """Replaces the adapter by that of a checkpoint; the optimizer starts afresh."""
@@ -93,12 +97,13 @@ class ModelState:
         ttl_seconds: int | None = None,
         user_metadata: dict[str, str] | None = None,
         overwrite: bool = False,
+        keep_last: int | None = None,
     ) -> APIFuture[types.SaveWeightsForSamplerResponse]:
         """Writes a checkpoint to sample from: the adapter alone. As `save_state`."""
         if not name:
             raise InvalidArgumentError("must not be empty", "name")
         request = sampling_pb2.SaveWeightsForSamplerRequest(
-            name=name, overwrite=overwrite, ttl_seconds=ttl_seconds
+            name=name, overwrite=overwrite, ttl_seconds=ttl_seconds, keep_last=_count(keep_last)
         )
         text_pairs(request.user_metadata, user_metadata)
         return self._ask(pb.METHOD_SAMPLING_SAVE_WEIGHTS_FOR_SAMPLER, request, _saved_weights)
@@ -109,9 +114,10 @@ class ModelState:
         ttl_seconds: int | None = None,
         user_metadata: dict[str, str] | None = None,
         overwrite: bool = False,
+        keep_last: int | None = None,
     ) -> APIFuture[types.SaveWeightsForSamplerResponse]:
         """As `save_weights_for_sampler`."""
-        return self.save_weights_for_sampler(name, ttl_seconds, user_metadata, overwrite)
+        return self.save_weights_for_sampler(name, ttl_seconds, user_metadata, overwrite, keep_last)
 
     def save_weights_and_get_sampling_client(self, name: str | None = None) -> SamplingClient:
         """A client that samples from the adapter as it is after the calls before this one.
@@ -171,6 +177,14 @@ class ModelState:
     def _ask(self, method: pb.Method, message: Any, decode: Callable[[Answer], T]) -> APIFuture[T]:
         call = self._call(method, message)
         return APIFuture(call.future, decode, [call], lambda: self._sender.cancel([call]))
+
+
+def _count(keep_last: int | None) -> int:
+    if keep_last is None:
+        return 0
+    if keep_last < 1:
+        raise InvalidArgumentError("must be at least 1, or None to keep all", "keep_last")
+    return keep_last
 
 
 def _saved_state(answer: Answer) -> types.SaveWeightsResponse:

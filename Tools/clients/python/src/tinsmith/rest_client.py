@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 from concurrent.futures import Future
 
 from tinsmith import types
-from tinsmith._codec import Reader, capabilities, checkpoint, numbers
+from tinsmith._codec import Reader, capabilities, checkpoint, numbers, text_pairs
 from tinsmith._rpc.call import Answer
 from tinsmith._session import Session
-from tinsmith.errors import InvalidArgumentError
+from tinsmith.errors import DataLossError, InvalidArgumentError
 from tinsmith.future import APIFuture, flat_then, then
-from tinsmith.types.checkpoints import SCHEME
+from tinsmith.types.checkpoints import SCHEME, CheckpointType
 from tinsmith.v1 import admin_pb2, checkpoints_pb2
 from tinsmith.v1 import envelope_pb2 as pb
 
 Page = checkpoints_pb2.ListCheckpointsResponse
+PIECE_BYTES = 8 << 20
+"""Of a file that is fetched piece by piece; the most that the service sends at once."""
 
 
 class RestClient:
@@ -167,6 +170,95 @@ class RestClient:
                 raise InvalidArgumentError(f"the service names a file {name!r}", "name")
             (target / name).write_bytes(content)
         return sorted(files)
+
+    def copy_checkpoint_from_tinker_path(
+        self, tinker_path: str, name: str | None = None, ttl_seconds: int | None = None
+    ) -> APIFuture[types.Checkpoint]:
+        """Copies a checkpoint, also one that another user has published; the copy is yours.
+
+        Args:
+            name: of the copy; None takes that of the original.
+            ttl_seconds: when the copy is deleted; None for never.
+        """
+        request = checkpoints_pb2.CopyCheckpointRequest(
+            path=tinker_path, name=name or "", ttl_seconds=ttl_seconds
+        )
+        return self._session.ask(pb.METHOD_CHECKPOINTS_COPY, request, _checkpoint)
+
+    def import_checkpoint(
+        self,
+        folder: str | pathlib.Path,
+        base_model: str,
+        name: str | None = None,
+        checkpoint_type: CheckpointType = "training",
+        user_metadata: dict[str, str] | None = None,
+    ) -> APIFuture[types.Checkpoint]:
+        """Makes a checkpoint of an adapter in PEFT's layout.
+
+        Args:
+            folder: holds `adapter_config.json` and `adapter_model.safetensors`.
+            base_model: the base model that the adapter belongs to.
+            name: of the checkpoint; None takes that of the folder.
+            checkpoint_type: what it is to be for; training begins with a fresh optimizer.
+            user_metadata: free text, kept with the checkpoint.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        source = pathlib.Path(folder)
+        kinds = {
+            "training": checkpoints_pb2.CHECKPOINT_KIND_TRAINING,
+            "sampler": checkpoints_pb2.CHECKPOINT_KIND_SAMPLER,
+        }
+        request = checkpoints_pb2.ImportCheckpointRequest(
+            name=name or source.resolve().name, kind=kinds[checkpoint_type], base_model=base_model
+        )
+        for file in ("adapter_config.json", "adapter_model.safetensors"):
+            request.files.add(name=file).content.raw = (source / file).read_bytes()
+        text_pairs(request.user_metadata, user_metadata)
+        return self._session.ask(pb.METHOD_CHECKPOINTS_IMPORT, request, _checkpoint)
+
+    def download_merged_model(self, tinker_path: str, folder: str | pathlib.Path) -> list[str]:
+        """Writes base model and adapter merged into one, as a Hugging Face folder.
+
+        The folder is made. Returns the names of the files.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        target = pathlib.Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
+        export = self._session.ask(
+            pb.METHOD_CHECKPOINTS_EXPORT_MERGED,
+            request,
+            lambda answer: answer.read(checkpoints_pb2.ExportMergedResponse),
+        ).result()
+        for file in export.files:
+            if pathlib.Path(file.name).name != file.name:
+                raise InvalidArgumentError(f"the service names a file {file.name!r}", "name")
+            digest = hashlib.sha256()
+            with open(target / file.name, "wb") as written:
+                while written.tell() < file.size_bytes:
+                    piece = self._read_export(export.export_id, file.name, written.tell())
+                    digest.update(piece)
+                    written.write(piece)
+            if digest.hexdigest() != file.sha256:
+                raise DataLossError(f"{file.name} was damaged on the way")
+        return sorted(file.name for file in export.files)
+
+    def _read_export(self, export_id: str, file: str, offset: int) -> bytes:
+        def decode(answer: Answer) -> bytes:
+            message = answer.read(checkpoints_pb2.ReadExportResponse)
+            return Reader(answer.attachments).content(message.content, "place")
+
+        request = checkpoints_pb2.ReadExportRequest(
+            export_id=export_id, file=file, offset=offset, length=PIECE_BYTES
+        )
+        piece = self._session.ask(pb.METHOD_CHECKPOINTS_READ_EXPORT, request, decode).result()
+        if not piece:
+            raise DataLossError(f"{file} ends too early")
+        return piece
 
     def _ask_of_path(self, method: pb.Method, path: str) -> APIFuture[types.Checkpoint]:
         request = checkpoints_pb2.CheckpointRequest(path=path)

@@ -1,34 +1,40 @@
 import Crypto
-import Foundation
+package import Foundation
 
 /// A manifest as it is stored: with a SHA-256 of itself, because nothing else vouches for it.
-struct SealedManifest<Value: Codable>: Codable {
+package struct SealedManifest<Value: Codable>: Codable {
   private let manifest: Value
   private let sha256: String
 
-  init(_ value: Value) throws {
+  package init(_ value: Value) throws {
     manifest = value
     sha256 = try Self.digest(value)
   }
 
+  /// Reads a stored manifest, to be opened.
+  /// - Throws: `DecodingError`.
+  package init(decoding data: Data) throws {
+    self = try JSONDecoder().decode(Self.self, from: data)
+  }
+
   /// The manifest.
   /// - Throws: `Damage` if it is not what was sealed.
-  func opened() throws -> Value {
+  package func opened() throws -> Value {
     guard try Self.digest(manifest) == sha256 else { throw Damage() }
     return manifest
   }
 
   /// It was changed after it had been written.
-  struct Damage: Error, CustomStringConvertible {
-    var description: String { "its SHA-256 is another" }
+  package struct Damage: Error, CustomStringConvertible {
+    package var description: String { "its SHA-256 is another" }
   }
 
   private static func digest(_ value: Value) throws -> String {
-    SHA256.hash(data: try encode(value)).map { String(format: "%02x", $0) }.joined()
+    SHA256.hash(data: try encode(value)).hexadecimal
   }
 
   /// The bytes of a stored manifest.
-  func encoded() throws -> Data { try Self.encode(self) }
+  package func encoded() throws -> Data { try Self.encode(self) }
 
   /// The same value gives the same bytes.
   private static func encode(_ value: some Encodable) throws -> Data {

@@ -1,0 +1,40 @@
+import Checkpoints
+import Engine
+import Foundation
+import RPC
+import Testing
+import Wire
+
+@testable import Catalog
+
+/// What the keeper does by itself.
+@Suite struct CheckpointKeeperTests {
+  @Test(.timeLimit(.minutes(1))) func removesWhatHasExpiredAtItsStart() async throws {
+    let folder = try TemporaryFolder()
+    let store = CheckpointStore(folder: folder.path, storage: FileStorage())
+    for (name, expires) in [("old", UInt64(5)), ("kept", 0)] {
+      let path = try CheckpointPath(model: "m", kind: .training, name: name, field: "name")
+      let manifest = CheckpointStore.Manifest(
+        path: path, tenant: "ann", baseModel: "b", rank: 8, alpha: 32, trainAttention: true,
+        trainMLP: true, trainUnembed: true, step: 0, createdUnixMilliseconds: 1,
+        expiresUnixMilliseconds: expires, userMetadata: [:])
+      try store.write(path, overwrite: false, manifest: manifest) { folder in
+        try FileStorage().writeFile("\(folder)/data") { _ in }
+      }
+    }
+    let keeper = CheckpointKeeper(dataFolder: folder.path, storage: FileStorage())
+    while store.names("m", .training) != ["kept"] {
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    #expect(keeper.methods.methods.contains(.checkpointsList))
+  }
+
+  @Test func tokensOfPagesAreChecked() throws {
+    let position = CatalogIndex.Position(created: 17, path: "tinsmith://s:train:0/weights/a")
+    #expect(try PageToken.read(PageToken.text(position)) == position)
+    for text in ["", "17", "x:tinsmith://m/weights/a", "17:elsewhere", ":", "17:"] {
+      let error = #expect(throws: (any Error).self) { try PageToken.read(text) }
+      #expect("\(error!)".contains("page_token"))
+    }
+  }
+}

@@ -1,0 +1,142 @@
+import Foundation
+import Glibc
+import Testing
+import Tinsmith
+
+/// Disks that cannot be written, or lie: a request fails and says why, the service goes on, and what
+/// was there before is as it was. What root may not do either stands for missing permissions: a file
+/// where a folder should be.
+@Suite(.timeLimit(.minutes(3))) struct BadDiskTests {
+  /// A service of its own whose data folder the test may spoil.
+  private static func with(_ body: (ServeProcess, ServiceClient) async throws -> Void) async throws
+  {
+    try await TestFolder.with { folder in
+      let process = try await ServeProcess(
+        data: "\(folder)/data",
+        [
+          "--workers", "1", "--threads", "1", "--base",
+          "\(TestService.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
+        ])
+      let service = ServiceClient(endpoint: process.endpoint, timeout: .seconds(60))
+      try await body(process, service)
+      await service.close()
+      await process.stop()
+    }
+  }
+
+  private static func error<Value>(_ call: Pending<Value>) async -> TinsmithError? {
+    do throws(TinsmithError) {
+      _ = try await call.value()
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  @Test func aFolderThatCannotBeMade() async throws {
+    try await Self.with { process, service in
+      let training = try await TestService.model(service)
+      _ = try await Batches.trainOneByOne(training, 0..<2)
+      let path = try await training.saveState(name: "before").value()
+      let folder = "\(process.data)/checkpoints/\(training.modelID)/sampler_weights"
+      try Data().write(to: URL(fileURLWithPath: folder))
+      let refused = await Self.error(training.saveWeightsForSampler(name: "no"))
+      #expect(refused?.code == .internal)
+      #expect(refused?.message.contains("sampler_weights") == true, "\(refused?.message ?? "")")
+      _ = try await Batches.trainOneByOne(training, 2..<3)
+      try FileManager.default.removeItem(atPath: folder)
+      _ = try await training.saveWeightsForSampler(name: "yes").value()
+      try await training.loadState(path: path, optimizer: true).value()
+      #expect(
+        Set(try await service.listCheckpoints().value().map(\.name)) == ["before", "yes"])
+    }
+  }
+
+  /// The catalog is an index: without a place for it everything works.
+  @Test func aCatalogThatCannotBeWritten() async throws {
+    try await Self.with { process, service in
+      let training = try await TestService.model(service)
+      _ = try await training.saveState(name: "one").value()
+      #expect(try await service.listCheckpoints().value().map(\.name) == ["one"])
+      let catalog = "\(process.data)/catalog.sqlite"
+      try FileManager.default.removeItem(atPath: catalog)
+      try FileManager.default.createDirectory(atPath: catalog, withIntermediateDirectories: false)
+      try Data().write(to: URL(fileURLWithPath: "\(catalog)/in-the-way"))
+      let two = try await training.saveState(name: "two").value()
+      #expect(try await service.listCheckpoints().value().map(\.name) == ["two", "one"])
+      try await service.deleteCheckpoint(path: two).value()
+      #expect(try await service.listCheckpoints().value().map(\.name) == ["one"])
+    }
+  }
+
+  /// A small file system of its own, where this user may mount one.
+  @Test func aFullDisk() async throws {
+    try await TestFolder.with { folder in
+      let disk = "\(folder)/disk"
+      mkdir(disk, 0o755)
+      guard mount("tmpfs", disk, "tmpfs", 0, "size=24m") == 0 else { return }
+      defer { umount2(disk, Int32(MNT_DETACH)) }
+      let process = try await ServeProcess(
+        data: "\(disk)/data",
+        [
+          "--workers", "1", "--threads", "1", "--keep-models", "0", "--base",
+          "\(TestService.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
+        ])
+      let service = ServiceClient(endpoint: process.endpoint, timeout: .seconds(60))
+      let training = try await TestService.model(service)
+      let kept = try await training.saveState(name: "kept").value()
+      _ = try await Batches.trainOneByOne(training, 0..<1)
+      // Fill it up.
+      let filler = try #require(fopen("\(disk)/filler", "w"))
+      setvbuf(filler, nil, _IONBF, 0)
+      let block = [UInt8](repeating: 1, count: 4096)
+      while fwrite(block, 1, block.count, filler) == block.count {}
+      fclose(filler)
+
+      let refused = await Self.error(training.saveState(name: "no"))
+      #expect(refused?.code == .failedPrecondition)
+      #expect(refused?.message.contains("No space left") == true, "\(refused?.message ?? "")")
+      let copy = await Self.error(service.copyCheckpoint(path: kept, name: "no"))
+      #expect(copy?.code == .failedPrecondition)
+      #expect(try await service.listCheckpoints().value().map(\.name) == ["kept"])
+      _ = try await Batches.trainOneByOne(training, 1..<2)
+      #expect(try await service.exportCheckpoint(path: kept).value().count == 2)
+      unlink("\(disk)/filler")
+      _ = try await training.saveState(name: "yes").value()
+      try await training.loadState(path: kept, optimizer: true).value()
+      #expect(try await service.listCheckpoints().value().map(\.name) == ["yes", "kept"])
+      await service.close()
+      await process.stop()
+    }
+  }
+
+  /// One bit in each file of a checkpoint.
+  @Test func aChangedBitIsNamed() async throws {
+    try await Self.with { process, service in
+      let training = try await TestService.model(service)
+      _ = try await Batches.trainOneByOne(training, 0..<2)
+      let path = try await training.saveState(name: "good").value()
+      let folder = "\(process.data)/checkpoints/\(training.modelID)/weights/good"
+      let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+      #expect(names.count >= 4)
+      for name in names {
+        let file = URL(fileURLWithPath: "\(folder)/\(name)")
+        let content = try Data(contentsOf: file)
+        var damaged = content
+        damaged[damaged.count / 2] ^= 4
+        try damaged.write(to: file)
+        for error in [
+          await Self.error(training.loadState(path: path, optimizer: true)),
+          await Self.error(service.createTrainingClientFromState(path: path)),
+          await Self.error(service.exportCheckpoint(path: path)),
+          await Self.error(service.copyCheckpoint(path: path)),
+        ] {
+          #expect(error?.code == .dataLoss)
+          #expect(error?.message.contains(name) == true, "\(error?.message ?? "")")
+        }
+        try content.write(to: file)
+      }
+      try await training.loadState(path: path, optimizer: true).value()
+    }
+  }
+}
