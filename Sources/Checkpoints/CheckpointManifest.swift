@@ -19,6 +19,8 @@ extension CheckpointStore {
     /// 0 for never.
     package var expiresUnixMilliseconds: UInt64
     package var userMetadata: [String: String]
+    /// The seq of the model's request that wrote it; nil for one that no model wrote.
+    package var seq: UInt64?
     /// File name → bytes and lower-case hex SHA-256.
     package var files: [String: File] = [:]
 

@@ -7,13 +7,13 @@ import Wire
 extension Worker {
   /// - Returns: the checkpoint's path.
   func saveState(
-    _ model: TrainedModel, _ request: SaveStateRequest, tenant: Substring
+    _ model: TrainedModel, _ request: SaveStateRequest, seq: UInt64, tenant: Substring
   ) throws -> String {
     let path = try CheckpointPath(
       model: model.id, kind: .training, name: request.name, field: "name")
     _ = try write(
-      model, path, tenant: tenant, ttlSeconds: request.ttlSeconds, overwrite: request.overwrite,
-      userMetadata: request.userMetadata, keepLast: request.keepLast
+      model, path, seq: seq, tenant: tenant, ttlSeconds: request.ttlSeconds,
+      overwrite: request.overwrite, userMetadata: request.userMetadata, keepLast: request.keepLast
     ) { folder in
       try AdapterFiles.write(
         model.adapter, base: model.base.model.name, to: folder, storage: storage)
@@ -25,7 +25,7 @@ extension Worker {
 
   /// Saves the adapter for sampling; the snapshot is ready in memory too.
   ///
-  /// - Parameter seq: names the snapshot when the request does not.
+  /// - Parameter seq: of the request; names the snapshot when the request does not.
   func saveForSampler(
     _ model: TrainedModel, _ request: SaveWeightsForSamplerRequest, seq: UInt64,
     tenant: Substring
@@ -34,7 +34,7 @@ extension Worker {
       model: model.id, kind: .sampler,
       name: request.name.isEmpty ? "seq-\(seq)" : request.name, field: "name")
     let manifest = try write(
-      model, path, tenant: tenant, ttlSeconds: request.ttlSeconds,
+      model, path, seq: seq, tenant: tenant, ttlSeconds: request.ttlSeconds,
       overwrite: request.overwrite || request.name.isEmpty, userMetadata: request.userMetadata,
       keepLast: request.keepLast
     ) { folder in
@@ -46,13 +46,13 @@ extension Worker {
   }
 
   private func write(
-    _ model: TrainedModel, _ path: CheckpointPath, tenant: Substring, ttlSeconds: UInt64?,
-    overwrite: Bool, userMetadata: [String: String], keepLast: Int,
+    _ model: TrainedModel, _ path: CheckpointPath, seq: UInt64, tenant: Substring,
+    ttlSeconds: UInt64?, overwrite: Bool, userMetadata: [String: String], keepLast: Int,
     _ body: (String) throws -> Void
   ) throws -> CheckpointStore.Manifest {
     let now = CheckpointStore.now()
     let config = model.adapter.config
-    let manifest = CheckpointStore.Manifest(
+    var manifest = CheckpointStore.Manifest(
       path: path, tenant: tenant, baseModel: model.base.model.name, rank: config.rank,
       alpha: config.alpha, trainAttention: config.groups.contains(.attention),
       trainMLP: config.groups.contains(.mlp),
@@ -60,7 +60,11 @@ extension Worker {
       step: model.adapter.training?.stepCount ?? 0, createdUnixMilliseconds: now,
       expiresUnixMilliseconds: ttlSeconds.map { now + $0 * 1000 } ?? 0,
       userMetadata: userMetadata)
-    let written = try checkpoints.write(path, overwrite: overwrite, manifest: manifest, body)
+    manifest.seq = seq
+    // What this very request wrote before its worker ended, nobody was told of.
+    let isOwn = (try? checkpoints.stored(path))?.seq == seq
+    let written = try checkpoints.write(
+      path, overwrite: overwrite || isOwn, manifest: manifest, body)
     if keepLast > 0 { checkpoints.removeOldest(keeping: keepLast, newest: path) }
     return written
   }

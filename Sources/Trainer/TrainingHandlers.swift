@@ -39,7 +39,7 @@ extension Handlers {
     handleInOrder(&table, .trainingSaveState, SaveStateRequest.self) { worker, request, context in
       let model = try worker.model(context.stream)
       return SaveStateResponse(
-        path: try worker.saveState(model, request, tenant: context.tenant))
+        path: try worker.saveState(model, request, seq: context.seq, tenant: context.tenant))
     }
     handleInOrder(&table, .trainingLoadState, LoadStateRequest.self) { worker, request, context in
       let model = try worker.model(context.stream)
