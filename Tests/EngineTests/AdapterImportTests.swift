@@ -18,9 +18,7 @@ import Testing
     try AdapterImport.read(folder, model: golden.model, kernels: golden.kernels)
   }
 
-  private func values(_ adapter: Adapter) -> [Float] {
-    Array(UnsafeBufferPointer(start: adapter.parameters.pointer, count: adapter.parameters.count))
-  }
+  private func values(_ adapter: Adapter) -> Bits { Bits(adapter.parameters) }
 
   private func logprobs(
     _ sequences: [GoldenForward.Sequence], _ adapter: Adapter, _ golden: GoldenModel
@@ -134,6 +132,7 @@ import Testing
       config["init_lora_weights"] = "gaussian"
       config["layers_to_transform"] = [0, 1]
       config["exclude_modules"] = ["k_proj"]
+      config["ensure_weight_tying"] = true  // neither head nor embedding has an adapter
       config["a_number_of_a_later_version"] = 16
       config["a_switch_of_a_later_version"] = false
       config["target_modules"] = ".*(q|v)_proj"
@@ -158,6 +157,13 @@ import Testing
   func settingsThatAreNotSupported(key: String, value: String) throws {
     try expectRefusal("rslora", .unimplemented, "adapter_config.\(key)") { folder in
       try folder.set(key, to: value)
+    }
+  }
+
+  /// PEFT would share the head's adapter with the embedding.
+  @Test func sharedAdapter() throws {
+    try expectRefusal("patterns", .unimplemented, "adapter_config.ensure_weight_tying") { folder in
+      try folder.set("ensure_weight_tying", to: "true")
     }
   }
 

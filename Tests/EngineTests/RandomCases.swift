@@ -121,9 +121,22 @@ struct RandomRequest {
   }
 }
 
-/// Bit patterns: equal floats may differ in the sign of a zero.
-func bits(_ block: FloatBlock) -> [UInt32] {
-  UnsafeBufferPointer(start: block.pointer, count: block.count).map(\.bitPattern)
-}
+/// Bit patterns of floats: equal ones may differ in the sign of a zero. Compared as a whole; an
+/// array in an expectation that fails would be taken apart element by element, which takes minutes.
+struct Bits: Equatable, CustomStringConvertible {
+  private let patterns: [UInt32]
 
-func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
+  init(_ values: some Sequence<Float>) { patterns = values.map(\.bitPattern) }
+
+  init(_ block: FloatBlock) {
+    self.init(UnsafeBufferPointer(start: block.pointer, count: block.count))
+  }
+
+  /// Enough to see that two differ.
+  var description: String {
+    let sum = patterns.reduce(UInt64(14_695_981_039_346_656_037)) {
+      ($0 ^ UInt64($1)) &* 1_099_511_628_211
+    }
+    return "\(patterns.count) floats, \(String(sum, radix: 16))"
+  }
+}

@@ -96,18 +96,19 @@ import Testing
   /// What one request may see, as bit patterns.
   private struct Outcome: Equatable {
     let tokens: [[Int32]]
-    let logprobs: [[UInt32]]
-    let top: [[[UInt32]]]
-    let prompt: [UInt32?]
+    let logprobs: [Bits]
+    /// Likeliest tokens and their log-probs, of the samples and of the prompt.
+    let topTokens: [[Int32]]
+    let topLogprobs: [Bits]
+    let prompt: Bits
 
     init(_ result: GenerationResult) {
       tokens = result.sequences.map(\.tokens)
-      logprobs = result.sequences.map { bits($0.logprobs) }
-      top =
-        (result.sequences.map(\.top) + [result.topPromptLogprobs]).map { rows in
-          rows.map { $0.flatMap { [UInt32(bitPattern: $0.token), $0.logprob.bitPattern] } }
-        }
-      prompt = result.promptLogprobs.map { $0?.bitPattern }
+      logprobs = result.sequences.map { Bits($0.logprobs) }
+      let top = (result.sequences.map(\.top) + [result.topPromptLogprobs]).flatMap(\.self)
+      topTokens = top.map { $0.map(\.token) }
+      topLogprobs = top.map { Bits($0.map(\.logprob)) }
+      prompt = Bits(result.promptLogprobs.compactMap(\.self))
     }
   }
 

@@ -16,13 +16,15 @@ struct AdapterConfigFile: Codable {
   var rankPattern: [String: Int]? = [:]
   var alphaPattern: [String: Double]? = [:]
   var modulesToSave: [String]?
+  /// Tied layers share one adapter.
+  var ensureWeightTying: Bool?
   /// Settings that are switched on and that we do not know.
   private var unknown: [String] = []
 
   private enum CodingKeys: String, CodingKey, CaseIterable {
     case peftType, taskType, baseModelNameOrPath, r, loraAlpha, loraDropout, bias
     case fanInFanOut, inferenceMode, initLoraWeights, targetModules, useRslora, useDora
-    case rankPattern, alphaPattern, modulesToSave
+    case rankPattern, alphaPattern, modulesToSave, ensureWeightTying
   }
 
   /// How A and B began: a switch or the name of a method.
@@ -79,9 +81,9 @@ struct AdapterConfigFile: Codable {
   /// Settings beside those of `CodingKeys` that do not change what the saved tensors mean: which
   /// modules they were made for, how they began, who wrote them.
   private static let harmless: Set<String> = [
-    "autoMapping", "cordaConfig", "ensureWeightTying", "evaConfig", "excludeModules",
-    "layersPattern", "layersToTransform", "loftqConfig", "loraGaConfig", "megatronConfig",
-    "revision", "runtimeConfig",
+    "autoMapping", "cordaConfig", "evaConfig", "excludeModules", "layersPattern",
+    "layersToTransform", "loftqConfig", "loraGaConfig", "megatronConfig", "revision",
+    "runtimeConfig",
   ]
 
   /// Reads leniently: `target_modules` may be a pattern; the tensors that are there decide.
@@ -97,6 +99,7 @@ struct AdapterConfigFile: Codable {
     useDora = try values.decodeIfPresent(Bool.self, forKey: .useDora)
     rankPattern = try values.decodeIfPresent([String: Int].self, forKey: .rankPattern)
     alphaPattern = try values.decodeIfPresent([String: Double].self, forKey: .alphaPattern)
+    ensureWeightTying = try values.decodeIfPresent(Bool.self, forKey: .ensureWeightTying)
     let all = try decoder.container(keyedBy: Key.self)
     unknown = all.allKeys.filter { key in
       CodingKeys(stringValue: key.stringValue) == nil && !Self.harmless.contains(key.stringValue)
@@ -123,6 +126,10 @@ struct AdapterConfigFile: Codable {
     sites: [AdapterSite], of all: [AdapterSite], seed: UInt64
   ) throws(EngineError) -> LoRAConfig {
     try refuseUnsupported()
+    if ensureWeightTying == true, sites.contains(where: { $0.group == .unembedding }) {
+      // PEFT then gives the embedding the head's adapter, and may save it once.
+      throw Self.unsupported("ensure_weight_tying", "an adapter that head and embedding share")
+    }
     guard let r else { throw Self.invalid("r", "is absent") }
     let alpha = try Self.alpha(loraAlpha ?? 8, "lora_alpha")
     try Self.check(rank: r, "r")
@@ -153,6 +160,10 @@ struct AdapterConfigFile: Codable {
     .invalid("adapter_config.\(key)", what)
   }
 
+  private static func unsupported(_ key: String, _ what: String) -> EngineError {
+    EngineError(.unimplemented, "\(what) is not supported", field: "adapter_config.\(key)")
+  }
+
   private static func check(rank: Int, _ key: String) throws(EngineError) {
     guard (1...LoRAConfig.maxRank).contains(rank) else {
       throw invalid(key, "a rank must be 1...\(LoRAConfig.maxRank), not \(rank)")
@@ -168,9 +179,7 @@ struct AdapterConfigFile: Codable {
   }
 
   private func refuseUnsupported() throws(EngineError) {
-    func refuse(_ key: String, _ what: String) -> EngineError {
-      EngineError(.unimplemented, "\(what) is not supported", field: "adapter_config.\(key)")
-    }
+    func refuse(_ key: String, _ what: String) -> EngineError { Self.unsupported(key, what) }
     guard peftType == "LORA" else { throw refuse("peft_type", "\"\(peftType ?? "none")\"") }
     if useDora == true { throw refuse("use_dora", "DoRA") }
     if bias ?? "none" != "none" { throw refuse("bias", "a trained bias") }
