@@ -15,6 +15,12 @@ struct SeededRandom: RandomNumberGenerator {
     z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
     return z ^ (z >> 31)
   }
+
+  /// Any tokens of a model.
+  mutating func tokens(_ count: Int, _ golden: GoldenModel) -> [Int32] {
+    let vocabulary = Int32(golden.model.config.vocabularySize)
+    return (0..<count).map { _ in Int32.random(in: 0..<vocabulary, using: &self) }
+  }
 }
 
 /// An adapter as a value: the same one can be made on any number of engines.
@@ -118,6 +124,54 @@ struct RandomRequest {
 
   func make(_ adapter: Adapter?) -> TrainingRequest {
     TrainingRequest(adapter: adapter, data: data, loss: loss, accumulates: accumulates)
+  }
+}
+
+/// A prompt and how it is continued, as a value.
+struct RandomSample {
+  private var request: GenerationRequest
+
+  /// The start of `stem` and something behind it, so that prompts share prefixes.
+  init(_ random: inout SeededRandom, stem: [Int32], _ golden: GoldenModel) {
+    let tail = random.tokens(Int.random(in: 0...20, using: &random), golden)
+    request = GenerationRequest(
+      prompt: stem.prefix(Int.random(in: 1...stem.count, using: &random)) + tail)
+    request.sampleCount = Int.random(in: 1...3, using: &random)
+    request.parameters.maxTokens = Int.random(in: 0...40, using: &random)
+    request.parameters.seed = random.next()
+    request.parameters.temperature = [0, 0.7, 1, 1.3].randomElement(using: &random) ?? 1
+    request.parameters.topK = [-1, 1, 30].randomElement(using: &random) ?? -1
+    request.parameters.topP = [1, 0.5, 0.95].randomElement(using: &random) ?? 1
+    if Int.random(in: 0..<3, using: &random) == 0 {
+      request.wantsPromptLogprobs = true
+      request.topPromptLogprobs = Int.random(in: 0...4, using: &random)
+    }
+    request.topSampleLogprobs = Int.random(in: 0...4, using: &random)
+  }
+
+  func make(_ adapter: Adapter?, scope: String?) -> GenerationRequest {
+    var request = request
+    (request.adapter, request.cacheScope) = (adapter, scope)
+    return request
+  }
+}
+
+/// What the sender of a sampling request sees, as bit patterns.
+struct SampleOutcome: Equatable {
+  let tokens: [[Int32]]
+  let logprobs: [Bits]
+  /// Likeliest tokens and their log-probs, of the samples and of the prompt.
+  let topTokens: [[Int32]]
+  let topLogprobs: [Bits]
+  let prompt: Bits
+
+  init(_ result: GenerationResult) {
+    tokens = result.sequences.map(\.tokens)
+    logprobs = result.sequences.map { Bits($0.logprobs) }
+    let top = (result.sequences.map(\.top) + [result.topPromptLogprobs]).flatMap(\.self)
+    topTokens = top.map { $0.map(\.token) }
+    topLogprobs = top.map { Bits($0.map(\.logprob)) }
+    prompt = Bits(result.promptLogprobs.compactMap(\.self))
   }
 }
 

@@ -54,14 +54,12 @@ import Testing
       nil, RandomAdapter(&random, sites: golden.model.sites).make(golden),
       RandomAdapter(&random, sites: golden.model.sites).make(golden),
     ]
-    let vocabulary = Int32(golden.model.config.vocabularySize)
     var requests: [GenerationRequest] = []
     for (i, setting) in Self.settings.enumerated() {
       for adapter in adapters {
         for length in [1, 17 + i, 40] {
           var request = GenerationRequest(
-            prompt: (0..<length).map { _ in Int32.random(in: 0..<vocabulary, using: &random) },
-            adapter: adapter)
+            prompt: random.tokens(length, golden), adapter: adapter)
           request.sampleCount = 3
           request.parameters.maxTokens = 64
           request.parameters.seed = random.next()
@@ -93,25 +91,6 @@ import Testing
     #expect(different == 0, "\(different) of \(count)")
   }
 
-  /// What one request may see, as bit patterns.
-  private struct Outcome: Equatable {
-    let tokens: [[Int32]]
-    let logprobs: [Bits]
-    /// Likeliest tokens and their log-probs, of the samples and of the prompt.
-    let topTokens: [[Int32]]
-    let topLogprobs: [Bits]
-    let prompt: Bits
-
-    init(_ result: GenerationResult) {
-      tokens = result.sequences.map(\.tokens)
-      logprobs = result.sequences.map { Bits($0.logprobs) }
-      let top = (result.sequences.map(\.top) + [result.topPromptLogprobs]).flatMap(\.self)
-      topTokens = top.map { $0.map(\.token) }
-      topLogprobs = top.map { Bits($0.map(\.logprob)) }
-      prompt = Bits(result.promptLogprobs.compactMap(\.self))
-    }
-  }
-
   /// Random prompts, some the start or the continuation of others; random adapters, draws, numbers
   /// of samples, times of arrival; chunks of prefill, sizes of the cache and of what it keeps of
   /// prefixes; threads and instruction sets.
@@ -128,32 +107,11 @@ import Testing
       }
       let ours = try specifications.map { try $0.make(golden) }
       let theirs = try specifications.map { try $0.make(reference) }
-      let vocabulary = Int32(golden.model.config.vocabularySize)
-      let stem = (0..<120).map { _ in Int32.random(in: 0..<vocabulary, using: &random) }
-      var requests: [GenerationRequest] = []
-      var choice: [Int?] = []
-      for _ in 0..<10 {
-        let tail = (0..<Int.random(in: 0...20, using: &random)).map { _ in
-          Int32.random(in: 0..<vocabulary, using: &random)
-        }
-        var request = GenerationRequest(
-          prompt: stem.prefix(Int.random(in: 1...120, using: &random)) + tail)
-        request.sampleCount = Int.random(in: 1...3, using: &random)
-        request.parameters.maxTokens = Int.random(in: 0...40, using: &random)
-        request.parameters.seed = random.next()
-        request.parameters.temperature = [0, 0.7, 1, 1.3].randomElement(using: &random) ?? 1
-        request.parameters.topK = [-1, 1, 30].randomElement(using: &random) ?? -1
-        request.parameters.topP = [1, 0.5, 0.95].randomElement(using: &random) ?? 1
-        if Int.random(in: 0..<3, using: &random) == 0 {
-          request.wantsPromptLogprobs = true
-          request.topPromptLogprobs = Int.random(in: 0...4, using: &random)
-        }
-        request.topSampleLogprobs = Int.random(in: 0...4, using: &random)
-        let adapter = Int.random(in: -1..<3, using: &random)
-        choice.append(adapter < 0 ? nil : adapter)
-        request.adapter = adapter < 0 ? nil : ours[adapter]
-        request.cacheScope = "adapter \(adapter)"
-        requests.append(request)
+      let stem = random.tokens(120, golden)
+      let samples = (0..<10).map { _ in RandomSample(&random, stem: stem, golden) }
+      let choice = samples.map { _ in Int.random(in: -1..<3, using: &random) }
+      let requests = zip(samples, choice).map { sample, adapter in
+        sample.make(adapter < 0 ? nil : ours[adapter], scope: "adapter \(adapter)")
       }
       let crowd = try generator(
         golden, cacheBytes: Bool.random(using: &random) ? 1 << 27 : 1 << 20)
@@ -164,11 +122,11 @@ import Testing
         let joining = requests.map { _ in Int.random(in: 0...30, using: &random) }
         let together = try generate(requests, crowd, joining: joining)
         for (i, result) in together.enumerated() {
-          var request = requests[i]
-          request.adapter = choice[i].map { theirs[$0] }
-          request.cacheScope = nil
+          let request = samples[i].make(choice[i] < 0 ? nil : theirs[choice[i]], scope: nil)
           let alone = try #require(generate([request], generator(reference)).first)
-          #expect(Outcome(result) == Outcome(alone), "seed \(seed), round \(round), request \(i)")
+          #expect(
+            SampleOutcome(result) == SampleOutcome(alone),
+            "seed \(seed), round \(round), request \(i)")
           hits += result.cachedPromptTokens
         }
       }
