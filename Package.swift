@@ -122,7 +122,8 @@ let package = Package(
     .testTarget(name: "TinsmithTests", dependencies: ["Tinsmith", "RPC", "Wire"]),
     .testTarget(name: "LoadTestTests", dependencies: ["LoadTestCore"]),
     .testTarget(
-      name: "IntegrationTests", dependencies: ["Engine", "Tinsmith", "RPC", "Wire", "ZeroMQ"]),
+      name: "IntegrationTests",
+      dependencies: ["CLI", "Engine", "Tinsmith", "RPC", "Wire", "ZeroMQ"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -27,6 +27,8 @@ struct RouterCommand: AsyncParsableCommand {
 
   @OptionGroup var tenants: TenantsOption
 
+  @Flag(help: .hidden) var supervised = false
+
   func run() async throws {
     Terminal.startLogging(service.log.level)
     let folder = try DataFolder(service.data)
@@ -39,8 +41,11 @@ struct RouterCommand: AsyncParsableCommand {
       configuration,
       keeper: try KeeperMethods.table(service.models, dataFolder: folder.path),
       context: try Context())
-    let signals = StopSignals { router.stop() }
+    let signals = StopSignals(isSupervised: supervised) { router.stop() }
     defer { withExtendedLifetime((signals, folder)) {} }
+    if supervised {
+      Lifeline.watch { router.stop() }
+    }
     let metricsServer = try metrics.serve(router)
     defer { metricsServer?.stop() }
     try router.start()

@@ -11,27 +11,31 @@ final class ChildProcess: Sendable {
   private let lifeline: Pipe
   private let output: Pipe?
 
-  /// Starts `tinsmith ARGUMENTS --supervised`; its stderr is ours.
+  /// Starts `tinsmith ARGUMENTS --supervised`.
   ///
   /// - Parameters:
-  ///   - readsOutput: whether `firstLine` will be asked for; otherwise its stdout is our stderr,
+  ///   - environment: variables that it has besides ours.
+  ///   - readsOutput: whether `firstLine` will be asked for; otherwise its stdout is its stderr,
   ///     since our stdout is for results.
+  ///   - errors: its stderr; ours unless given.
   ///   - ended: called once when the child has ended, with how it did.
   init(
-    _ arguments: [String], readsOutput: Bool = false,
-    ended: @escaping @Sendable (ProcessEnding) -> Void
+    _ arguments: [String], environment: [String: String] = [:], readsOutput: Bool = false,
+    errors: FileHandle = .standardError,
+    ended: @escaping @Sendable (ProcessEnding) -> Void = { _ in }
   ) throws {
     lifeline = Pipe()
     output = readsOutput ? Pipe() : nil
     process = Process()
     process.executableURL = try Self.program()
     process.arguments = arguments + ["--supervised"]
-    process.standardInput = lifeline
-    process.standardOutput = output ?? FileHandle.standardError
-    process.terminationHandler = { process in
-      let number = process.terminationStatus
-      ended(process.terminationReason == .exit ? .exited(number) : .signalled(number))
+    if !environment.isEmpty {
+      process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     }
+    process.standardInput = lifeline
+    process.standardOutput = output ?? errors
+    process.standardError = errors
+    process.terminationHandler = { ended(Self.ending(of: $0)) }
     do {
       try process.run()
     } catch {
@@ -40,6 +44,14 @@ final class ChildProcess: Sendable {
   }
 
   var identifier: Int32 { process.processIdentifier }
+
+  /// How it ended; nil while it runs.
+  var ending: ProcessEnding? { process.isRunning ? nil : Self.ending(of: process) }
+
+  private static func ending(of process: Process) -> ProcessEnding {
+    let number = process.terminationStatus
+    return process.terminationReason == .exit ? .exited(number) : .signalled(number)
+  }
 
   /// The file that this process runs.
   static func program() throws -> URL {
@@ -50,15 +62,29 @@ final class ChildProcess: Sendable {
     return URL(fileURLWithPath: String(cString: path))
   }
 
-  /// Waits for the first line on the child's stdout; nil if it ends without one. Blocks.
-  func firstLine() -> String? {
+  /// Waits for the first line on the child's stdout; nil if it ends without one.
+  func firstLine() async -> String? {
     guard let handle = output?.fileHandleForReading else { return nil }
+    // Reading blocks, so it has a thread of its own.
+    return await withCheckedContinuation { continuation in
+      let reader = Thread { continuation.resume(returning: Self.firstLine(handle)) }
+      reader.name = "child-output"
+      reader.start()
+    }
+  }
+
+  private static func firstLine(_ handle: FileHandle) -> String? {
     var bytes: [UInt8] = []
     while let byte = try? handle.read(upToCount: 1)?.first {
       if byte == UInt8(ascii: "\n") { return String(decoding: bytes, as: UTF8.self) }
       bytes.append(byte)
     }
     return nil
+  }
+
+  /// Waits until the child has ended.
+  func ended() async {
+    while process.isRunning { try? await Task.sleep(for: .milliseconds(5)) }
   }
 
   /// Asks the child to end, and ends it by force if it has not within `patience`.

@@ -17,14 +17,8 @@ final class ServiceProcess: Sendable {
       "serve", "--listen", "tcp://127.0.0.1:*", "--data", folder, "--log", "warning",
     ]
     if let threads { arguments += ["--threads", String(threads)] }
-    let child = try ChildProcess(arguments, readsOutput: true) { _ in }
-    // Reading blocks, so it has a thread of its own.
-    let line = await withCheckedContinuation { continuation in
-      let reader = Thread { continuation.resume(returning: child.firstLine()) }
-      reader.name = "service-output"
-      reader.start()
-    }
-    guard let line, line.hasPrefix("ready ") else {
+    let child = try ChildProcess(arguments, readsOutput: true)
+    guard let line = await child.firstLine(), line.hasPrefix("ready ") else {
       await child.stop()
       try? FileManager.default.removeItem(atPath: folder)
       throw CommandError("the service did not start")
