@@ -8,12 +8,11 @@ import Tinsmith
 @Suite(.timeLimit(.minutes(5))) struct ProveTests {
   // MARK: What is compared
 
-  private static func record(_ change: (inout RunRecord) -> Void = { _ in }) -> RunRecord {
+  private static func record(adapter: [UInt8] = [UInt8](0..<100)) -> RunRecord {
     var record = RunRecord()
     record.add("loss", 1.5)
     record.add("logprobs", [Float](repeating: -2, count: 5))
-    record.add("adapter", [UInt8](0..<100))
-    change(&record)
+    record.add("adapter", adapter)
     return record
   }
 
@@ -29,26 +28,25 @@ import Tinsmith
     #expect(RunDifference(expected: first, actual: second) != nil)
   }
 
-  @Test("Each single byte that is changed is found and named", arguments: 0..<100)
-  func changedByte(offset: Int) throws {
-    var actual = RunRecord()
-    actual.add("loss", 1.5)
-    actual.add("logprobs", [Float](repeating: -2, count: 5))
-    var bytes = [UInt8](0..<100)
-    bytes[offset] ^= 0x10
-    actual.add("adapter", bytes)
-    let difference = try #require(RunDifference(expected: Self.record(), actual: actual))
-    #expect(difference.name == "adapter")
-    guard case .byte(offset, let start, let expected, let found) = difference.kind else {
-      Issue.record("\(difference)")
-      return
+  @Test func eachChangedByteIsFoundAndNamed() throws {
+    for offset in 0..<100 {
+      var bytes = [UInt8](0..<100)
+      bytes[offset] ^= 0x10
+      let difference = try #require(
+        RunDifference(expected: Self.record(), actual: Self.record(adapter: bytes)))
+      #expect(difference.name == "adapter")
+      guard case .byte(offset, let start, let expected, let found) = difference.kind else {
+        Issue.record("\(difference)")
+        return
+      }
+      #expect(expected[offset - start] ^ found[offset - start] == 0x10)
+      #expect(difference.description.contains("byte \(offset) differs"))
     }
-    #expect(expected[offset - start] ^ found[offset - start] == 0x10)
-    #expect(difference.description.contains("byte \(offset) differs"))
   }
 
   @Test func missingAndAdditionalResultsAreNamed() {
-    let longer = Self.record { $0.add("more", 1) }
+    var longer = Self.record()
+    longer.add("more", 1.0)
     #expect(
       RunDifference(expected: longer, actual: Self.record())?.description == "more is missing")
     #expect(
@@ -182,5 +180,9 @@ import Tinsmith
     ])
     #expect(status == 0, "\(output)\n\(errors)")
     #expect(output.hasSuffix("\nPASS\n"))
+    // In each of the two ways to start a service.
+    #expect(output.matches(of: /worker killed \d/).count == 2)
+    #expect(output.contains("supervisor and router killed 1 ×"))
+    #expect(output.contains("\n  all killed at once 1 ×, router killed 1 ×"))
   }
 }

@@ -109,6 +109,9 @@ enum PhaseReport {
       let counts = Dictionary(grouping: outcome.acts) { $0.name(chaos.shape) }
       let acts = counts.map { "\($0.key) \($0.value.count) ×" }.sorted()
       lines.append(acts.isEmpty ? "nothing killed" : acts.joined(separator: ", "))
+      if outcome.acts.count < chaos.acts {
+        lines.append("\(chaos.acts - outcome.acts.count) more kills or pauses found nothing to disturb")
+      }
     }
     if let messages = outcome.messages {
       lines.append(

@@ -5,7 +5,7 @@ import Tinsmith
 final class RunProgress: Sendable {
   private struct State {
     var answers = 0
-    var awaited = "its start"
+    var awaited = "the service's capabilities"
     var isFinished = false
   }
 
@@ -54,6 +54,20 @@ struct CallRecorder {
         throw CommandError("\(call.name): \(error)")
       }
       progress.answered()
+    }
+  }
+
+  /// Waits for an answer that is used and not recorded.
+  ///
+  /// - Throws: `CommandError` naming the call if it failed.
+  func value<Value>(_ name: String, _ answer: Pending<Value>) async throws -> Value {
+    progress.waits(for: name)
+    do {
+      let value = try await answer.value()
+      progress.answered()
+      return value
+    } catch {
+      throw CommandError("\(name): \(error)")
     }
   }
 

@@ -72,7 +72,8 @@ struct ReferenceTraining: Sendable {
     let end = training.saveState(name: Self.end, includeGradients: true)
     calls.add("last save_state", end)
     try await calls.collect(leaving: 0)
-    let files = try await service.exportCheckpoint(path: try await end.value()).value()
+    let files = try await calls.value(
+      "export", service.exportCheckpoint(path: try await end.value()))
     for file in files.sorted(by: { $0.name < $1.name }) {
       calls.record.add("exported \(file.name)", file.content)
     }
@@ -112,7 +113,7 @@ struct ReferenceTraining: Sendable {
     _ batches: ReferenceBatches, _ calls: inout CallRecorder
   ) async throws {
     let name = "rl round \(round), "
-    let sampler = try await sampler(round, service, training)
+    let sampler = try await sampler(round, service, training, calls)
     let prompts = batches.prompts(round, count: size.prompts)
     let drawn = prompts.enumerated().map { index, prompt in
       let answers = sampler.sample(
@@ -136,13 +137,17 @@ struct ReferenceTraining: Sendable {
 
   /// A named snapshot in every second round, one that goes with the session in the others.
   private func sampler(
-    _ round: Int, _ service: ServiceClient, _ training: TrainingClient
+    _ round: Int, _ service: ServiceClient, _ training: TrainingClient, _ calls: CallRecorder
   ) async throws -> SamplingClient {
+    let name = "rl round \(round), "
     guard round % 2 == 0 else {
-      return try await training.saveWeightsAndGetSamplingClient().value()
+      return try await calls.value(
+        "\(name)save_weights_and_get_sampling_client", training.saveWeightsAndGetSamplingClient())
     }
-    let path = try await training.saveWeightsForSampler(name: "round-\(round)").value()
-    return try await service.createSamplingClient(modelPath: path).value()
+    let path = try await calls.value(
+      "\(name)save_weights_for_sampler", training.saveWeightsForSampler(name: "round-\(round)"))
+    return try await calls.value(
+      "\(name)create_sampling_session", service.createSamplingClient(modelPath: path))
   }
 
   /// The weights had not changed since the answers were drawn: training must see the log-probs that
