@@ -109,9 +109,8 @@ enum PhaseReport {
       let counts = Dictionary(grouping: outcome.acts) { $0.name(chaos.shape) }
       let acts = counts.map { "\($0.key) \($0.value.count) ×" }.sorted()
       lines.append(acts.isEmpty ? "nothing killed" : acts.joined(separator: ", "))
-      if outcome.acts.count < chaos.acts {
-        lines.append("\(chaos.acts - outcome.acts.count) more kills or pauses found nothing to disturb")
-      }
+      let missed = chaos.acts - outcome.acts.count
+      if missed > 0 { lines.append("the training was too short for \(missed) more of these") }
     }
     if let messages = outcome.messages {
       lines.append(
