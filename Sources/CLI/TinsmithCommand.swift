@@ -14,8 +14,7 @@ struct TinsmithCommand: AsyncParsableCommand {
     subcommands: [
       ServeCommand.self, DemoCommand.self, SampleCommand.self, ChatCommand.self,
       ModelsCommand.self, CheckpointsCommand.self, TopCommand.self, DoctorCommand.self,
-      ProveCommand.self,
-      RouterCommand.self, WorkerCommand.self, LogprobsCommand.self,
+      ProveCommand.self, RouterCommand.self, WorkerCommand.self, LogprobsCommand.self,
     ])
 }
 
