@@ -52,7 +52,9 @@ struct DurabilitySuite {
     }
     let ratios = times.map { 100 * ($0.kept / $0.lost - 1) }
     let interval = Bootstrap.interval(of: ratios, confidence: 0.9)
-    let total = 100 * (times.map(\.kept).reduce(0, +) / times.map(\.lost).reduce(0, +) - 1)
+    let keptSum = times.map(\.kept).reduce(0, +)
+    let lostSum = times.map(\.lost).reduce(0, +)
+    let total = 100 * (keptSum / lostSum - 1)
     let name = "\(Self.prefix).8x128.cost"
     reporter.report(name, samples: ratios, unit: "%")
     reporter.report("\(name)_low", samples: [interval.low], unit: "%")
