@@ -213,22 +213,6 @@ package final class CheckpointKeeper: Sendable {
   }
 }
 
-extension CallContext {
-  /// The model id of checkpoints that a request makes itself: it follows from the request's key, so
-  /// that the same request names the same checkpoint.
-  ///
-  /// - Throws: INVALID_ARGUMENT on another stream than that of the session's checkpoints, on which
-  ///   seqs are counted together.
-  package func checkpointModel(_ verb: String) throws(RPCError) -> String {
-    guard stream == "\(session):checkpoints" else {
-      throw RPCError(
-        .invalidArgument, "\(method.fullName) belongs into the stream \(session):checkpoints",
-        field: "stream")
-    }
-    return "\(session):\(verb):\(seq)"
-  }
-}
-
 /// `page_token`: where a page ended.
 enum PageToken {
   static func text(_ position: CatalogIndex.Position) -> String {

@@ -86,6 +86,12 @@ package struct ModelExports: Sendable {
     return ReadExportResponse(content: content.withUnsafeBytes { Bytes(copying: $0) })
   }
 
+  /// A folder for files on their way in, of a name that nobody else has; what a crash leaves of it is
+  /// removed with the exports.
+  package static func temporaryFolder(below dataFolder: String) -> String {
+    "\(dataFolder)/exports/\(UUID().uuidString).\(getpid()).tmp"
+  }
+
   /// Removes what nobody has asked for, and what crashes left.
   /// - Parameter now: in seconds since 1970.
   package func removeOld(now: Int = time(nil)) throws {

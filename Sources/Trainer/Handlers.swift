@@ -1,4 +1,5 @@
 import Checkpoints
+import Dispatch
 import Engine
 import RPC
 import Wire
@@ -7,6 +8,8 @@ import Wire
 struct Handlers {
   let compute: ComputeThread
   let preparation: Preparation
+  /// For long work beside the compute thread.
+  let asideQueue = DispatchQueue(label: "tinsmith.aside", qos: .utility)
 
   /// A method of a model: it runs by itself, behind the requests of its stream before it.
   func handleInOrder<Request: WireMessage & Sendable, Response: WireMessage>(

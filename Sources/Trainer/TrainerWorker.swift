@@ -46,6 +46,7 @@ package final class TrainerWorker: Sendable {
     let handlers = Handlers(compute: compute, preparation: preparation)
     handlers.addTraining(to: &methods)
     handlers.addSampling(to: &methods)
+    handlers.addCheckpoints(to: &methods)
     methods.answer(.adminWorkerPing) { (request: PingRequest, _) in
       PingResponse(payload: request.payload)
     }

@@ -43,6 +43,16 @@ import Wire
     try await goesOn()
   }
 
+  /// A method of independent streams takes its seq on a model's stream, and nothing behind it waits.
+  @Test func aMethodOfAnotherKindUsesUpItsSeq() async throws {
+    let client = try await RawClient()
+    try await created(client)
+    try client.send(client.header(.samplingSample, "train:0", 1), .empty)
+    #expect(try await client.final(seq: 1).header.code == .invalidArgument)
+    try client.send(client.header(.trainingGetInfo, "train:0", 2), .empty)
+    #expect(try await client.final(seq: 2).header.code == .ok)
+  }
+
   @Test func wrongVersionIsRefused() async throws {
     let client = try await RawClient()
     var header = client.header(.trainingCreateModel, "train:0", 0)

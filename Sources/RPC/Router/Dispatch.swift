@@ -181,10 +181,11 @@ extension RouterState {
   private func tombstone(
     _ refusal: RPCError, _ request: HeldRequest, _ seq: UInt64, _ place: Int
   ) -> RequestHeader {
+    // Whatever was asked for uses up a seq of a stream in order.
+    let method = request.method.flatMap { $0.ordering == .ordered ? $0 : nil }
     var header = RequestHeader(
-      method: request.method ?? .trainingGetInfo, stream: streams[place].name, seq: seq,
-      acked: request.acked,
-      traceID: request.traceID, flags: .tombstone)
+      method: method ?? .trainingGetInfo, stream: streams[place].name, seq: seq,
+      acked: request.acked, traceID: request.traceID, flags: .tombstone)
     header.refusalCode = refusal.code
     header.refusalMessage = refusal.message
     header.epoch = streams[place].epoch

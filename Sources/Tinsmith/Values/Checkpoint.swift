@@ -76,10 +76,23 @@ public struct ExportedModel: Sendable, Hashable {
     public var sizeBytes: UInt64
     /// Its SHA-256 in lower-case hex.
     public var sha256: String
+
+    /// A file.
+    public init(name: String, sizeBytes: UInt64, sha256: String) {
+      self.name = name
+      self.sizeBytes = sizeBytes
+      self.sha256 = sha256
+    }
   }
 
   /// Names it at the service.
   public var id: String
   /// A Hugging Face model folder.
   public var files: [File]
+
+  /// An export, for instance one that another process began to read.
+  public init(id: String, files: [File]) {
+    self.id = id
+    self.files = files
+  }
 }

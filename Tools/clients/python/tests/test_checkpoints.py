@@ -98,3 +98,29 @@ def test_the_oldest_make_room(
     }
     with pytest.raises(tinsmith.InvalidArgumentError):
         training.save_state("none", keep_last=0)
+
+
+def test_adapters_leave_and_come_back(
+    client: tinsmith.ServiceClient,
+    training: tinsmith.TrainingClient,
+    examples: Examples,
+    tmp_path: pathlib.Path,
+) -> None:
+    rest = client.create_rest_client()
+    training.forward_backward(examples(0), "cross_entropy")
+    training.optim_step(types.AdamParams(learning_rate=1e-2))
+    path = training.save_weights_for_sampler("out").result(60).path
+    loss = training.forward(examples(0), "cross_entropy").result(60).loss
+    rest.download_checkpoint(path, tmp_path / "adapter")
+    made = rest.import_checkpoint(tmp_path / "adapter", BASE, user_metadata={"a": "b"}).result(60)
+    assert (made.checkpoint_id, made.user_metadata) == ("weights/adapter", {"a": "b"})
+    again = client.create_training_client_from_state(made.tinker_path)
+    assert again.forward(examples(0), "cross_entropy").result(60).loss == loss
+    with pytest.raises(tinsmith.InvalidArgumentError):
+        (tmp_path / "adapter" / "adapter_model.safetensors").write_bytes(b"nothing")
+        rest.import_checkpoint(tmp_path / "adapter", BASE, checkpoint_type="sampler").result(60)
+
+    names = rest.download_merged_model(path, tmp_path / "merged")
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(names)
+    # The embedded model is tied, its adapter is not: the head becomes a tensor of its own.
+    assert b"lm_head.weight" in (tmp_path / "merged" / "model.safetensors").read_bytes()[:20000]
