@@ -181,8 +181,8 @@ import Tinsmith
     #expect(status == 0, "\(output)\n\(errors)")
     #expect(output.hasSuffix("\nPASS\n"))
     // In each of the two ways to start a service.
-    #expect(output.matches(of: /worker killed \d/).count == 2)
-    #expect(output.contains("supervisor and router killed 1 ×"))
-    #expect(output.contains("\n  all killed at once 1 ×, router killed 1 ×"))
+    #expect(output.matches(of: /worker killed 4/).count == 2)
+    #expect(output.contains("supervisor and router killed 2 ×"))
+    #expect(output.contains("\n  all killed at once 2 ×, router killed 2 ×"))
   }
 }

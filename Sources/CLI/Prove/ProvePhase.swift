@@ -56,7 +56,7 @@ struct ProvePhase: Sendable {
             kind: .chaos, workers: workers, threads: 1, neighbours: min(tenants, isShort ? 1 : 4),
             copies: 2,
             chaos: Chaos(
-              shape: shape, acts: isShort ? 5 : 20, longPauseMilliseconds: isShort ? 1000 : 20_000,
+              shape: shape, acts: isShort ? 10 : 20, longPauseMilliseconds: isShort ? 1000 : 20_000,
               slowDisk: slowDisk)))
       }
     }
@@ -67,7 +67,7 @@ struct ProvePhase: Sendable {
 extension ReferenceTraining.Size {
   /// Seconds on one core, for the embedded model.
   static let short = Self(
-    steps: 20, batch: 3, rounds: 3, prompts: 3, samples: 3, newTokens: 16, stepsAfterLoad: 2)
+    steps: 30, batch: 3, rounds: 4, prompts: 3, samples: 3, newTokens: 16, stepsAfterLoad: 2)
   /// Half a minute on one core.
   static let long = Self(
     steps: 100, batch: 4, rounds: 12, prompts: 4, samples: 4, newTokens: 32, stepsAfterLoad: 10)
