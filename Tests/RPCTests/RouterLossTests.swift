@@ -329,7 +329,8 @@ import Wire
       reopen(&bench, worker, "w\(1 + crash)")
       #expect(bench.actions() == ["forward r1 to \(worker.number)"])
       bench.ended("w\(1 + crash)", crashed: true)
-      #expect(bench.actions() == ["answer 1 UNAVAILABLE to 1", "answer 2 UNAVAILABLE to 1"])
+      #expect(
+        bench.actions() == ["answer 1 UNAVAILABLE to 1", "answer 2 UNAVAILABLE to 1", "drop r2"])
     }
     reopen(&bench, ConnectionID(110), "w9")
     // The owner records the refusal in the request's turn; the next one is still suspected.

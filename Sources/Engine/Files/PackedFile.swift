@@ -3,7 +3,7 @@ import Glibc
 
 /// The packed weights of a model in one mapped file: every matrix in panels, every vector in f32,
 /// each at a 64-byte boundary. The order and offsets follow from the checkpoint's tensors, so the
-/// file needs no header but its length to be checked.
+/// file needs no header; its last 64 bytes hold a CRC-32C of all before.
 struct PackedFile {
   /// Names, sources and offsets of what the file holds.
   struct Plan {
@@ -13,7 +13,10 @@ struct PackedFile {
       let bytes: Int
     }
 
+    private static let trailerBytes = 64
+
     let items: [Item]
+    /// Of the weights and the trailer.
     let totalBytes: Int
 
     /// Everything of rank 1 and 2 except `skip`, in name order.
@@ -32,13 +35,18 @@ struct PackedFile {
         offset += (bytes + 63) & ~63
       }
       self.items = items
-      totalBytes = max(offset, 64)
+      totalBytes = max(offset, 64) + Self.trailerBytes
     }
 
     /// Packs every item in order.
     ///
     /// - Throws: `invalidArgument` naming a tensor that holds NaN or infinity.
     func write(to file: any StorageFile, _ kernels: Kernels) throws {
+      var checksum = CRC32C()
+      func append(_ bytes: UnsafeRawBufferPointer) throws {
+        checksum.add(bytes)
+        try file.append(bytes)
+      }
       for item in items {
         try Self.checkFinite(item.tensor, kernels)
         let padded = (item.bytes + 63) & ~63
@@ -56,9 +64,22 @@ struct PackedFile {
           let floats = panels.assumingMemoryBound(to: Float.self)
           ck_convert(kernels.handle, floats, source, type, Int64(shape[0]))
         }
-        try file.append(UnsafeRawBufferPointer(buffer))
+        try append(UnsafeRawBufferPointer(buffer))
       }
-      if items.isEmpty { try [UInt8](repeating: 0, count: 64).withUnsafeBytes(file.append) }
+      if items.isEmpty { try [UInt8](repeating: 0, count: 64).withUnsafeBytes(append) }
+      var trailer = [UInt8](repeating: 0, count: Self.trailerBytes)
+      withUnsafeBytes(of: checksum.value.littleEndian) { trailer.replaceSubrange(0..<4, with: $0) }
+      try trailer.withUnsafeBytes { try file.append($0) }
+    }
+
+    /// Whether these bytes are what `write` makes.
+    func isIntact(_ bytes: UnsafeRawBufferPointer) -> Bool {
+      guard bytes.count == totalBytes else { return false }
+      let end = totalBytes - Self.trailerBytes
+      let expected = UInt32(
+        littleEndian: bytes.loadUnaligned(fromByteOffset: end, as: UInt32.self))
+      return CRC32C.of(UnsafeRawBufferPointer(rebasing: bytes[..<end])) == expected
+        && bytes[(end + 4)...].allSatisfy { $0 == 0 }
     }
 
     private static func checkFinite(_ tensor: StoredTensor, _ kernels: Kernels) throws(EngineError)
@@ -81,13 +102,14 @@ struct PackedFile {
   let file: MappedFile
   private let offsets: [String: Int]
 
-  /// - Throws: `dataLoss` when the file has not the planned length.
+  /// - Throws: `dataLoss` when the file is not what `plan` writes.
   init(path: String, plan: Plan) throws(EngineError) {
     file = try MappedFile(path: path)
-    guard file.bytes.count == plan.totalBytes else {
-      throw EngineError(
-        .dataLoss, "\(path) is damaged: remove it and it will be made again from the checkpoint")
+    guard plan.isIntact(file.bytes) else {
+      throw EngineError(.dataLoss, "the packed weights \(path) are damaged")
     }
+    // They were read from begin to end; what is used comes back, shared with other processes.
+    file.releasePages()
     offsets = plan.items.reduce(into: [:]) { $0[$1.tensor.name] = $1.offset }
   }
 

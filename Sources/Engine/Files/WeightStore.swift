@@ -10,7 +10,7 @@ import Glibc
 /// sizes and times, the layout version and the backend.
 package final class WeightStore {
   /// Raised when the packed layout changes.
-  private static let layoutVersion = 1
+  private static let layoutVersion = 2
 
   /// The checkpoint's files.
   let files: [Safetensors]
@@ -34,11 +34,13 @@ package final class WeightStore {
     let path = "\(cache)/packed-\(Self.identity(files, tied)).bin"
     do {
       packed = try Self.withLock(on: "\(path).lock", cache, storage) { () throws in
-        if access(path, F_OK) != 0 {
-          try storage.replaceFile(path) { try plan.write(to: $0, kernels) }
-          // All of the checkpoint was read, once: it need not stay in this process's memory.
-          for file in files { file.file.releasePages() }
+        // A cache: one that is missing or damaged is made again.
+        if access(path, F_OK) == 0, let intact = try? PackedFile(path: path, plan: plan) {
+          return intact
         }
+        try storage.replaceFile(path) { try plan.write(to: $0, kernels) }
+        // All of the checkpoint was read, once: it need not stay in this process's memory.
+        for file in files { file.file.releasePages() }
         return try PackedFile(path: path, plan: plan)
       }
     } catch let error as EngineError {
