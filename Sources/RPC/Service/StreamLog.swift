@@ -255,7 +255,7 @@ package struct StreamLog: Sendable {
   private func forgotten(_ seq: UInt64) -> RPCError {
     RPCError(
       .dataLoss,
-      seq <= acked
+      acked > 0 && seq <= acked
         ? "seq \(seq) was answered and acknowledged; its answer is kept no more"
         : "the answer of seq \(seq) is kept no more")
   }

@@ -230,7 +230,10 @@ final class ModelJournal: StreamJournal {
         model.chain.append((name: name, firstSeq: model.nextSeq))
       }
       let answers = UInt64(StreamLog.maximumAnswers)
-      let needed = min(firstSeq, max(model.acked + 1, model.nextSeq - min(model.nextSeq, answers)))
+      // 0 says that no answer was acknowledged, that of seq 0 neither.
+      let unacknowledged = model.acked == 0 ? 0 : model.acked + 1
+      let needed = min(
+        firstSeq, max(unacknowledged, model.nextSeq - min(model.nextSeq, answers)))
       if let first = model.chain.lastIndex(where: { $0.firstSeq <= needed }), first > 0 {
         try model.folder.retire(before: model.chain[first].name)
         model.chain.removeFirst(first)
