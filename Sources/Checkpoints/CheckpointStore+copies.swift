@@ -28,6 +28,7 @@ extension CheckpointStore {
     manifest.path = target.text
     manifest.tenant = String(tenant)
     manifest.isPublished = false
+    manifest.seq = nil
     manifest.createdUnixMilliseconds = Self.now()
     manifest.expiresUnixMilliseconds = expires
     return try write(target, overwrite: false, manifest: manifest) { folder in

@@ -50,16 +50,9 @@ extension Worker {
     ttlSeconds: UInt64?, overwrite: Bool, userMetadata: [String: String], keepLast: Int,
     _ body: (String) throws -> Void
   ) throws -> CheckpointStore.Manifest {
-    let now = CheckpointStore.now()
-    let config = model.adapter.config
     var manifest = CheckpointStore.Manifest(
-      path: path, tenant: tenant, baseModel: model.base.model.name, rank: config.rank,
-      alpha: config.alpha, trainAttention: config.groups.contains(.attention),
-      trainMLP: config.groups.contains(.mlp),
-      trainUnembed: config.groups.contains(.unembedding),
-      step: model.adapter.training?.stepCount ?? 0, createdUnixMilliseconds: now,
-      expiresUnixMilliseconds: ttlSeconds.map { now + $0 * 1000 } ?? 0,
-      userMetadata: userMetadata)
+      model.adapter, base: model.base.model.name, path: path, tenant: tenant,
+      ttlSeconds: ttlSeconds, userMetadata: userMetadata)
     manifest.seq = seq
     // What this very request wrote before its worker ended, nobody was told of.
     let isOwn = (try? checkpoints.stored(path))?.seq == seq
