@@ -49,13 +49,12 @@ struct ProveCommand: AsyncParsableCommand {
     // What clients say of lost connections is no news here.
     Terminal.startLogging(.error)
     let work = try WorkFolders(keep: keep)
-    let interrupted = StopSignals {
-      work.remove()
-      Glibc.exit(1)
-    }
+    let proof = Task { try await prove(work) }
+    let interrupted = StopSignals { proof.cancel() }
     defer { withExtendedLifetime(interrupted) {} }
-    let outcome = await Result.of { try await prove(work) }
+    let outcome = await proof.result
     work.remove()
+    if proof.isCancelled { throw CommandError("interrupted: nothing is proved") }
     let difference: String?
     switch outcome {
     case .success(let found): difference = found
