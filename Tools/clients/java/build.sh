@@ -3,6 +3,7 @@
 #   ./build.sh FOLDER     leaves in FOLDER: tinsmith.jar, conformance (the runner of the scenario,
 #                         `conformance ENDPOINT SCENARIO`) and java (runs any class of this folder,
 #                         `java examples/Train.java` too)
+# The tests of checkpoints need a built service: ../served.sh says which.
 # Needs a JDK of at least 17, protoc and four jars, all of them Debian packages.
 set -euo pipefail
 folder=$(mkdir -p "${1:?build.sh FOLDER}" && cd "$1" && pwd)
@@ -55,3 +56,8 @@ chmod +x "$folder"/{java,conformance}
 
 "$folder/java" -Dframes=../../../Tests/Conformance/frames.json org.junit.runner.JUnitCore \
   dev.tinsmith.GoldenFramesTest dev.tinsmith.ChannelTest
+
+../served.sh "$folder/java" org.junit.runner.JUnitCore dev.tinsmith.CheckpointClientTest || {
+  status=$?
+  [ $status -eq 77 ] || exit $status # nothing is built to test against
+}

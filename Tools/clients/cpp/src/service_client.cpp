@@ -56,10 +56,12 @@ Future<v1::CapabilitiesResponse> ServiceClient::get_server_capabilities() {
 }
 
 Future<v1::ListCheckpointsResponse> ServiceClient::list_checkpoints(const std::string& model_id,
-                                                                    const std::string& page_token) {
+                                                                    const std::string& page_token,
+                                                                    std::uint32_t limit) {
   v1::ListCheckpointsRequest request;
   request.set_model_id(model_id);
   request.set_page_token(page_token);
+  request.set_limit(limit);
   return session_->call<v1::ListCheckpointsResponse>(
       v1::METHOD_CHECKPOINTS_LIST, checkpoints_stream(*session_), std::move(request));
 }
@@ -83,9 +85,53 @@ Future<v1::Checkpoint> ServiceClient::set_checkpoint_ttl(const std::string& path
                                         checkpoints_stream(*session_), std::move(request));
 }
 
+Future<v1::Checkpoint> ServiceClient::publish_checkpoint(const std::string& path) {
+  return session_->call<v1::Checkpoint>(v1::METHOD_CHECKPOINTS_PUBLISH,
+                                        checkpoints_stream(*session_), checkpoint(path));
+}
+
+Future<v1::Checkpoint> ServiceClient::unpublish_checkpoint(const std::string& path) {
+  return session_->call<v1::Checkpoint>(v1::METHOD_CHECKPOINTS_UNPUBLISH,
+                                        checkpoints_stream(*session_), checkpoint(path));
+}
+
+Future<v1::Checkpoint> ServiceClient::copy_checkpoint(const std::string& path,
+                                                      const std::string& name,
+                                                      std::uint64_t ttl_seconds) {
+  v1::CopyCheckpointRequest request;
+  request.set_path(path);
+  request.set_name(name);
+  if (ttl_seconds > 0) request.set_ttl_seconds(ttl_seconds);
+  return session_->call<v1::Checkpoint>(v1::METHOD_CHECKPOINTS_COPY, checkpoints_stream(*session_),
+                                        std::move(request));
+}
+
 Future<v1::ExportCheckpointResponse> ServiceClient::export_checkpoint(const std::string& path) {
   return session_->call<v1::ExportCheckpointResponse>(
       v1::METHOD_CHECKPOINTS_EXPORT, checkpoints_stream(*session_), checkpoint(path));
+}
+
+Future<v1::Checkpoint> ServiceClient::import_checkpoint(v1::ImportCheckpointRequest request) {
+  return session_->call<v1::Checkpoint>(v1::METHOD_CHECKPOINTS_IMPORT,
+                                        checkpoints_stream(*session_), std::move(request));
+}
+
+Future<v1::ExportMergedResponse> ServiceClient::export_merged_model(const std::string& path) {
+  return session_->call<v1::ExportMergedResponse>(
+      v1::METHOD_CHECKPOINTS_EXPORT_MERGED, checkpoints_stream(*session_), checkpoint(path));
+}
+
+Future<v1::ReadExportResponse> ServiceClient::read_export(const std::string& export_id,
+                                                          const std::string& file,
+                                                          std::uint64_t offset,
+                                                          std::uint32_t length) {
+  v1::ReadExportRequest request;
+  request.set_export_id(export_id);
+  request.set_file(file);
+  request.set_offset(offset);
+  request.set_length(length);
+  return session_->call<v1::ReadExportResponse>(
+      v1::METHOD_CHECKPOINTS_READ_EXPORT, checkpoints_stream(*session_), std::move(request));
 }
 
 void ServiceClient::wait_until_ready() { session_->channel().wait_until_ready(); }

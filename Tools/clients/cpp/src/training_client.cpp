@@ -14,6 +14,7 @@ Request save_request(const std::string& name, const SaveOptions& options) {
   request.set_name(name);
   request.set_overwrite(options.overwrite);
   if (options.ttl_seconds > 0) request.set_ttl_seconds(options.ttl_seconds);
+  request.set_keep_last(options.keep_last);
   return request;
 }
 

@@ -23,6 +23,9 @@ struct ServiceOptions {
   ChannelOptions channel;
 };
 
+/// The most bytes that `ServiceClient::read_export` may be asked for.
+constexpr std::uint32_t kMaxPieceBytes = 8 << 20;
+
 /// A session with a service. Copies share it; it ends, and its models with it, when the last client
 /// of it is gone. Requests never wait: each returns a future, whose get() throws a StatusError. A
 /// request that is wrong fails alone; when a model is lost (DataLoss), all that was asked of it
@@ -48,17 +51,38 @@ class ServiceClient {
   /// What the service has: base models, losses, versions.
   Future<v1::CapabilitiesResponse> get_server_capabilities();
 
-  /// One page of the checkpoints of a model (empty: of all models), newest first.
+  /// One page of the checkpoints of a model (empty: of all models), newest first; at most `limit`
+  /// of them (0: 100). `page_token` is next_page_token() of the page before.
   Future<v1::ListCheckpointsResponse> list_checkpoints(const std::string& model_id = "",
-                                                       const std::string& page_token = "");
+                                                       const std::string& page_token = "",
+                                                       std::uint32_t limit = 0);
   /// Describes a checkpoint.
   Future<v1::Checkpoint> get_checkpoint(const std::string& path);
   /// Deletes a checkpoint.
   Future<v1::DeleteCheckpointResponse> delete_checkpoint(const std::string& path);
   /// Lets a checkpoint be deleted by itself after so many seconds; 0: never.
   Future<v1::Checkpoint> set_checkpoint_ttl(const std::string& path, std::uint64_t ttl_seconds);
+  /// Makes a checkpoint readable by other tenants.
+  Future<v1::Checkpoint> publish_checkpoint(const std::string& path);
+  /// Takes that back.
+  Future<v1::Checkpoint> unpublish_checkpoint(const std::string& path);
+  /// Copies a checkpoint, also one that another tenant has published; the copy is this tenant's.
+  /// Without a name it has that of the original; it is deleted after so many seconds, 0: never.
+  Future<v1::Checkpoint> copy_checkpoint(const std::string& path, const std::string& name = "",
+                                         std::uint64_t ttl_seconds = 0);
   /// The files of an adapter as PEFT loads them.
   Future<v1::ExportCheckpointResponse> export_checkpoint(const std::string& path);
+  /// Makes a checkpoint from an adapter in PEFT's layout: its files, as `raw`, and what the
+  /// checkpoint is to be for. Throws InvalidArgument for what the service cannot represent.
+  Future<v1::Checkpoint> import_checkpoint(v1::ImportCheckpointRequest request);
+  /// Merges an adapter into its base model. The service keeps the files for a day after they were
+  /// last asked for; `read_export` fetches them.
+  Future<v1::ExportMergedResponse> export_merged_model(const std::string& path);
+  /// A piece of a file of a merged model: at most `length` bytes from `offset` on, fewer at the end
+  /// of the file. ExportedFile has the size of the whole and its SHA-256.
+  Future<v1::ReadExportResponse> read_export(const std::string& export_id, const std::string& file,
+                                             std::uint64_t offset,
+                                             std::uint32_t length = kMaxPieceBytes);
 
   /// Waits until everything that was submitted has been let in by the service's window. Call it in
   /// loops that submit far ahead, to bound what waits in memory.

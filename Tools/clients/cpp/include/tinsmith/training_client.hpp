@@ -23,6 +23,9 @@ struct SaveOptions {
   std::uint64_t ttl_seconds = 0;
   /// Replace a checkpoint of the same name instead of failing with AlreadyExists.
   bool overwrite = false;
+  /// Delete the oldest checkpoints of the model and of this kind beyond so many, this one counted
+  /// and published ones not; 0: keep all.
+  std::uint32_t keep_last = 0;
 };
 
 /// A model that is being trained. Its requests run in the order of the calls, each exactly once,

@@ -176,7 +176,7 @@ public final class ServiceClient implements AutoCloseable {
         .thenApply(created -> new SamplingClient(channel, stream, source, created));
   }
 
-  /** Lists, describes, exports and deletes checkpoints. */
+  /** Lists, describes, changes, copies, exports and imports checkpoints. */
   public CheckpointClient checkpoints() {
     return checkpoints;
   }

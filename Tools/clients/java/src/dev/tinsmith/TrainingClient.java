@@ -121,7 +121,7 @@ public final class TrainingClient {
     return saveState(SaveStateRequest.newBuilder().setName(name).build());
   }
 
-  /** Writes a checkpoint to go on training from; the future has its path. */
+  /** The same with options: time to live, overwriting, how many of the model to keep. */
   public CompletableFuture<String> saveState(SaveStateRequest request) {
     return channel.submit(stream, Method.METHOD_TRAINING_SAVE_STATE, request,
             SaveStateResponse.getDefaultInstance())
@@ -150,7 +150,7 @@ public final class TrainingClient {
     return saveWeightsForSampler(SaveWeightsForSamplerRequest.newBuilder().setName(name).build());
   }
 
-  /** Writes a checkpoint to sample from; the future has its path. */
+  /** The same with options: time to live, overwriting, how many of the model to keep. */
   public CompletableFuture<String> saveWeightsForSampler(SaveWeightsForSamplerRequest request) {
     return channel.submit(stream, Method.METHOD_SAMPLING_SAVE_WEIGHTS_FOR_SAMPLER, request,
             SaveWeightsForSamplerResponse.getDefaultInstance())
