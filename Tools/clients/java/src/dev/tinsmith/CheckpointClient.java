@@ -109,8 +109,9 @@ public final class CheckpointClient {
   }
 
   /**
-   * Makes a checkpoint from an adapter in PEFT's layout. What the service cannot represent fails
-   * with {@code InvalidArgument}.
+   * Makes a checkpoint from an adapter in PEFT's layout. Damaged files, and those of another model,
+   * fail with {@code InvalidArgument}; what the service cannot represent, with {@code
+   * Unimplemented}.
    *
    * @param kind what the checkpoint is to be for; training begins with a fresh optimizer
    * @param baseModel the base model that the adapter belongs to

@@ -128,7 +128,8 @@ public final class CheckpointClientTest {
 
     get(checkpoints.delete(state));
     assertEquals(Set.of("sampler_weights/two"), names());
-    assertEquals("path", failure(TinsmithException.NotFound.class, checkpoints.info(state)).field());
+    TinsmithException gone = failure(TinsmithException.NotFound.class, checkpoints.info(state));
+    assertEquals("path", gone.field());
   }
 
   private static List<String> paths(ListCheckpointsResponse page) {
@@ -185,7 +186,7 @@ public final class CheckpointClientTest {
     broken.put("adapter_model.safetensors", "nothing".getBytes(StandardCharsets.US_ASCII));
     TinsmithException refused = failure(TinsmithException.InvalidArgument.class,
         checkpoints.importAdapter("in", CheckpointKind.CHECKPOINT_KIND_SAMPLER, BASE, broken));
-    assertTrue(refused.field(), refused.field().startsWith("files"));
+    assertTrue(refused.getMessage(), refused.getMessage().contains("adapter_model.safetensors"));
   }
 
   @Test
