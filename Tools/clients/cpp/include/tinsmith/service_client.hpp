@@ -73,7 +73,8 @@ class ServiceClient {
   /// The files of an adapter as PEFT loads them.
   Future<v1::ExportCheckpointResponse> export_checkpoint(const std::string& path);
   /// Makes a checkpoint from an adapter in PEFT's layout: its files, as `raw`, and what the
-  /// checkpoint is to be for. Throws InvalidArgument for what the service cannot represent.
+  /// checkpoint is to be for. Throws InvalidArgument for damaged files and those of another model,
+  /// Unimplemented for what the service cannot represent.
   Future<v1::Checkpoint> import_checkpoint(v1::ImportCheckpointRequest request);
   /// Merges an adapter into its base model. The service keeps the files for a day after they were
   /// last asked for; `read_export` fetches them.
