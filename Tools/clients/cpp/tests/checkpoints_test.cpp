@@ -64,7 +64,8 @@ void check_throws(Future<Answer> future, const std::string& field = "") {
 std::set<std::string> names_of(ServiceClient& client, const TrainingClient& model) {
   std::set<std::string> names;
   const std::string scheme = "tinsmith://" + model.info().model_id() + "/";
-  for (const auto& each : client.list_checkpoints(model.info().model_id()).get().checkpoints()) {
+  const auto page = client.list_checkpoints(model.info().model_id()).get();
+  for (const auto& each : page.checkpoints()) {
     CHECK(each.path().compare(0, scheme.size(), scheme) == 0);
     names.insert(each.path().substr(scheme.size()));
   }
