@@ -117,8 +117,8 @@ Future<v1::Checkpoint> ServiceClient::import_checkpoint(v1::ImportCheckpointRequ
 }
 
 Future<v1::ExportMergedResponse> ServiceClient::export_merged_model(const std::string& path) {
-  return session_->call<v1::ExportMergedResponse>(
-      v1::METHOD_CHECKPOINTS_EXPORT_MERGED, checkpoints_stream(*session_), checkpoint(path));
+  return session_->call<v1::ExportMergedResponse>(v1::METHOD_CHECKPOINTS_EXPORT_MERGED,
+                                                  checkpoints_stream(*session_), checkpoint(path));
 }
 
 Future<v1::ReadExportResponse> ServiceClient::read_export(const std::string& export_id,
@@ -130,8 +130,8 @@ Future<v1::ReadExportResponse> ServiceClient::read_export(const std::string& exp
   request.set_file(file);
   request.set_offset(offset);
   request.set_length(length);
-  return session_->call<v1::ReadExportResponse>(
-      v1::METHOD_CHECKPOINTS_READ_EXPORT, checkpoints_stream(*session_), std::move(request));
+  return session_->call<v1::ReadExportResponse>(v1::METHOD_CHECKPOINTS_READ_EXPORT,
+                                                checkpoints_stream(*session_), std::move(request));
 }
 
 void ServiceClient::wait_until_ready() { session_->channel().wait_until_ready(); }

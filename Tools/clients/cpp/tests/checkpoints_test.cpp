@@ -33,9 +33,9 @@ TrainingClient create_model(ServiceClient& client) {
 }
 
 std::vector<v1::Datum> data() {
-  return {datum({4088, 4094, 10, 300},
-                {{"target_tokens", tensor<std::int32_t>({4094, 10, 300, 65})},
-                 {"weights", tensor<float>({0, 0, 0, 1})}})};
+  return {
+      datum({4088, 4094, 10, 300}, {{"target_tokens", tensor<std::int32_t>({4094, 10, 300, 65})},
+                                    {"weights", tensor<float>({0, 0, 0, 1})}})};
 }
 
 void train(TrainingClient& model) {
@@ -143,8 +143,8 @@ void the_oldest_make_room() {
     options.keep_last = 1;
     model.save_weights_for_sampler("weights-" + std::to_string(number), options).get();
   }
-  CHECK(names_of(client, model) == (std::set<std::string>{"weights/state-1", "weights/state-2",
-                                                          "sampler_weights/weights-2"}));
+  CHECK(names_of(client, model) ==
+        (std::set<std::string>{"weights/state-1", "weights/state-2", "sampler_weights/weights-2"}));
 }
 
 void adapters_leave_and_come_back() {
