@@ -22,7 +22,8 @@ package enum AdapterImport {
       // where it was put meanwhile concerns nobody.
       throw EngineError(
         error.code == .dataLoss ? .invalidArgument : error.code,
-        error.message.replacing("\(folder)/", with: ""), field: error.field, cause: error.cause)
+        error.message.replacing("\(folder)/", with: ""), field: error.field ?? "files",
+        cause: error.cause)
     }
   }
 }

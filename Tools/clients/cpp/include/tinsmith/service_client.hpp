@@ -16,7 +16,8 @@ namespace tinsmith {
 
 /// How a session is opened.
 struct ServiceOptions {
-  /// Key of the tenant, where the service has a list of them.
+  /// Names the tenant: checkpoints of others are not seen. Where the service has a list of tenants
+  /// it must be one of theirs.
   std::string api_key;
   /// Milliseconds from its arrival until each request is given up with DeadlineExceeded; 0: never.
   std::uint32_t timeout_ms = 0;

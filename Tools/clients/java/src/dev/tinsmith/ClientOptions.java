@@ -6,7 +6,8 @@ import java.time.Duration;
  * How a client behaves. {@link #DEFAULTS} is right for most; the {@code with} methods change one
  * thing.
  *
- * @param apiKey names the tenant, where the service has a list of them; otherwise not looked at
+ * @param apiKey names the tenant: checkpoints of others are not seen; where the service has a list
+ *     of tenants it must be one of theirs
  * @param timeout after so long a request is given up by the service; zero: never
  * @param patience how long a service that is full, restarting or gone is waited for
  * @param probeAfter how long nothing may be heard, while answers are missing, until the client asks
