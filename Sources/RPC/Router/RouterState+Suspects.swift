@@ -17,8 +17,7 @@ extension RouterState {
   /// else one that is kept free for them from now on.
   mutating func serveSuspects() {
     while let item = waitingSuspects.first {
-      guard let place = place(of: item), let load = streams[place].requests.load(ofHeld: item.seq)
-      else {
+      guard let place = place(of: item), streams[place].requests.held.contains(item.seq) else {
         waitingSuspects.removeFirst()
         continue
       }
@@ -37,13 +36,7 @@ extension RouterState {
       waitingSuspects.removeFirst()
       workers[worker].isReserved = true
       details[worker].alone = item
-      let tenant = sessions[request.session].tenant
-      let cost = Double(load.cost) * tenants[tenant].costFactor
-      if isPooled(place, load.room) {
-        pool.charge(tenant, cost)
-      } else {
-        details[worker][load.room].charge(tenant, cost)
-      }
+      chargeTenant(request, place: place, worker)
       if isOrdered {
         streams[place].isQueued = false
         streams[place].requests.next = item.seq + 1
