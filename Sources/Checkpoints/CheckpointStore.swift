@@ -57,10 +57,8 @@ package struct CheckpointStore: Sendable {
     try storage.replaceDirectory(target) { aside in
       try body(aside)
       manifest.files = try Self.digests(in: aside)
-      let json = try SealedManifest(manifest).encoded()
-      try storage.writeFile("\(aside)/\(Self.manifestName)") { file in
-        try json.withUnsafeBytes { try file.append($0) }
-      }
+      let sealed = try SealedManifest(manifest)
+      try storage.writeFile("\(aside)/\(Self.manifestName)", sealed.write)
     }
     return manifest
   }
@@ -72,11 +70,9 @@ package struct CheckpointStore: Sendable {
   ) throws -> Manifest {
     var manifest = try manifest(path)
     change(&manifest)
-    let json = try SealedManifest(manifest).encoded()
+    let sealed = try SealedManifest(manifest)
     do {
-      try storage.replaceFile(manifestFile(path)) { file in
-        try json.withUnsafeBytes { try file.append($0) }
-      }
+      try storage.replaceFile(manifestFile(path), sealed.write)
     } catch {
       // A worker may have removed it meanwhile (`keep_last`).
       guard exists(path) else { throw Self.missing(path) }
@@ -149,8 +145,7 @@ package struct CheckpointStore: Sendable {
     guard exists(path) else { throw Self.missing(path, field: field) }
     let manifest: Manifest
     do {
-      let file = URL(fileURLWithPath: manifestFile(path))
-      manifest = try SealedManifest(decoding: Data(contentsOf: file)).opened()
+      manifest = try SealedManifest.read(manifestFile(path))
     } catch {
       throw EngineError(
         .dataLoss, "\(Self.manifestName) of \(path.text) is damaged", cause: error)

@@ -42,10 +42,8 @@ package struct ModelExports: Sendable {
     try storage.replaceDirectory(folder) { aside in
       try write(aside)
       manifest.files = try CheckpointStore.digests(in: aside)
-      let json = try SealedManifest(manifest).encoded()
-      try storage.writeFile("\(aside)/\(Self.manifestName)") { file in
-        try json.withUnsafeBytes { try file.append($0) }
-      }
+      let sealed = try SealedManifest(manifest)
+      try storage.writeFile("\(aside)/\(Self.manifestName)", sealed.write)
     }
     return Self.response(id, manifest)
   }
@@ -106,8 +104,7 @@ package struct ModelExports: Sendable {
   }
 
   private func manifest(_ id: String) throws -> Manifest {
-    let file = URL(fileURLWithPath: "\(root)/\(id)/\(Self.manifestName)")
-    return try SealedManifest(decoding: Data(contentsOf: file)).opened()
+    try SealedManifest.read("\(root)/\(id)/\(Self.manifestName)")
   }
 
   /// Notes in the folder's time that somebody wants it; without success it goes a little early.

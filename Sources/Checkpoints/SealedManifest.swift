@@ -1,4 +1,5 @@
 import Crypto
+package import Engine
 package import Foundation
 
 /// A manifest as it is stored: with a SHA-256 of itself, because nothing else vouches for it.
@@ -15,6 +16,17 @@ package struct SealedManifest<Value: Codable>: Codable {
   /// - Throws: `DecodingError`.
   package init(decoding data: Data) throws {
     self = try JSONDecoder().decode(Self.self, from: data)
+  }
+
+  /// Reads and opens the one in a file.
+  /// - Throws: also what keeps the file from being read.
+  package static func read(_ path: String) throws -> Value {
+    try SealedManifest(decoding: Data(contentsOf: URL(fileURLWithPath: path))).opened()
+  }
+
+  /// Writes it, sealed, to a file.
+  package func write(to file: any StorageFile) throws {
+    try encoded().withUnsafeBytes { try file.append($0) }
   }
 
   /// The manifest.

@@ -48,10 +48,8 @@ struct ModelSnapshot {
       try TrainingStateFiles.write(
         model.adapter, includesGradient: true, to: aside, storage: storage)
       manifest.files = try CheckpointStore.digests(in: aside)
-      let json = try SealedManifest(manifest).encoded()
-      try storage.writeFile("\(aside)/\(manifestName)") { file in
-        try json.withUnsafeBytes { try file.append($0) }
-      }
+      let sealed = try SealedManifest(manifest)
+      try storage.writeFile("\(aside)/\(manifestName)", sealed.write)
     }
   }
 
@@ -80,9 +78,7 @@ struct ModelSnapshot {
     guard let seq = Self.seqs(in: modelFolder).last else { return nil }
     folder = "\(modelFolder)/\(Self.prefix)\(seq)"
     do {
-      let file = URL(fileURLWithPath: "\(folder)/\(Self.manifestName)")
-      let data = try Data(contentsOf: file)
-      manifest = try SealedManifest<Manifest>(decoding: data).opened()
+      manifest = try SealedManifest.read("\(folder)/\(Self.manifestName)")
     } catch {
       throw EngineError(.dataLoss, "the manifest of \(folder) is damaged", cause: error)
     }
