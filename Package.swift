@@ -107,12 +107,16 @@ let package = Package(
     .testTarget(name: "RPCTests", dependencies: ["RPC", "Wire", "ZeroMQ", collections]),
     .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "CKernels", crypto], exclude: ["Fixtures"]),
+      name: "EngineTests", dependencies: ["Engine", "CKernels", "TestSupport", crypto],
+      exclude: ["Fixtures"]),
     .testTarget(name: "OperationsTests", dependencies: ["Operations"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["Fixtures"]),
-    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "Engine", "RPC", "Wire"]),
     .testTarget(
-      name: "CatalogTests", dependencies: ["Catalog", "Checkpoints", "Engine", "RPC", "Wire"]),
+      name: "CheckpointsTests",
+      dependencies: ["Checkpoints", "Engine", "RPC", "TestSupport", "Wire"]),
+    .testTarget(
+      name: "CatalogTests",
+      dependencies: ["Catalog", "Checkpoints", "Engine", "RPC", "TestSupport", "Wire"]),
     .testTarget(
       name: "TrainerTests",
       dependencies: [
@@ -123,7 +127,7 @@ let package = Package(
     .testTarget(name: "LoadTestTests", dependencies: ["LoadTestCore"]),
     .testTarget(
       name: "IntegrationTests",
-      dependencies: ["CLI", "Engine", "Tinsmith", "RPC", "Wire", "ZeroMQ"]),
+      dependencies: ["CLI", "Engine", "Operations", "Tinsmith", "RPC", "Wire", "ZeroMQ"]),
   ],
   swiftLanguageModes: [.v6]
 )

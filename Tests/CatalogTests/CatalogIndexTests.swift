@@ -2,6 +2,7 @@ import Checkpoints
 import Engine
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 import Wire
 
@@ -202,13 +203,4 @@ import Wire
         try index.expired().map(\.text) == ["tinsmith://a/weights/expired"], "byte \(byte)")
     }
   }
-}
-
-/// A folder that is removed at the end.
-final class TemporaryFolder {
-  let path = NSTemporaryDirectory() + "tinsmith-" + UUID().uuidString
-  init() throws {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-  deinit { try? FileManager.default.removeItem(atPath: path) }
 }

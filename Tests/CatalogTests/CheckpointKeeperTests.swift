@@ -2,6 +2,7 @@ import Checkpoints
 import Engine
 import Foundation
 import RPC
+import TestSupport
 import Testing
 import Wire
 

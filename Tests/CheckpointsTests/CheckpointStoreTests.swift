@@ -1,19 +1,11 @@
 import Engine
 import Foundation
 import RPC
+import TestSupport
 import Testing
 import Wire
 
 @testable import Checkpoints
-
-/// A folder that is removed at the end.
-final class TemporaryFolder {
-  let path = NSTemporaryDirectory() + "tinsmith-" + UUID().uuidString
-  init() throws {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-}
 
 @Suite struct CheckpointStoreTests {
   let folder: TemporaryFolder

@@ -1,17 +1,9 @@
 import Foundation
+import TestSupport
 
 @testable import Engine
 
-/// A folder that goes away with its owner.
-final class TemporaryFolder {
-  let path = "\(FileManager.default.temporaryDirectory.path)/tinsmith-\(UUID().uuidString)"
-
-  init() throws {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
+extension TemporaryFolder {
   /// Copies everything in `folder` here.
   convenience init(copying folder: String) throws {
     try self.init()

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Operations
 
 /// `tinsmith serve` as a process of its own that is ready. It ends with this process at the latest.
 final class ServeProcess: Sendable {
@@ -58,27 +59,7 @@ final class ServeProcess: Sendable {
   var words: String { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
 
   /// Its worker processes: the pid by name.
-  var workers: [String: pid_t] { Self.workers(of: process.processIdentifier) }
-
-  /// The processes below one, by the argument of `--name`.
-  static func workers(of parent: pid_t) -> [String: pid_t] {
-    let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-    var result: [String: pid_t] = [:]
-    for pid in entries.compactMap({ pid_t($0) }) {
-      // pid (name) state parent …
-      guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
-        let fields = stat.lastIndex(of: ")").map({ stat[$0...].split(separator: " ") }),
-        fields.count > 2, pid_t(fields[2]) == parent,
-        let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline")
-      else { continue }
-      let arguments = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-      guard let name = arguments.firstIndex(of: "--name"), name + 1 < arguments.count else {
-        continue
-      }
-      result[arguments[name + 1]] = pid
-    }
-    return result
-  }
+  var workers: [String: pid_t] { ProcessList.workers(of: process.processIdentifier) }
 
   /// Sends it a signal.
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }

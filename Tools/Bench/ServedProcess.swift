@@ -1,4 +1,5 @@
 import Foundation
+import Operations
 import RPC
 import Wire
 
@@ -46,16 +47,7 @@ final class ServedProcess {
   }
 
   /// The pids of its workers.
-  var workers: [Int32] {
-    let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-    return entries.compactMap { Int32($0) }.filter { pid in
-      // pid (name) state parent …
-      guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
-        let fields = stat.lastIndex(of: ")").map({ stat[$0...].split(separator: " ") })
-      else { return false }
-      return fields.count > 2 && Int32(fields[2]) == process.processIdentifier
-    }
-  }
+  var workers: [Int32] { Array(ProcessList.workers(of: process.processIdentifier).values) }
 
   func stop() {
     try? lifeline.fileHandleForWriting.close()

@@ -130,11 +130,7 @@ struct WorkFolders: Sendable {
 
   /// - Throws: `CommandError` if a folder cannot be made, or the one to keep holds something.
   init(keep: String?) throws {
-    var template = Array("/tmp/tinsmith-prove-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else {
-      throw CommandError("cannot make a folder in /tmp: \(DataFolder.lastError)")
-    }
-    sockets = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    sockets = try DataFolder.makeTemporary("/tmp/tinsmith-prove-")
     isKept = keep != nil
     root = keep.map { URL(fileURLWithPath: $0).path } ?? "\(sockets)/data"
     let contents = try? FileManager.default.contentsOfDirectory(atPath: root)

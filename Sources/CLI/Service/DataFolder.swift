@@ -47,6 +47,17 @@ final class DataFolder: Sendable {
     }
   }
 
+  /// Makes a new folder in /tmp that only this user can enter; its path is short enough for names of
+  /// local sockets.
+  /// - Parameter prefix: of its path, in /tmp.
+  static func makeTemporary(_ prefix: String) throws -> String {
+    var template = Array("\(prefix)XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else {
+      throw CommandError("cannot make a folder in /tmp: \(lastError)")
+    }
+    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
   /// The secret of session tokens, kept so that sessions outlive a restart of the router.
   ///
   /// - Parameter makeKey: gives a new secret of at least 32 bytes, for the first start.

@@ -16,11 +16,7 @@ final class SocketFolder: Sendable {
   init(for data: DataFolder) throws {
     link = "\(data.path)/sockets"
     Self.removeLeftover(link)
-    var template = Array("\(Self.prefix)XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else {
-      throw CommandError("cannot make a folder in /tmp: \(DataFolder.lastError)")
-    }
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    path = try DataFolder.makeTemporary(Self.prefix)
     guard symlink(path, link) == 0 else {
       let problem = CommandError("cannot make \(link): \(DataFolder.lastError)")
       try? FileManager.default.removeItem(atPath: path)
