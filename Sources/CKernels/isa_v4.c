@@ -16,7 +16,7 @@
 #define CK_SUFFIX v4
 #define CK_PIN(vector) __asm__ volatile("" : "+v"(vector)::"memory")
 #define CK_TILES "tiles_v4.h"
-#define CK_PREFETCH 256  // elements of 4 bytes ahead in a weight panel
+#define CK_PREFETCH(words) __builtin_prefetch((words) + 256)  // of a weight panel
 
 #include "kernels/table.h"
 

@@ -92,10 +92,21 @@ static product plan_linear(ck_engine *e, const ck_linear_product *p, int accumul
                                       .panel_block = panel_block,
                                       .panel_blocks = (panels + panel_block - 1) / panel_block};
   plan.items = (m + row_block - 1) / row_block * plan.args.linear.panel_blocks;
-  // Many rows: their interleaved block of k and a panel's, in f32. Few: a copy of the rows.
-  int64_t many = (ROWS + tile) * 256 + 256 * 32 + 64, few = (32 + tile) * (w->k + 64);
-  plan.scratch = (size_t)max64(many, few) * 4;
+  // Many rows: their interleaved block of k and a panel's, in f32.
+  plan.scratch = (size_t)((ROWS + tile) * 256 + 256 * 32 + 64) * 4;
   return plan;
+}
+
+/// Hands all items one interleaved copy of x, if several row tiles read it: with the power-of-two
+/// strides of a model's matrices its rows would compete for the same few sets of the cache.
+static void interleave_few(ck_engine *e, product *plan) {
+  ck_linear_args *g = &plan->args.linear;
+  int64_t k = g->w.k;
+  if (g->m <= e->table->row_tile || g->m > CK_FEW_ROWS || g->row_block < g->m) return;
+  float *copy = ck_engine_shared(e, (size_t)ck_interleaved_floats(g->m, k) * 4);
+  ck_interleave_args args = {.dst = copy, .x = g->x, .ldx = g->ldx, .m = g->m, .k = k};
+  ck_run(e, e->table->interleave, &args, (k + CK_FEW_BLOCK - 1) / CK_FEW_BLOCK, 1, g->m * k);
+  g->interleaved = copy;
 }
 
 static product plan_backward(ck_engine *e, const ck_linear_product *p, int accumulate) {
@@ -187,6 +198,7 @@ void ck_linear(ck_engine *e, float *y, int64_t ldy, const float *x, int64_t ldx,
                const ck_packed *w, int accumulate) {
   ck_linear_product p = {.y = y, .ldy = ldy, .x = x, .ldx = ldx, .m = m, .w = w};
   product plan = plan_linear(e, &p, accumulate);
+  if (plan.items > 0) interleave_few(e, &plan);
   run_product(e, &plan);
 }
 

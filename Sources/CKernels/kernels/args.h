@@ -21,7 +21,27 @@ typedef struct {
   ck_packed w;
   int accumulate;
   int64_t row_block, panel_block, panel_blocks;  // item = row block · panel_blocks + panel block
+  const float *interleaved;  // x as ck_interleave_args makes it, for few rows; or NULL
 } ck_linear_args;
+
+/// Few rows of x in the order in which tiles read them: blocks of CK_FEW_BLOCK values of k, in each
+/// the rows of one tile after the other, each tile as [k][rows].
+typedef struct {
+  float *dst;  // ck_interleaved_floats
+  const float *x;
+  int64_t ldx, m, k;
+} ck_interleave_args;
+
+// A row tile's block of x and a half panel's of the weights stay in L1 together.
+enum { CK_FEW_ROWS = 32, CK_FEW_BLOCK = 512 };
+
+/// Where a block of k begins. Stores of whole vectors run over, into 8 floats between two blocks.
+static inline int64_t ck_interleaved_offset(int64_t at, int64_t m) {
+  return at * m + at / CK_FEW_BLOCK * 8;
+}
+static inline int64_t ck_interleaved_floats(int64_t m, int64_t k) {
+  return ck_interleaved_offset(k, m) + 8;
+}
 
 typedef struct {
   float *dx;
@@ -172,7 +192,7 @@ typedef struct {
   int isa;
   int64_t row_tile;  // rows of the product kernel's register tile
   size_t (*attention_backward_bytes)(const ck_attention_shape *shape, int64_t rows);
-  ck_task linear, linear_backward, outer_add, pack, unpack;
+  ck_task linear, interleave, linear_backward, outer_add, pack, unpack;
   ck_task gather_packed, gather, gather_rows, scatter_rows;
   ck_task add, scale, convert, finite;
   ck_task rmsnorm, rmsnorm_backward, rope, swiglu, swiglu_backward;

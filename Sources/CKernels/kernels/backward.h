@@ -86,7 +86,7 @@ static void linear_backward(const void *arguments, int64_t begin, int64_t end,
                    .a = g->dy + row * g->lddy + at, .lda = g->lddy, .b = t, .ldb = 16,
                    .half = outputs * 16, .pair = outputs * 32, .cols = cols, .k = length,
                    .accumulate = g->accumulate || at > 0,
-                   .interleaved = rows > CK_FEW && cols > CK_NARROW};
+                   .interleaved = rows > CK_FEW_ROWS && cols > CK_NARROW};
       if (p.interleaved) {
         interleave_rows(copy, p.a, p.lda, rows, length);
         p.a = copy;

@@ -81,41 +81,10 @@ static void run_product(const tile_shape *tiles, const product *p, int64_t rows,
   }
 }
 
-// Up to so many rows, or columns, use both operands as they are; beyond, copies in the order that
-// the tiles read them are repaid.
-enum { CK_FEW = 32, CK_NARROW = 64 };
-// A panel's block of k and a row tile's stay in L1 while the panel serves every row tile.
+// Up to so many columns use both operands as they are; beyond, copies are repaid.
+enum { CK_NARROW = 64 };
+// Many rows: a panel's block of k and a row tile's stay in L1 while the panel serves every row tile.
 enum { CK_K_BLOCK = 256 };
-
-/// Few rows: panel after panel, so that weights from memory are read in sequence. x is copied when
-/// several tiles use it: with the power-of-two strides of a model's matrices its rows would
-/// compete for the same few sets of the cache.
-static void linear_few(const ck_linear_args *g, int64_t row, int64_t rows, int64_t col,
-                       int64_t cols, float *copy) {
-  int bf16 = g->w.dtype == CK_BF16;
-  int64_t k = g->w.k, panel = bf16 ? (k + 1) / 2 * 32 : k * 32;  // in 4-byte elements
-  int one_tile = rows <= CK_ROW_TILE;
-  int64_t block = one_tile ? k : CK_K_BLOCK, step = one_tile ? cols : 32;
-  product p = {.ldc = g->ldy, .ldb = 32, .half = 16, .pair = panel};
-  const float *x = g->x + row * g->ldx;
-  p.lda = g->ldx;
-  if (!one_tile && rows <= CK_FEW && cols > CK_NARROW) {
-    p.lda = ck_round_up(k, 32) + 16;
-    for (int64_t r = 0; r < rows; r++) memcpy(copy + r * p.lda, x + r * g->ldx, k * 4);
-    x = copy;
-  }
-  for (int64_t c = 0; c < cols; c += step) {
-    p.cols = cols - c < step ? cols - c : step;
-    p.c = g->y + row * g->ldy + col + c;
-    for (int64_t at = 0; at == 0 || at < k; at += block) {
-      p.k = k - at < block ? k - at : block;
-      p.a = x + at;
-      p.b = (const float *)g->w.panels + (col + c) / 32 * panel + (bf16 ? at / 2 : at) * 32;
-      p.accumulate = g->accumulate || at > 0;
-      run_product(bf16 ? tiles_bf16 : tiles_row, &p, rows, p.lda);
-    }
-  }
-}
 
 /// Rows of one tile as [k][rows]. Stores of 8 lanes run over into what is written next; up to 8
 /// floats behind the tile are overwritten.
@@ -152,6 +121,43 @@ static void interleave_rows(float *copy, const float *a, int64_t lda, int64_t ro
     }
     copy += r * k;
     a += r * lda;
+  }
+}
+
+/// Item = block of k.
+static void interleave(const void *arguments, int64_t begin, int64_t end,
+                       const ck_scratch *scratch) {
+  (void)scratch;
+  const ck_interleave_args *g = arguments;
+  for (int64_t at = begin * CK_FEW_BLOCK; at < end * CK_FEW_BLOCK && at < g->k;
+       at += CK_FEW_BLOCK) {
+    interleave_rows(g->dst + ck_interleaved_offset(at, g->m), g->x + at, g->ldx, g->m,
+                    g->k - at < CK_FEW_BLOCK ? g->k - at : CK_FEW_BLOCK);
+  }
+}
+
+/// Few rows: panel after panel, so that weights from memory are read in sequence.
+static void linear_few(const ck_linear_args *g, int64_t row, int64_t rows, int64_t col,
+                       int64_t cols) {
+  int bf16 = g->w.dtype == CK_BF16;
+  int64_t k = g->w.k, panel = bf16 ? (k + 1) / 2 * 32 : k * 32;  // in 4-byte elements
+  int one_tile = rows <= CK_ROW_TILE;
+  int64_t block = one_tile ? k : CK_FEW_BLOCK, step = one_tile ? cols : 32;
+  product p = {.ldc = g->ldy, .lda = g->ldx, .ldb = 32, .half = 16, .pair = panel,
+               .interleaved = g->interleaved != 0};
+  const tile_shape *by_rows = bf16 ? tiles_bf16 : tiles_row;
+  const tile_shape *by_columns = bf16 ? tiles_bf16_col : tiles_col;
+  for (int64_t c = 0; c < cols; c += step) {
+    p.cols = cols - c < step ? cols - c : step;
+    p.c = g->y + row * g->ldy + col + c;
+    for (int64_t at = 0; at == 0 || at < k; at += block) {
+      p.k = k - at < block ? k - at : block;
+      p.a = p.interleaved ? g->interleaved + ck_interleaved_offset(at, rows)
+                          : g->x + row * g->ldx + at;
+      p.b = (const float *)g->w.panels + (col + c) / 32 * panel + (bf16 ? at / 2 : at) * 32;
+      p.accumulate = g->accumulate || at > 0;
+      run_product(p.interleaved ? by_columns : by_rows, &p, rows, g->ldx);
+    }
   }
 }
 
@@ -203,10 +209,10 @@ static void linear(const void *arguments, int64_t begin, int64_t end, const ck_s
     int64_t rows = g->m - row < g->row_block ? g->m - row : g->row_block;
     int64_t col = item % g->panel_blocks * g->panel_block * 32;
     int64_t cols = g->w.n - col < g->panel_block * 32 ? g->w.n - col : g->panel_block * 32;
-    if (rows > CK_FEW && cols > CK_NARROW) {
+    if (rows > CK_FEW_ROWS && cols > CK_NARROW) {
       linear_many(g, row, rows, col, cols, scratch->memory);
     } else {
-      linear_few(g, row, rows, col, cols, scratch->memory);
+      linear_few(g, row, rows, col, cols);
     }
   }
 }

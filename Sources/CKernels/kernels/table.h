@@ -23,7 +23,7 @@ const ck_table CK_TABLE = {
     .isa = CK_ISA,
     .row_tile = CK_ROW_TILE,
     .attention_backward_bytes = backward_bytes,
-    CK_KERNEL(linear), CK_KERNEL(linear_backward), CK_KERNEL(outer_add), CK_KERNEL(pack),
+    CK_KERNEL(linear), CK_KERNEL(interleave), CK_KERNEL(linear_backward), CK_KERNEL(outer_add), CK_KERNEL(pack),
     CK_KERNEL(unpack), CK_KERNEL(gather_packed), CK_KERNEL(gather), CK_KERNEL(gather_rows),
     CK_KERNEL(scatter_rows), CK_KERNEL(add), CK_KERNEL(scale), CK_KERNEL(convert),
     CK_KERNEL(finite), CK_KERNEL(rmsnorm), CK_KERNEL(rmsnorm_backward), CK_KERNEL(rope),

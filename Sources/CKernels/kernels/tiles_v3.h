@@ -40,6 +40,14 @@ static const tile_shape tiles_bf16[CK_ROW_TILE] = {
   {{{tile_bf16_v3_5x1, 1}, {tile_bf16_v3_5x1, 1}, {tile_bf16_v3_5x1, 1}}},
   {{{tile_bf16_v3_6x1, 1}, {tile_bf16_v3_6x1, 1}, {tile_bf16_v3_6x1, 1}}},
 };
+static const tile_shape tiles_bf16_col[CK_ROW_TILE] = {
+  {{{tile_bf16_col_v3_1x4, 4}, {tile_bf16_col_v3_1x2, 2}, {tile_bf16_col_v3_1x1, 1}}},
+  {{{tile_bf16_col_v3_2x2, 2}, {tile_bf16_col_v3_2x2, 2}, {tile_bf16_col_v3_2x1, 1}}},
+  {{{tile_bf16_col_v3_3x2, 2}, {tile_bf16_col_v3_3x2, 2}, {tile_bf16_col_v3_3x1, 1}}},
+  {{{tile_bf16_col_v3_4x1, 1}, {tile_bf16_col_v3_4x1, 1}, {tile_bf16_col_v3_4x1, 1}}},
+  {{{tile_bf16_col_v3_5x1, 1}, {tile_bf16_col_v3_5x1, 1}, {tile_bf16_col_v3_5x1, 1}}},
+  {{{tile_bf16_col_v3_6x1, 1}, {tile_bf16_col_v3_6x1, 1}, {tile_bf16_col_v3_6x1, 1}}},
+};
 static const tile_shape tiles_row[CK_ROW_TILE] = {
   {{{tile_row_v3_1x4, 4}, {tile_row_v3_1x2, 2}, {tile_row_v3_1x1, 1}}},
   {{{tile_row_v3_2x2, 2}, {tile_row_v3_2x2, 2}, {tile_row_v3_2x1, 1}}},

@@ -106,6 +106,20 @@ static const tile_shape tiles_bf16[CK_ROW_TILE] = {
   {{{tile_bf16_v4_11x2, 2}, {tile_bf16_v4_11x2, 2}, {tile_bf16_v4_11x1, 1}}},
   {{{tile_bf16_v4_12x2, 2}, {tile_bf16_v4_12x2, 2}, {tile_bf16_v4_12x1, 1}}},
 };
+static const tile_shape tiles_bf16_col[CK_ROW_TILE] = {
+  {{{tile_bf16_col_v4_1x8, 8}, {tile_bf16_col_v4_1x2, 2}, {tile_bf16_col_v4_1x1, 1}}},
+  {{{tile_bf16_col_v4_2x8, 8}, {tile_bf16_col_v4_2x2, 2}, {tile_bf16_col_v4_2x1, 1}}},
+  {{{tile_bf16_col_v4_3x4, 4}, {tile_bf16_col_v4_3x2, 2}, {tile_bf16_col_v4_3x1, 1}}},
+  {{{tile_bf16_col_v4_4x4, 4}, {tile_bf16_col_v4_4x2, 2}, {tile_bf16_col_v4_4x1, 1}}},
+  {{{tile_bf16_col_v4_5x4, 4}, {tile_bf16_col_v4_5x2, 2}, {tile_bf16_col_v4_5x1, 1}}},
+  {{{tile_bf16_col_v4_6x4, 4}, {tile_bf16_col_v4_6x2, 2}, {tile_bf16_col_v4_6x1, 1}}},
+  {{{tile_bf16_col_v4_7x2, 2}, {tile_bf16_col_v4_7x2, 2}, {tile_bf16_col_v4_7x1, 1}}},
+  {{{tile_bf16_col_v4_8x2, 2}, {tile_bf16_col_v4_8x2, 2}, {tile_bf16_col_v4_8x1, 1}}},
+  {{{tile_bf16_col_v4_9x2, 2}, {tile_bf16_col_v4_9x2, 2}, {tile_bf16_col_v4_9x1, 1}}},
+  {{{tile_bf16_col_v4_10x2, 2}, {tile_bf16_col_v4_10x2, 2}, {tile_bf16_col_v4_10x1, 1}}},
+  {{{tile_bf16_col_v4_11x2, 2}, {tile_bf16_col_v4_11x2, 2}, {tile_bf16_col_v4_11x1, 1}}},
+  {{{tile_bf16_col_v4_12x2, 2}, {tile_bf16_col_v4_12x2, 2}, {tile_bf16_col_v4_12x1, 1}}},
+};
 static const tile_shape tiles_row[CK_ROW_TILE] = {
   {{{tile_row_v4_1x8, 8}, {tile_row_v4_1x2, 2}, {tile_row_v4_1x1, 1}}},
   {{{tile_row_v4_2x8, 8}, {tile_row_v4_2x2, 2}, {tile_row_v4_2x1, 1}}},
