@@ -53,6 +53,21 @@ import Wire
     #expect(try await client.final(seq: 2).header.code == .ok)
   }
 
+  /// A forward_backward that the router refuses is a hole in the accumulation, as one that failed.
+  @Test func aRefusedPassKeepsTheNextStepFromApplyingARest() async throws {
+    let client = try await RawClient()
+    try await created(client)
+    var tooMany = Payload.empty
+    tooMany.attachments = .init(repeating: .empty, count: Limits.maxAttachments + 1)
+    try client.send(client.header(.trainingForwardBackward, "train:0", 1), tooMany)
+    #expect(try await client.final(seq: 1).header.code == .invalidArgument)
+    let step = OptimStepRequest(adam: Wire.AdamParams(learningRate: 1e-2)).encode()
+    for (seq, code) in [(UInt64(2), StatusCode.failedPrecondition), (3, .ok)] {
+      try client.send(client.header(.trainingOptimStep, "train:0", seq), step)
+      #expect(try await client.final(seq: seq).header.code == code)
+    }
+  }
+
   @Test func wrongVersionIsRefused() async throws {
     let client = try await RawClient()
     var header = client.header(.trainingCreateModel, "train:0", 0)

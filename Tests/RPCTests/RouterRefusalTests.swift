@@ -71,6 +71,19 @@ import Wire
     #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101", "drop r1"])
   }
 
+  @Test func aTombstoneSaysWhatWasRefused() throws {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r1", .trainingForwardBackward, seq: 1, bytes: Int.max)
+    var actions: [RouterAction] = []
+    bench.state.takeActions(into: &actions)
+    guard case .tombstone(let header, _) = try #require(actions.first) else {
+      Issue.record("no tombstone")
+      return
+    }
+    #expect(header.method == .trainingForwardBackward)
+  }
+
   @Test func aTombstoneWaitsForItsTurn() {
     var bench = RouterBench()
     bench.create()

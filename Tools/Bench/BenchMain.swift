@@ -28,7 +28,16 @@ struct BenchMain: AsyncParsableCommand {
   var zmqPeer: String?
   @Option(help: "rpc: program of the gRPC peer to compare with; it prints its rate in req/s.")
   var grpcPeer: String?
+  @Option(help: "tenants: llama.cpp's llama-batched-bench, to compare the 0.6B shape with.")
+  var llamaPeer: String?
+  @Option(help: "tenants: the GGUF file of that shape for it.") var llamaModel: String?
   @Option(help: "rpc: requests of the soak, whose memory is compared; 0 for none.") var soak = 0
+
+  func validate() throws {
+    guard (llamaPeer == nil) == (llamaModel == nil) else {
+      throw ValidationError("--llama-peer and --llama-model go together")
+    }
+  }
 
   func run() async throws {
     let reporter = Reporter(json: json, only: only)
@@ -36,7 +45,10 @@ struct BenchMain: AsyncParsableCommand {
     case .engine:
       try EngineSuite(reporter: reporter, threads: threads, runs: runs, folder: models).run()
     case .tenants:
-      try await TenantsSuite(reporter: reporter, threads: threads, runs: runs, folder: models).run()
+      try await TenantsSuite(
+        reporter: reporter, threads: threads, runs: runs, folder: models, llamaPeer: llamaPeer,
+        llamaModel: llamaModel
+      ).run()
     case .fairness:
       try await FairnessSuite(reporter: reporter, threads: threads, folder: models).run()
     case .durability:

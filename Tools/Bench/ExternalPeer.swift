@@ -9,11 +9,10 @@ import Wire
 struct ExternalPeer {
   let program: String
   let arguments: [String]
-  /// Words of the line that holds the wanted rate, in their order.
-  let line: [String]
+  /// Finds the wanted rate in a line; nil where it is not.
+  let find: (Substring) -> Double?
 
   /// Runs the program until it has printed its line.
-  /// - Returns: the number before `req/s` in that line.
   func rate() throws -> Double {
     let folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("tinsmith-peer-\(UInt32.random(in: 0...UInt32.max))")
@@ -30,24 +29,13 @@ struct ExternalPeer {
     while true {
       let data = output.fileHandleForReading.availableData
       guard !data.isEmpty else {
-        throw RPCError(.internal, "\(program) printed no line with \(line.joined(separator: " "))")
+        throw RPCError(.internal, "\(program) did not print the rate that was asked for")
       }
       text += String(decoding: data, as: UTF8.self)
       for complete in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
-        if let rate = Self.rate(in: complete, line) { return rate }
+        if let rate = find(complete) { return rate }
       }
     }
-  }
-
-  /// The number before `req/s`, where the line holds all the words in their order.
-  static func rate(in line: Substring, _ words: [String]) -> Double? {
-    var rest = line
-    for word in words {
-      guard let range = rest.range(of: word) else { return nil }
-      rest = rest[range.upperBound...]
-    }
-    guard let unit = line.range(of: "req/s") else { return nil }
-    return line[..<unit.lowerBound].split(separator: " ").last.flatMap { Double($0) }
   }
 
   private func start(in folder: URL, output: Int32) throws -> pid_t {
@@ -79,13 +67,44 @@ extension ExternalPeer {
   /// A C program that prints libzmq's rates by topology, one line each.
   static func zeroMQ(_ program: String) -> ExternalPeer {
     ExternalPeer(
-      program: program, arguments: ["pipe"], line: ["broker", "ROUTER|ROUTER", "tcp", "W=64"])
+      program: program, arguments: ["pipe"],
+      find: { requestRate(in: $0, ["broker", "ROUTER|ROUTER", "tcp", "W=64"]) })
   }
 
   /// A C++ program that prints the rate of a gRPC echo with a completion-queue server.
   static func gRPC(_ program: String, window: Int, bodyBytes: Int) -> ExternalPeer {
     ExternalPeer(
       program: program, arguments: ["\(window)", "\(bodyBytes)", "50000", "1", "cq"],
-      line: ["gRPC", "W=\(window)"])
+      find: { requestRate(in: $0, ["gRPC", "W=\(window)"]) })
+  }
+
+  /// llama.cpp's `llama-batched-bench`, which prints a table: decoding 128 tokens after prompts of
+  /// 16, as `TenantsBench` samples.
+  /// - Parameter model: a GGUF file.
+  static func llama(
+    _ program: String, model: String, sequences: Int, threads: Int
+  ) -> ExternalPeer {
+    let limits = ["-t", "\(threads)", "-tb", "\(threads)", "-c", "4096"]
+    let shape = ["-npp", "16", "-ntg", "128", "-npl", "\(sequences)"]
+    return ExternalPeer(
+      program: program,
+      arguments: ["-m", URL(fileURLWithPath: model).path] + limits + shape,
+      find: { line in
+        // | PP | TG | B | N_KV | T_PP s | S_PP t/s | T_TG s | S_TG t/s | T s | S t/s |
+        let cells = line.split(separator: "|").map { $0.filter { $0 != " " } }
+        guard cells.count == 10, cells[2] == "\(sequences)" else { return nil }
+        return Double(cells[7])
+      })
+  }
+
+  /// The number before `req/s`, where the line holds all the words in their order.
+  private static func requestRate(in line: Substring, _ words: [String]) -> Double? {
+    var rest = line
+    for word in words {
+      guard let range = rest.range(of: word) else { return nil }
+      rest = rest[range.upperBound...]
+    }
+    guard let unit = line.range(of: "req/s") else { return nil }
+    return line[..<unit.lowerBound].split(separator: " ").last.flatMap { Double($0) }
   }
 }

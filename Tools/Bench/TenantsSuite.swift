@@ -16,12 +16,16 @@ import Tinsmith
 /// - `tenants.mini.f32.n16.sample`: one client with num_samples 16; `.vs_n16` what others reach of it
 /// - `tenants.mini.f32.engine.b1`: the engine alone with the same adapter, and `.vs_engine`
 /// - `tenants.qwen3-0.6b.f32.c16.vs_c1`: sixteen sampling clients by one, where weights stream from
-///   memory
+///   memory; `.llama.*` the same of llama.cpp's decoding (without its prefill), in turns, and
+///   `.vs_llama` our share of it
 struct TenantsSuite {
   let reporter: Reporter
   let threads: Int
   let runs: Int
   let folder: String
+  /// Program and model file of a peer; see `ExternalPeer.llama`.
+  var llamaPeer: String?
+  var llamaModel: String?
   /// Seconds of each measurement.
   var duration = 4.0
 
@@ -146,17 +150,30 @@ struct TenantsSuite {
       threads: threads, base: "bench/qwen=\(model)", data: "\(folder)/served")
     defer { service.stop() }
     let bench = TenantsBench(endpoint: service.endpoint, base: "bench/qwen", duration: duration * 2)
-    var ratios: [Double] = []
-    var rates: [Double] = []
+    var figures: [String: [Double]] = [:]
     let one = try await bench.samplers([nil])
     let many = try await bench.samplers(Array(repeating: nil, count: 16))
     for _ in 0..<max(1, runs / 2) {
       let c1 = try await bench.sample(one, each: 1)
       let c16 = try await bench.sample(many, each: 1)
-      rates.append(c16)
-      ratios.append(c16 / c1)
+      figures["c1.sample", default: []].append(c1)
+      figures["c16.sample", default: []].append(c16)
+      figures["c16.vs_c1", default: []].append(c16 / c1)
+      guard let llamaPeer, let llamaModel else { continue }
+      func peer(_ sequences: Int) throws -> Double {
+        try ExternalPeer.llama(
+          llamaPeer, model: llamaModel, sequences: sequences, threads: threads
+        ).rate()
+      }
+      let (peer1, peer16) = (try peer(1), try peer(16))
+      figures["llama.c16.sample", default: []].append(peer16)
+      figures["llama.c16.vs_c1", default: []].append(peer16 / peer1)
+      figures["c1.vs_llama", default: []].append(c1 / peer1)
+      figures["c16.vs_llama", default: []].append(c16 / peer16)
     }
-    reporter.report("\(prefix).c16.sample", samples: rates, unit: "tokens/s")
-    reporter.report("\(prefix).c16.vs_c1", samples: ratios, unit: "")
+    for (name, samples) in figures.sorted(by: { $0.key < $1.key }) {
+      let unit = name.contains("vs_") ? "" : "tokens/s"
+      reporter.report("\(prefix).\(name)", samples: samples, unit: unit)
+    }
   }
 }
