@@ -7,7 +7,7 @@
 struct ck_engine {
   ck_pool *pool;
   const ck_table *table;
-  void *shared;  // small lists that one call's items share: block sums, item offsets
+  void *shared;  // what one call's items share: block sums, item offsets, few rows interleaved
   size_t shared_bytes;
 };
 

@@ -198,7 +198,7 @@ void ck_linear(ck_engine *e, float *y, int64_t ldy, const float *x, int64_t ldx,
                const ck_packed *w, int accumulate) {
   ck_linear_product p = {.y = y, .ldy = ldy, .x = x, .ldx = ldx, .m = m, .w = w};
   product plan = plan_linear(e, &p, accumulate);
-  if (plan.items > 0) interleave_few(e, &plan);
+  interleave_few(e, &plan);
   run_product(e, &plan);
 }
 

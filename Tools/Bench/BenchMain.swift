@@ -33,6 +33,11 @@ struct BenchMain: AsyncParsableCommand {
   @Option(help: "tenants: the GGUF file of that shape for it.") var llamaModel: String?
   @Option(help: "rpc: requests of the soak, whose memory is compared; 0 for none.") var soak = 0
 
+  private var llama: (program: String, model: String)? {
+    guard let llamaPeer, let llamaModel else { return nil }
+    return (llamaPeer, llamaModel)
+  }
+
   func validate() throws {
     guard (llamaPeer == nil) == (llamaModel == nil) else {
       throw ValidationError("--llama-peer and --llama-model go together")
@@ -46,8 +51,7 @@ struct BenchMain: AsyncParsableCommand {
       try EngineSuite(reporter: reporter, threads: threads, runs: runs, folder: models).run()
     case .tenants:
       try await TenantsSuite(
-        reporter: reporter, threads: threads, runs: runs, folder: models, llamaPeer: llamaPeer,
-        llamaModel: llamaModel
+        reporter: reporter, threads: threads, runs: runs, folder: models, llama: llama
       ).run()
     case .fairness:
       try await FairnessSuite(reporter: reporter, threads: threads, folder: models).run()

@@ -23,9 +23,8 @@ struct TenantsSuite {
   let threads: Int
   let runs: Int
   let folder: String
-  /// Program and model file of a peer; see `ExternalPeer.llama`.
-  var llamaPeer: String?
-  var llamaModel: String?
+  /// A peer; see `ExternalPeer.llama`.
+  var llama: (program: String, model: String)?
   /// Seconds of each measurement.
   var duration = 4.0
 
@@ -108,10 +107,7 @@ struct TenantsSuite {
       figures["engine.b1", default: []].append(engine)
       figures["c1.vs_engine", default: []].append(c1 / engine)
     }
-    for (name, samples) in figures.sorted(by: { $0.key < $1.key }) {
-      let unit = name.contains("vs_") ? "" : "tokens/s"
-      reporter.report("\(prefix).\(name)", samples: samples, unit: unit)
-    }
+    report(figures, prefix)
     for client in trainers { await client.service.close() }
   }
 
@@ -159,18 +155,24 @@ struct TenantsSuite {
       figures["c1.sample", default: []].append(c1)
       figures["c16.sample", default: []].append(c16)
       figures["c16.vs_c1", default: []].append(c16 / c1)
-      guard let llamaPeer, let llamaModel else { continue }
-      func peer(_ sequences: Int) throws -> Double {
-        try ExternalPeer.llama(
-          llamaPeer, model: llamaModel, sequences: sequences, threads: threads
-        ).rate()
-      }
-      let (peer1, peer16) = (try peer(1), try peer(16))
+      guard let peer1 = try llamaRate(1), let peer16 = try llamaRate(16) else { continue }
       figures["llama.c16.sample", default: []].append(peer16)
       figures["llama.c16.vs_c1", default: []].append(peer16 / peer1)
       figures["c1.vs_llama", default: []].append(c1 / peer1)
       figures["c16.vs_llama", default: []].append(c16 / peer16)
     }
+    report(figures, prefix)
+  }
+
+  /// Tokens/s of the peer; nil without one.
+  private func llamaRate(_ sequences: Int) throws -> Double? {
+    guard let llama else { return nil }
+    return try ExternalPeer.llama(
+      llama.program, model: llama.model, sequences: sequences, threads: threads
+    ).rate()
+  }
+
+  private func report(_ figures: [String: [Double]], _ prefix: String) {
     for (name, samples) in figures.sorted(by: { $0.key < $1.key }) {
       let unit = name.contains("vs_") ? "" : "tokens/s"
       reporter.report("\(prefix).\(name)", samples: samples, unit: unit)

@@ -135,10 +135,9 @@ static void attention_strip(const ck_attention_args *g, const ck_sequence *seque
   for (int64_t page = first_page; page < pages; page++) {
     const float *k = g->base + sequence->pages[page] * g->page_stride + head * k_dim * CK_PAGE;
     int64_t left = ck_round_up(hi - page * CK_PAGE, 16);
-    int64_t groups = left < CK_PAGE ? left : CK_PAGE;
     product product = {.c = w.s + page * CK_PAGE, .ldc = w.lds, .a = w.q, .lda = k_dim, .b = k,
-                       .ldb = CK_PAGE, .half = 16, .pair = 32, .cols = groups,
-                       .k = k_dim};
+                       .ldb = CK_PAGE, .half = 16, .pair = 32,
+                       .cols = left < CK_PAGE ? left : CK_PAGE, .k = k_dim};
     run_product(tiles_row, &product, rows, k_dim);
   }
   float max[CK_STRIP], sum[CK_STRIP];

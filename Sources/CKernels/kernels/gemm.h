@@ -83,7 +83,7 @@ static void run_product(const tile_shape *tiles, const product *p, int64_t rows,
 
 // Up to so many columns use both operands as they are; beyond, copies are repaid.
 enum { CK_NARROW = 64 };
-// Many rows: a panel's block of k and a row tile's stay in L1 while the panel serves every row tile.
+// Many rows: a panel's block of k and a row tile's stay in L1 while the panel serves all of them.
 enum { CK_K_BLOCK = 256 };
 
 /// Rows of one tile as [k][rows]. Stores of 8 lanes run over into what is written next; up to 8
@@ -129,8 +129,8 @@ static void interleave(const void *arguments, int64_t begin, int64_t end,
                        const ck_scratch *scratch) {
   (void)scratch;
   const ck_interleave_args *g = arguments;
-  for (int64_t at = begin * CK_FEW_BLOCK; at < end * CK_FEW_BLOCK && at < g->k;
-       at += CK_FEW_BLOCK) {
+  for (int64_t item = begin; item < end; item++) {
+    int64_t at = item * CK_FEW_BLOCK;
     interleave_rows(g->dst + ck_interleaved_offset(at, g->m), g->x + at, g->ldx, g->m,
                     g->k - at < CK_FEW_BLOCK ? g->k - at : CK_FEW_BLOCK);
   }

@@ -32,35 +32,17 @@
 #include "micro.h"
 
 // [rows - 1][widest, 2, 1 groups]; a shape whose accumulators would spill repeats a narrower one.
-static const tile_shape tiles_bf16[CK_ROW_TILE] = {
-  {{{tile_bf16_v3_1x4, 4}, {tile_bf16_v3_1x2, 2}, {tile_bf16_v3_1x1, 1}}},
-  {{{tile_bf16_v3_2x2, 2}, {tile_bf16_v3_2x2, 2}, {tile_bf16_v3_2x1, 1}}},
-  {{{tile_bf16_v3_3x2, 2}, {tile_bf16_v3_3x2, 2}, {tile_bf16_v3_3x1, 1}}},
-  {{{tile_bf16_v3_4x1, 1}, {tile_bf16_v3_4x1, 1}, {tile_bf16_v3_4x1, 1}}},
-  {{{tile_bf16_v3_5x1, 1}, {tile_bf16_v3_5x1, 1}, {tile_bf16_v3_5x1, 1}}},
-  {{{tile_bf16_v3_6x1, 1}, {tile_bf16_v3_6x1, 1}, {tile_bf16_v3_6x1, 1}}},
-};
-static const tile_shape tiles_bf16_col[CK_ROW_TILE] = {
-  {{{tile_bf16_col_v3_1x4, 4}, {tile_bf16_col_v3_1x2, 2}, {tile_bf16_col_v3_1x1, 1}}},
-  {{{tile_bf16_col_v3_2x2, 2}, {tile_bf16_col_v3_2x2, 2}, {tile_bf16_col_v3_2x1, 1}}},
-  {{{tile_bf16_col_v3_3x2, 2}, {tile_bf16_col_v3_3x2, 2}, {tile_bf16_col_v3_3x1, 1}}},
-  {{{tile_bf16_col_v3_4x1, 1}, {tile_bf16_col_v3_4x1, 1}, {tile_bf16_col_v3_4x1, 1}}},
-  {{{tile_bf16_col_v3_5x1, 1}, {tile_bf16_col_v3_5x1, 1}, {tile_bf16_col_v3_5x1, 1}}},
-  {{{tile_bf16_col_v3_6x1, 1}, {tile_bf16_col_v3_6x1, 1}, {tile_bf16_col_v3_6x1, 1}}},
-};
-static const tile_shape tiles_row[CK_ROW_TILE] = {
-  {{{tile_row_v3_1x4, 4}, {tile_row_v3_1x2, 2}, {tile_row_v3_1x1, 1}}},
-  {{{tile_row_v3_2x2, 2}, {tile_row_v3_2x2, 2}, {tile_row_v3_2x1, 1}}},
-  {{{tile_row_v3_3x2, 2}, {tile_row_v3_3x2, 2}, {tile_row_v3_3x1, 1}}},
-  {{{tile_row_v3_4x1, 1}, {tile_row_v3_4x1, 1}, {tile_row_v3_4x1, 1}}},
-  {{{tile_row_v3_5x1, 1}, {tile_row_v3_5x1, 1}, {tile_row_v3_5x1, 1}}},
-  {{{tile_row_v3_6x1, 1}, {tile_row_v3_6x1, 1}, {tile_row_v3_6x1, 1}}},
-};
-static const tile_shape tiles_col[CK_ROW_TILE] = {
-  {{{tile_col_v3_1x4, 4}, {tile_col_v3_1x2, 2}, {tile_col_v3_1x1, 1}}},
-  {{{tile_col_v3_2x2, 2}, {tile_col_v3_2x2, 2}, {tile_col_v3_2x1, 1}}},
-  {{{tile_col_v3_3x2, 2}, {tile_col_v3_3x2, 2}, {tile_col_v3_3x1, 1}}},
-  {{{tile_col_v3_4x1, 1}, {tile_col_v3_4x1, 1}, {tile_col_v3_4x1, 1}}},
-  {{{tile_col_v3_5x1, 1}, {tile_col_v3_5x1, 1}, {tile_col_v3_5x1, 1}}},
-  {{{tile_col_v3_6x1, 1}, {tile_col_v3_6x1, 1}, {tile_col_v3_6x1, 1}}},
-};
+#define CK_SHAPE(kind, r, h) {tile_##kind##_v3_##r##x##h, h}
+#define CK_SHAPES(kind)                                                   \
+  static const tile_shape tiles_##kind[CK_ROW_TILE] = {                   \
+    {{CK_SHAPE(kind, 1, 4), CK_SHAPE(kind, 1, 2), CK_SHAPE(kind, 1, 1)}}, \
+    {{CK_SHAPE(kind, 2, 2), CK_SHAPE(kind, 2, 2), CK_SHAPE(kind, 2, 1)}}, \
+    {{CK_SHAPE(kind, 3, 2), CK_SHAPE(kind, 3, 2), CK_SHAPE(kind, 3, 1)}}, \
+    {{CK_SHAPE(kind, 4, 1), CK_SHAPE(kind, 4, 1), CK_SHAPE(kind, 4, 1)}}, \
+    {{CK_SHAPE(kind, 5, 1), CK_SHAPE(kind, 5, 1), CK_SHAPE(kind, 5, 1)}}, \
+    {{CK_SHAPE(kind, 6, 1), CK_SHAPE(kind, 6, 1), CK_SHAPE(kind, 6, 1)}}, \
+  }
+CK_SHAPES(bf16);
+CK_SHAPES(bf16_col);
+CK_SHAPES(row);
+CK_SHAPES(col);

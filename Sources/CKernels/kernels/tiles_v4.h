@@ -92,59 +92,23 @@
 #include "micro.h"
 
 // [rows - 1][widest, 2, 1 groups]; a shape whose accumulators would spill repeats a narrower one.
-static const tile_shape tiles_bf16[CK_ROW_TILE] = {
-  {{{tile_bf16_v4_1x8, 8}, {tile_bf16_v4_1x2, 2}, {tile_bf16_v4_1x1, 1}}},
-  {{{tile_bf16_v4_2x8, 8}, {tile_bf16_v4_2x2, 2}, {tile_bf16_v4_2x1, 1}}},
-  {{{tile_bf16_v4_3x4, 4}, {tile_bf16_v4_3x2, 2}, {tile_bf16_v4_3x1, 1}}},
-  {{{tile_bf16_v4_4x4, 4}, {tile_bf16_v4_4x2, 2}, {tile_bf16_v4_4x1, 1}}},
-  {{{tile_bf16_v4_5x4, 4}, {tile_bf16_v4_5x2, 2}, {tile_bf16_v4_5x1, 1}}},
-  {{{tile_bf16_v4_6x4, 4}, {tile_bf16_v4_6x2, 2}, {tile_bf16_v4_6x1, 1}}},
-  {{{tile_bf16_v4_7x2, 2}, {tile_bf16_v4_7x2, 2}, {tile_bf16_v4_7x1, 1}}},
-  {{{tile_bf16_v4_8x2, 2}, {tile_bf16_v4_8x2, 2}, {tile_bf16_v4_8x1, 1}}},
-  {{{tile_bf16_v4_9x2, 2}, {tile_bf16_v4_9x2, 2}, {tile_bf16_v4_9x1, 1}}},
-  {{{tile_bf16_v4_10x2, 2}, {tile_bf16_v4_10x2, 2}, {tile_bf16_v4_10x1, 1}}},
-  {{{tile_bf16_v4_11x2, 2}, {tile_bf16_v4_11x2, 2}, {tile_bf16_v4_11x1, 1}}},
-  {{{tile_bf16_v4_12x2, 2}, {tile_bf16_v4_12x2, 2}, {tile_bf16_v4_12x1, 1}}},
-};
-static const tile_shape tiles_bf16_col[CK_ROW_TILE] = {
-  {{{tile_bf16_col_v4_1x8, 8}, {tile_bf16_col_v4_1x2, 2}, {tile_bf16_col_v4_1x1, 1}}},
-  {{{tile_bf16_col_v4_2x8, 8}, {tile_bf16_col_v4_2x2, 2}, {tile_bf16_col_v4_2x1, 1}}},
-  {{{tile_bf16_col_v4_3x4, 4}, {tile_bf16_col_v4_3x2, 2}, {tile_bf16_col_v4_3x1, 1}}},
-  {{{tile_bf16_col_v4_4x4, 4}, {tile_bf16_col_v4_4x2, 2}, {tile_bf16_col_v4_4x1, 1}}},
-  {{{tile_bf16_col_v4_5x4, 4}, {tile_bf16_col_v4_5x2, 2}, {tile_bf16_col_v4_5x1, 1}}},
-  {{{tile_bf16_col_v4_6x4, 4}, {tile_bf16_col_v4_6x2, 2}, {tile_bf16_col_v4_6x1, 1}}},
-  {{{tile_bf16_col_v4_7x2, 2}, {tile_bf16_col_v4_7x2, 2}, {tile_bf16_col_v4_7x1, 1}}},
-  {{{tile_bf16_col_v4_8x2, 2}, {tile_bf16_col_v4_8x2, 2}, {tile_bf16_col_v4_8x1, 1}}},
-  {{{tile_bf16_col_v4_9x2, 2}, {tile_bf16_col_v4_9x2, 2}, {tile_bf16_col_v4_9x1, 1}}},
-  {{{tile_bf16_col_v4_10x2, 2}, {tile_bf16_col_v4_10x2, 2}, {tile_bf16_col_v4_10x1, 1}}},
-  {{{tile_bf16_col_v4_11x2, 2}, {tile_bf16_col_v4_11x2, 2}, {tile_bf16_col_v4_11x1, 1}}},
-  {{{tile_bf16_col_v4_12x2, 2}, {tile_bf16_col_v4_12x2, 2}, {tile_bf16_col_v4_12x1, 1}}},
-};
-static const tile_shape tiles_row[CK_ROW_TILE] = {
-  {{{tile_row_v4_1x8, 8}, {tile_row_v4_1x2, 2}, {tile_row_v4_1x1, 1}}},
-  {{{tile_row_v4_2x8, 8}, {tile_row_v4_2x2, 2}, {tile_row_v4_2x1, 1}}},
-  {{{tile_row_v4_3x4, 4}, {tile_row_v4_3x2, 2}, {tile_row_v4_3x1, 1}}},
-  {{{tile_row_v4_4x4, 4}, {tile_row_v4_4x2, 2}, {tile_row_v4_4x1, 1}}},
-  {{{tile_row_v4_5x4, 4}, {tile_row_v4_5x2, 2}, {tile_row_v4_5x1, 1}}},
-  {{{tile_row_v4_6x4, 4}, {tile_row_v4_6x2, 2}, {tile_row_v4_6x1, 1}}},
-  {{{tile_row_v4_7x2, 2}, {tile_row_v4_7x2, 2}, {tile_row_v4_7x1, 1}}},
-  {{{tile_row_v4_8x2, 2}, {tile_row_v4_8x2, 2}, {tile_row_v4_8x1, 1}}},
-  {{{tile_row_v4_9x2, 2}, {tile_row_v4_9x2, 2}, {tile_row_v4_9x1, 1}}},
-  {{{tile_row_v4_10x2, 2}, {tile_row_v4_10x2, 2}, {tile_row_v4_10x1, 1}}},
-  {{{tile_row_v4_11x2, 2}, {tile_row_v4_11x2, 2}, {tile_row_v4_11x1, 1}}},
-  {{{tile_row_v4_12x2, 2}, {tile_row_v4_12x2, 2}, {tile_row_v4_12x1, 1}}},
-};
-static const tile_shape tiles_col[CK_ROW_TILE] = {
-  {{{tile_col_v4_1x8, 8}, {tile_col_v4_1x2, 2}, {tile_col_v4_1x1, 1}}},
-  {{{tile_col_v4_2x8, 8}, {tile_col_v4_2x2, 2}, {tile_col_v4_2x1, 1}}},
-  {{{tile_col_v4_3x4, 4}, {tile_col_v4_3x2, 2}, {tile_col_v4_3x1, 1}}},
-  {{{tile_col_v4_4x4, 4}, {tile_col_v4_4x2, 2}, {tile_col_v4_4x1, 1}}},
-  {{{tile_col_v4_5x4, 4}, {tile_col_v4_5x2, 2}, {tile_col_v4_5x1, 1}}},
-  {{{tile_col_v4_6x4, 4}, {tile_col_v4_6x2, 2}, {tile_col_v4_6x1, 1}}},
-  {{{tile_col_v4_7x2, 2}, {tile_col_v4_7x2, 2}, {tile_col_v4_7x1, 1}}},
-  {{{tile_col_v4_8x2, 2}, {tile_col_v4_8x2, 2}, {tile_col_v4_8x1, 1}}},
-  {{{tile_col_v4_9x2, 2}, {tile_col_v4_9x2, 2}, {tile_col_v4_9x1, 1}}},
-  {{{tile_col_v4_10x2, 2}, {tile_col_v4_10x2, 2}, {tile_col_v4_10x1, 1}}},
-  {{{tile_col_v4_11x2, 2}, {tile_col_v4_11x2, 2}, {tile_col_v4_11x1, 1}}},
-  {{{tile_col_v4_12x2, 2}, {tile_col_v4_12x2, 2}, {tile_col_v4_12x1, 1}}},
-};
+#define CK_SHAPE(kind, r, h) {tile_##kind##_v4_##r##x##h, h}
+#define CK_SHAPES(kind)                                                      \
+  static const tile_shape tiles_##kind[CK_ROW_TILE] = {                      \
+    {{CK_SHAPE(kind, 1, 8), CK_SHAPE(kind, 1, 2), CK_SHAPE(kind, 1, 1)}},    \
+    {{CK_SHAPE(kind, 2, 8), CK_SHAPE(kind, 2, 2), CK_SHAPE(kind, 2, 1)}},    \
+    {{CK_SHAPE(kind, 3, 4), CK_SHAPE(kind, 3, 2), CK_SHAPE(kind, 3, 1)}},    \
+    {{CK_SHAPE(kind, 4, 4), CK_SHAPE(kind, 4, 2), CK_SHAPE(kind, 4, 1)}},    \
+    {{CK_SHAPE(kind, 5, 4), CK_SHAPE(kind, 5, 2), CK_SHAPE(kind, 5, 1)}},    \
+    {{CK_SHAPE(kind, 6, 4), CK_SHAPE(kind, 6, 2), CK_SHAPE(kind, 6, 1)}},    \
+    {{CK_SHAPE(kind, 7, 2), CK_SHAPE(kind, 7, 2), CK_SHAPE(kind, 7, 1)}},    \
+    {{CK_SHAPE(kind, 8, 2), CK_SHAPE(kind, 8, 2), CK_SHAPE(kind, 8, 1)}},    \
+    {{CK_SHAPE(kind, 9, 2), CK_SHAPE(kind, 9, 2), CK_SHAPE(kind, 9, 1)}},    \
+    {{CK_SHAPE(kind, 10, 2), CK_SHAPE(kind, 10, 2), CK_SHAPE(kind, 10, 1)}}, \
+    {{CK_SHAPE(kind, 11, 2), CK_SHAPE(kind, 11, 2), CK_SHAPE(kind, 11, 1)}}, \
+    {{CK_SHAPE(kind, 12, 2), CK_SHAPE(kind, 12, 2), CK_SHAPE(kind, 12, 1)}}, \
+  }
+CK_SHAPES(bf16);
+CK_SHAPES(bf16_col);
+CK_SHAPES(row);
+CK_SHAPES(col);
