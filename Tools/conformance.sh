@@ -11,13 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tests=$PWD/Tests/Conformance
-work=$(mktemp -d)
-service=
-cleanup() {
-  [ -z "$service" ] || { kill "$service" 2>/dev/null && wait "$service" 2>/dev/null || true; }
-  rm -rf "$work"
-}
-trap cleanup EXIT
+. Tools/service.sh
 
 if [ -z "${PYTHON:-}" ]; then
   Tools/setup.sh protobuf-compiler python3 python3-protobuf python3-zmq python3-numpy
@@ -64,16 +58,7 @@ for client in "${clients[@]}"; do
 done
 
 # One worker: the scenario has a sampling session that names its source only once.
-"$program" serve --listen 'tcp://127.0.0.1:*' --workers 1 --threads 1 --data "$work/data" \
-  --log error >"$work/ready" &
-service=$!
-for _ in $(seq 600); do
-  [ ! -s "$work/ready" ] || break
-  kill -0 "$service" || { echo "conformance: the service has ended" >&2; exit 1; }
-  sleep 0.1
-done
-endpoint=$(sed -n 's/^ready //p' "$work/ready")
-[ -n "$endpoint" ] || { echo "conformance: the service is not ready after a minute" >&2; exit 1; }
+start_service conformance "$program" --workers 1 --threads 1
 
 echo "== worked example"
 "$PYTHON" Tools/Conformance/example.py "$endpoint" --check

@@ -13,23 +13,6 @@ if [ ! -x "$program" ]; then
   [ -z "${TINSMITH:-}" ] && exit 77 || exit 1
 fi
 
-work=$(mktemp -d)
-service=
-cleanup() {
-  [ -z "$service" ] || { kill "$service" 2>/dev/null && wait "$service" 2>/dev/null || true; }
-  rm -rf "$work"
-}
-trap cleanup EXIT
-
-"$program" serve --listen 'tcp://127.0.0.1:*' --threads 1 --data "$work/data" --log error \
-  >"$work/ready" &
-service=$!
-for _ in $(seq 600); do
-  [ ! -s "$work/ready" ] || break
-  kill -0 "$service" || { echo "served: the service has ended" >&2; exit 1; }
-  sleep 0.1
-done
-TINSMITH_ENDPOINT=$(sed -n 's/^ready //p' "$work/ready")
-[ -n "$TINSMITH_ENDPOINT" ] || { echo "served: not ready after a minute" >&2; exit 1; }
-export TINSMITH_ENDPOINT
-"$@"
+. Tools/service.sh
+start_service served "$program" --threads 1
+TINSMITH_ENDPOINT=$endpoint "$@"
