@@ -24,7 +24,7 @@ def test_silence_is_broken_by_a_heartbeat_and_then_by_a_new_connection() -> None
     for tenth in range(1, 61):
         now = tenth / 10
         assert liveness.due(now, is_waiting=True) is expected.get(now, Due.NOTHING)
-    liveness.heard(6.0)  # The new connection.
+    liveness.connected(6.0)
     assert liveness.due(7.9, is_waiting=True) is Due.NOTHING
     assert liveness.due(8.0, is_waiting=True) is Due.HEARTBEAT
     liveness.heard(8.1)
@@ -38,3 +38,22 @@ def test_an_unanswered_heartbeat_is_enough_to_connect_again() -> None:
     assert liveness.due(4.2, is_waiting=False) is Due.HEARTBEAT
     assert liveness.due(8.0, is_waiting=False) is Due.HEARTBEAT
     assert liveness.due(8.2, is_waiting=False) is Due.RECONNECT
+
+
+def test_silence_is_counted_over_connections_and_ends_with_a_word() -> None:
+    liveness = Liveness(0.0)
+    for second in range(1, 21):
+        if liveness.due(float(second), is_waiting=True) is Due.RECONNECT:
+            liveness.connected(float(second))
+    assert liveness.silence == 20
+    liveness.heard(20.5)
+    liveness.due(21.0, is_waiting=False)
+    # Nobody has asked anything: that is no silence.
+    assert liveness.silence == 0
+
+
+def test_a_stopped_process_has_not_listened() -> None:
+    liveness = Liveness(0.0)
+    liveness.due(1.0, is_waiting=True)
+    liveness.due(3601.0, is_waiting=True)
+    assert liveness.silence == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tinsmith._rpc.call import Answer, Call, Phase, Stream
-from tinsmith._rpc.rules import KEPT_UNTAKEN, MAX_STREAMS, Limits
+from tinsmith._rpc.rules import KEPT_ANSWERS, KEPT_UNTAKEN, MAX_STREAMS, Limits
 from tinsmith._rpc.table import CallTable
 from tinsmith.errors import (
     InvalidArgumentError,
@@ -35,10 +35,10 @@ def submit(
     return call
 
 
-def send_all(table: CallTable) -> list[int]:
+def send_all(table: CallTable, now: float = 0.0) -> list[int]:
     seqs = []
     while (call := table.next_call()) is not None:
-        table.sent(call)
+        table.sent(call, now)
         seqs.append(call.seq)
     return seqs
 
@@ -135,6 +135,7 @@ def test_a_refused_call_rests_as_long_as_it_is_told() -> None:
     call = submit(table, Stream("s"))
     send_all(table)
     refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now=100.0, wait_ms=2000)
+    assert table.questions(101.9) == []
     table.tick(101.9)
     assert table.next_call() is None
     assert 102.0 <= (table.next_time() or 0) <= 102.5
@@ -166,11 +167,51 @@ def test_older_calls_go_first_after_a_rest() -> None:
     assert send_all(table) == [2]
 
 
+def test_a_refused_call_keeps_its_place_if_those_behind_it_wait_for_it() -> None:
+    table = CallTable(Limits(window_requests=2))
+    stream, sampler = Stream("s"), Stream("t")
+    step, _behind, _later = (submit(table, stream) for _ in range(3))
+    send_all(table)
+    refuse(table, step, status.STATUS_CODE_UNAVAILABLE)
+    assert send_all(table) == [] and table.outstanding_requests == 2
+    table.tick(1.0)
+    assert send_all(table) == [0] and table.outstanding_requests == 2
+    # Also when the connection breaks while it rests.
+    refuse(table, step, status.STATUS_CODE_UNAVAILABLE, now=1.0)
+    table.connection_lost()
+    assert table.outstanding_requests == 1
+    assert send_all(table) == [1] and table.outstanding_requests == 2
+    table.tick(2.0)
+    assert send_all(table) == [0]
+    # Nobody waits for a sample: another one may take its place.
+    table = CallTable(Limits(window_requests=1))
+    sample, _other = (submit(table, sampler, SAMPLE) for _ in range(2))
+    send_all(table)
+    refuse(table, sample, status.STATUS_CODE_UNAVAILABLE)
+    assert send_all(table) == [1]
+
+
+def test_a_stream_does_not_run_away_from_an_answer_that_is_missing() -> None:
+    table = CallTable(Limits(window_requests=1000))
+    stream = Stream("s")
+    calls = [submit(table, stream) for _ in range(KEPT_ANSWERS + 44)]
+    assert len(send_all(table)) == KEPT_ANSWERS
+    for call in calls[1:KEPT_ANSWERS]:
+        answer(table, call)
+        call.taken = True
+    assert send_all(table) == []
+    answer(table, calls[0])
+    assert len(send_all(table)) == 44
+
+
 def test_patience_ends_and_takes_an_ordered_stream_with_it() -> None:
     table = CallTable(Limits(patience=5))
     stream = Stream("s")
     call, behind = submit(table, stream), submit(table, stream)
     send_all(table)
+    refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now=1.0)
+    table.tick(5.9)
+    send_all(table, 5.9)
     refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now=6.0)
     assert isinstance(outcome(table, call), UnavailableError)
     assert isinstance(outcome(table, behind), UnavailableError)
@@ -184,10 +225,94 @@ def test_patience_ends_for_one_sample_only() -> None:
     stream = Stream("s")
     call, other = submit(table, stream, SAMPLE), submit(table, stream, SAMPLE)
     send_all(table)
+    refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now=1.0)
+    table.tick(5.9)
+    send_all(table, 5.9)
     refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now=6.0)
     assert isinstance(outcome(table, call), UnavailableError)
     answer(table, other, now=6.0)
     assert isinstance(outcome(table, other), Answer)
+
+
+@pytest.mark.parametrize("method", [STEP, SAMPLE])
+def test_patience_counts_from_the_first_refusal(method: pb.Method) -> None:
+    table = CallTable(Limits(patience=5, ask_after=3))
+    call = submit(table, Stream("s"), method)
+    send_all(table)
+    # It has waited behind others for very long, and so it does after each of these.
+    for now in (1000.0, 1003.0, 1006.0, 1009.0, 1012.0):
+        refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now)
+        table.tick(now + 1.25)
+        assert send_all(table, now) == [0]
+    # From here on it is turned away at the door.
+    for now in (1013.0, 1015.0, 1016.9):
+        refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now)
+        table.tick(now + 1.25)
+        assert send_all(table, now) == [0]
+    refuse(table, call, status.STATUS_CODE_UNAVAILABLE, 1017.0)
+    assert isinstance(outcome(table, call), UnavailableError)
+
+
+@pytest.mark.parametrize("event", [pb.EVENT_ACCEPTED, pb.EVENT_PARTIAL])
+def test_patience_begins_anew_with_what_was_let_in(event: pb.Event) -> None:
+    table = CallTable(Limits(patience=5))
+    call = submit(table, Stream("s"))
+    send_all(table)
+    for now in (0.0, 4.0, 8.0):
+        refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now)
+        table.tick(now + 2)
+        send_all(table, now + 2)
+        answer(table, call, now + 2, event=event)
+    assert call.phase is Phase.SENT
+
+
+def test_a_time_out_does_not_lengthen_the_patience() -> None:
+    table = CallTable(Limits(patience=5))
+    call = submit(table, Stream("s"), SAMPLE, timeout=100)
+    send_all(table)
+    refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now=0.0)
+    table.tick(4.0)
+    send_all(table, 4.0)
+    refuse(table, call, status.STATUS_CODE_UNAVAILABLE, now=5.0)
+    assert isinstance(outcome(table, call), UnavailableError)
+
+
+def test_what_is_not_heard_of_is_asked_for_less_and_less_often() -> None:
+    table = CallTable(Limits(ask_after=30, longest_ask=100))
+    step, sample = submit(table, Stream("s")), submit(table, Stream("t"), SAMPLE)
+    submit(table, Stream("u"))
+    send_all(table)
+    answer(table, sample, 10.0, event=pb.EVENT_PARTIAL)
+    asked = []
+    for now in range(1, 400):
+        if (next_time := table.next_time()) is not None and next_time <= now:
+            asked += [(now, call) for call in table.questions(now)]
+    assert [now for now, call in asked if call is step] == [30, 90, 190, 290, 390]
+    assert [now for now, call in asked if call is sample] == [40, 100, 200, 300]
+    # Neither what rests nor what is answered is asked for, and a word begins it anew.
+    refuse(table, step, status.STATUS_CODE_UNAVAILABLE, 400.0)
+    answer(table, sample, 400.0)
+    assert step not in table.questions(500.0)
+    table.tick(500.0)
+    send_all(table, 500.0)
+    assert step not in table.questions(529.9) and step in table.questions(530.0)
+
+
+def test_silence_ends_what_is_older_than_the_patience() -> None:
+    table = CallTable(Limits(patience=5, window_requests=3))
+    stream, sampler = Stream("s"), Stream("t")
+    step, old = submit(table, stream), submit(table, sampler, SAMPLE)
+    behind, young = submit(table, stream, now=3.0), submit(table, sampler, SAMPLE, now=3.0)
+    send_all(table)
+    refuse(table, old, status.STATUS_CODE_UNAVAILABLE, 4.9)
+    silent = UnavailableError("nobody there")
+    table.give_up_silent(4.9, silent)
+    assert not table.ended
+    table.give_up_silent(5.0, silent)
+    assert {call for call, error in table.ended if error is silent} == {step, old, behind}
+    assert table.outstanding_requests == 0 and send_all(table) == [young.seq]
+    table.tick(10.0)
+    assert send_all(table) == []
 
 
 def test_a_code_that_uses_up_no_seq_ends_the_stream() -> None:
@@ -214,19 +339,26 @@ def test_after_a_lost_connection_everything_without_an_answer_is_sent_again_in_o
     assert table.outstanding_requests == 0
     again = []
     while (call := table.next_call()) is not None:
-        table.sent(call)
+        table.sent(call, 0.0)
         again.append((call.seq, call.is_accepted, bool(call.frames)))
     # What was accepted is asked for by its key alone.
-    assert again == [(0, False, True), (1, True, False), (2, False, True)]
+    assert again == [(0, False, True), (1, True, True), (2, False, True)]
 
 
-def test_accepted_frees_the_bytes_of_ordered_calls_only() -> None:
+def test_bytes_are_kept_until_the_answer_is_there() -> None:
     table = CallTable()
     step, sample = submit(table, Stream("a")), submit(table, Stream("b"), SAMPLE)
     send_all(table)
     for call in (step, sample):
         answer(table, call, event=pb.EVENT_ACCEPTED)
-    assert table.freed_bytes == 10 and sample.frames
+    assert step.is_accepted and not sample.is_accepted
+    # A service that knows nothing of it any more gets it again.
+    refuse(table, step, status.STATUS_CODE_UNAVAILABLE)
+    table.tick(1.0)
+    again = table.next_call()
+    assert again is step and again.frames and not again.is_accepted
+    send_all(table)
+    assert table.freed_bytes == 0
     answer(table, sample)
     answer(table, step)
     assert table.freed_bytes == 20

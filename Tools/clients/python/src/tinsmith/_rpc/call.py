@@ -55,11 +55,14 @@ class Call:
     """
 
     __slots__ = (
+        "ask_after",
+        "ask_at",
         "attempts",
         "deadline",
         "flags",
         "frames",
         "future",
+        "has_place",
         "is_accepted",
         "is_cancelled",
         "method",
@@ -68,7 +71,10 @@ class Call:
         "order",
         "phase",
         "prompt_tokens",
+        "refused_since",
         "rest_until",
+        "said",
+        "sent",
         "seq",
         "size",
         "stream",
@@ -89,7 +95,7 @@ class Call:
     ) -> None:
         self.method = method
         self.frames = frames
-        """Body and attachments; given up once the service has them durably."""
+        """Body and attachments, kept until the answer is there."""
         self.size = sum(map(len, frames))
         self.prompt_tokens = prompt_tokens
         self.new_tokens = new_tokens
@@ -104,7 +110,18 @@ class Call:
         self.order = 0
         self.phase = Phase.QUEUED
         self.attempts = 0
+        self.has_place = False
+        """It counts for the window."""
         self.submitted = 0.0
+        self.sent = 0.0
+        """When it was sent last."""
+        self.refused_since: float | None = None
+        """When the refusals began that it has met without being let in between."""
+        self.ask_at = 0.0
+        self.ask_after = 0.0
+        """How long nothing may be said of it from now on until the service is asked."""
+        self.said = ""
+        """What the service said of it last, for logs."""
         self.deadline: float | None = None
         self.rest_until = 0.0
         self.is_accepted = False
@@ -114,7 +131,7 @@ class Call:
 class Stream:
     """Requests of one model, one sampling session or one session, numbered without gaps."""
 
-    __slots__ = ("epoch", "failure", "first_open", "name", "next_seq", "open")
+    __slots__ = ("_unanswered", "epoch", "failure", "first_open", "name", "next_seq", "open")
 
     def __init__(self, name: str, first_seq: int = 0) -> None:
         self.name = name
@@ -123,6 +140,7 @@ class Stream:
         """Seq of the first call in `open`."""
         self.open: deque[Call] = deque()
         """Calls whose answer is not there or was not taken, with those between them."""
+        self._unanswered = first_seq
         self.epoch = 0
         self.failure: TinsmithError | None = None
         """Why nothing of this stream can run any more."""
@@ -131,3 +149,11 @@ class Stream:
         """The open call with this seq."""
         index = seq - self.first_open
         return self.open[index] if 0 <= index < len(self.open) else None
+
+    def first_unanswered(self) -> int:
+        """Seq of the first call without an answer, or the next one's."""
+        seq = max(self._unanswered, self.first_open)
+        while (call := self.find(seq)) is not None and call.phase is Phase.ANSWERED:
+            seq += 1
+        self._unanswered = seq
+        return seq

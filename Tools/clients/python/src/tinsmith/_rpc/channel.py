@@ -18,13 +18,12 @@ from tinsmith._rpc.inbox import Inbox
 from tinsmith._rpc.liveness import Due, Liveness
 from tinsmith._rpc.rules import Limits
 from tinsmith._rpc.table import CallTable
+from tinsmith._rpc.watch import Watch
 from tinsmith.errors import TinsmithError, UnavailableError
 from tinsmith.v1 import envelope_pb2 as pb
 
 log = logging.getLogger("tinsmith.rpc")
 
-PROGRESS = 30.0
-"""Seconds between the log lines that say what is waited for."""
 BATCH = 256
 """Most messages that are received before others are sent."""
 
@@ -43,17 +42,24 @@ class Channel:
     Args:
         endpoint: where the service listens, e.g. `tcp://host:7410`.
         max_inflight_bytes: encoded bytes kept in this process; `reserve` waits above that.
-        patience: seconds that UNAVAILABLE and its like are waited out.
+        patience: seconds that UNAVAILABLE and its like, or silence, are waited out.
+        ask_after: a request without a word for so many seconds is asked for, and logged.
     """
 
     def __init__(
-        self, endpoint: str, *, max_inflight_bytes: int = 256 << 20, patience: float = 300.0
+        self,
+        endpoint: str,
+        *,
+        max_inflight_bytes: int = 256 << 20,
+        patience: float = 300.0,
+        ask_after: float = 30.0,
     ) -> None:
         self.endpoint = endpoint
         self.control = Stream("")
         """Calls outside of any session."""
         self._context = zmq.Context()
-        self._table = CallTable(Limits(patience=patience))
+        self._limits = Limits(patience=patience, ask_after=ask_after)
+        self._table = CallTable(self._limits)
         self._inbox: Inbox[Event] = Inbox()
         self._stopping = False
         self._ended = False
@@ -64,8 +70,8 @@ class Channel:
         self._added_bytes = 0
         self._is_blocked = False
         self._waiting_for_room = 0
-        self._last_progress = time.monotonic()
-        self._liveness = Liveness(self._last_progress)
+        self._watch = Watch(ask_after)
+        self._liveness = Liveness(time.monotonic())
         self._connection = self._connect()
         self._thread = threading.Thread(target=self._run, name="tinsmith-rpc", daemon=True)
         self._thread.start()
@@ -168,13 +174,14 @@ class Channel:
 
     def _send_allowed(self) -> None:
         table = self._table
+        now = time.monotonic()
         while (call := table.next_call()) is not None:
             method = pb.METHOD_FUTURES_AWAIT if call.is_accepted else call.method
             header = self._headers.of_call(method, call, table.acked(call))
             if not self._connection.send(header, call.frames):
                 self._is_blocked = True
                 return
-            table.sent(call)
+            table.sent(call, now)
             if call.is_cancelled and table.cancel(call):
                 self._send_header(pb.METHOD_FUTURES_CANCEL, call)
         self._is_blocked = False
@@ -220,27 +227,43 @@ class Channel:
         now = time.monotonic()
         if (next_time := self._table.next_time()) is not None and next_time <= now:
             self._table.tick(now)
+            self._ask(now)
             self._resolve()
         match self._liveness.due(now, self._table.outstanding_requests > 0):
             case Due.RECONNECT:
                 self._reconnect(now)
             case Due.HEARTBEAT:
                 self._connection.send(self._headers.of_heartbeat(), [])
-        if now - self._last_progress >= PROGRESS:
+        if self._liveness.silence >= self._limits.patience:
+            self._give_up(now)
+        if self._watch.is_due(now):
             self._report(now)
 
+    def _ask(self, now: float) -> None:
+        """Asks for answers that may be lost: their requests, or they, may be on no way any more."""
+        for call in self._table.questions(now):
+            if call.stream.name:
+                self._send_header(pb.METHOD_FUTURES_AWAIT, call)
+            else:
+                # Nobody keeps answers for a connection.
+                header = self._headers.of_call(call.method, call, 0)
+                self._connection.send(header, call.frames)
+
+    def _give_up(self, now: float) -> None:
+        error = UnavailableError(
+            f"nothing was heard of {self.endpoint} for {self._liveness.silence:.0f} s: "
+            "is the address right, and does a service listen there?"
+        )
+        self._table.give_up_silent(now, error)
+        self._resolve()
+
     def _report(self, now: float) -> None:
-        self._last_progress = now
-        oldest = self._table.oldest()
-        if oldest is not None and now - oldest.submitted >= PROGRESS:
-            log.info(
-                "waiting for %s (%s seq %d) for %.0f s; %d requests are with the service",
-                pb.Method.Name(oldest.method),
-                oldest.stream.name or "control",
-                oldest.seq,
-                now - oldest.submitted,
-                self._table.outstanding_requests,
-            )
+        """Says what is waited for, if it is the same for long: once so that everybody sees it."""
+        if (found := self._watch.look(self._table.oldest(), now)) is not None:
+            level, line = found
+            rest = "; %d requests are with %s, of which nothing was heard for %.0f s"
+            silence = self._liveness.silence
+            log.log(level, line + rest, self._table.outstanding_requests, self.endpoint, silence)
 
     def _sleep(self) -> None:
         if not self._inbox.prepare_to_sleep():
@@ -257,7 +280,7 @@ class Channel:
         log.warning("the connection to %s is lost; connecting again", self.endpoint)
         self._connection.close()
         self._connection = self._connect()
-        self._liveness.heard(now)
+        self._liveness.connected(now)
         self._table.connection_lost()
 
     def _connect(self) -> Connection:

@@ -31,6 +31,10 @@ KEPT_UNTAKEN = 240
 """How far behind a request the answers lie that the service keeps for a program that has not
 taken them. It keeps 256 at most."""
 
+KEPT_ANSWERS = 256
+"""How many answers of a stream the service keeps that were not acknowledged: no request is sent
+that lies further behind one without an answer, or that answer could not be asked for again."""
+
 MAX_STREAMS = 1024
 """Above it idle streams are dropped from a client's table."""
 
@@ -42,5 +46,10 @@ class Limits:
     window_requests: int = 64
     window_bytes: int = 64 << 20
     patience: float = 300.0
+    """For refusals that invite to try again, from the first of them, and for silence."""
+    ask_after: float = 30.0
+    """A request without a word for so long is asked for, and again after twice as long ..."""
+    longest_ask: float = 300.0
+    """... up to this."""
     first_backoff: float = 0.01
     longest_backoff: float = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from operator import attrgetter
 from tinsmith._rpc.call import Answer, Call, Phase, Stream
 from tinsmith._rpc.rules import (
     CONSUMES_NO_SEQ,
+    KEPT_ANSWERS,
     KEPT_UNTAKEN,
     MAX_STREAMS,
     ORDERED,
@@ -39,10 +41,14 @@ class CallTable:
         """Bytes that calls have given up, over all time."""
         self.ended: list[tuple[Call, Answer | TinsmithError]] = []
         self._queue: deque[Call] = deque()
+        self._returning: deque[Call] = deque()
+        """Refused calls that are due again and have kept their places in the window."""
         self._resting: list[Call] = []
         self._timed: list[Call] = []
         self._streams: dict[str, Stream] = {}
         self._submissions = 0
+        self._next_question = math.inf
+        """No call is to be asked for before this."""
 
     # What the program says.
 
@@ -78,10 +84,7 @@ class CallTable:
             # Its seq must be used up, or it is not here yet: cancelled when it is sent.
             call.is_cancelled = True
             return False
-        if call.phase is Phase.QUEUED:
-            self._queue.remove(call)
-        else:
-            self._resting.remove(call)
+        self._withdraw(call)
         self._end(call, RequestCancelledError("cancelled before it was sent"))
         return False
 
@@ -89,9 +92,14 @@ class CallTable:
 
     def next_call(self) -> Call | None:
         """The call to send now: the oldest one, if the window has room for it."""
+        if self._returning:
+            return self._returning[0]
         if not self._queue or self.outstanding_requests >= self.limits.window_requests:
             return None
         call = self._queue[0]
+        stream = call.stream
+        if call.method in ORDERED and call.seq - stream.first_unanswered() >= KEPT_ANSWERS:
+            return None
         # One request always fits, else one larger than the window would wait for ever.
         if (
             self.outstanding_bytes + call.size > self.limits.window_bytes
@@ -100,13 +108,17 @@ class CallTable:
             return None
         return call
 
-    def sent(self, call: Call) -> None:
+    def sent(self, call: Call, now: float) -> None:
         """The call that `next_call` gave was sent."""
-        self._queue.popleft()
+        (self._returning if call.has_place else self._queue).popleft()
         call.phase = Phase.SENT
         call.attempts += 1
-        self.outstanding_requests += 1
-        self.outstanding_bytes += call.size
+        call.sent = now
+        self._hear_of(call, now)
+        if not call.has_place:
+            call.has_place = True
+            self.outstanding_requests += 1
+            self.outstanding_bytes += call.size
 
     def acked(self, call: Call) -> int:
         """The seq up to which the program has every answer of a call's stream, or 0.
@@ -146,37 +158,46 @@ class CallTable:
         if header.event == pb.EVENT_FINAL:
             if call.phase is not Phase.SENT:
                 return
-            self.outstanding_requests -= 1
-            self.outstanding_bytes -= call.size
             if header.code == status.STATUS_CODE_OK:
                 self._end(call, Answer(header, frames[0] if frames else b"", frames[1:]))
             else:
                 self._refused(call, header, now)
         elif header.event == pb.EVENT_ACCEPTED:
             # Only owners of ordered streams keep requests; others must be sent them again.
-            if call.method in ORDERED and not call.is_accepted:
-                call.is_accepted = True
-                self._free(call)
-        elif header.event == pb.EVENT_PARTIAL and call.on_partial is not None:
-            call.on_partial(Answer(header, frames[0] if frames else b"", frames[1:]))
+            call.is_accepted = call.method in ORDERED
+            self._let_in(call, "accepted", now)
+        elif header.event == pb.EVENT_PARTIAL:
+            self._let_in(call, "a piece of the answer", now)
+            if call.on_partial is not None:
+                call.on_partial(Answer(header, frames[0] if frames else b"", frames[1:]))
+
+    def _let_in(self, call: Call, said: str, now: float) -> None:
+        call.said = said
+        call.refused_since = None
+        self._hear_of(call, now)
 
     def _refused(self, call: Call, header: pb.ResponseHeader, now: float) -> None:
         code = int(header.code)
         error = error_of_status(code, header.message, header.field)
         is_ordered = call.method in ORDERED
         if code in RETRYABLE:
+            # What was with the service for long had been let in: patience begins anew.
+            if call.refused_since is None or now - call.sent >= self.limits.ask_after:
+                call.refused_since = now
+            patience = call.refused_since + self.limits.patience
             # An ordered call is sent again also when nobody waits for it any more: without its
             # seq nothing behind it can run.
-            patience = call.submitted + self.limits.patience
             if not is_ordered and call.deadline is not None:
-                patience = call.deadline
+                patience = min(patience, call.deadline)
             if now < patience:
+                # If it was only asked for: there is nothing to ask for.
+                call.is_accepted = False
+                call.said = str(error)
                 self._rest(call, header.retry_after_ms / 1000, now)
                 log.info("%s seq %d: %s; trying again", call.stream.name, call.seq, error)
                 return
         if is_ordered and code in CONSUMES_NO_SEQ:
             # The seq was not used up and is not sent again: nothing behind it can ever run.
-            call.phase = Phase.RESTING  # It is not outstanding any more.
             self.fail_stream(call.stream, error)
         else:
             self._end(call, error)
@@ -190,32 +211,49 @@ class CallTable:
         call.phase = Phase.RESTING
         # Spread by up to a quarter, so that many clients do not come back at once.
         call.rest_until = now + wait * random.uniform(1, 1.25)
+        # An ordered one keeps its place: one behind it, which waits for this one, would take it,
+        # and once the window were full of such this one could never be sent again.
+        if call.method not in ORDERED:
+            self._leave_window(call)
         self._resting.append(call)
 
     def connection_lost(self) -> None:
         """What was sent and has no answer will be sent again, in the old order."""
-        self.outstanding_requests = 0
-        self.outstanding_bytes = 0
-        self._requeue([c for c in self._open_calls() if c.phase is Phase.SENT])
+        calls = [c for c in self._open_calls() if c.phase is Phase.SENT]
+        for call in calls:
+            self._leave_window(call)
+        self._requeue(calls)
 
     def fail_stream(self, stream: Stream, error: TinsmithError) -> None:
         """Ends all calls of a stream, now and from now on."""
         stream.failure = error
         for call in stream.open:
-            if call.phase is Phase.ANSWERED:
-                continue
-            if call.phase is Phase.SENT:
-                self.outstanding_requests -= 1
-                self.outstanding_bytes -= call.size
-            self._end(call, error)
+            if call.phase is not Phase.ANSWERED:
+                self._end(call, error)
         stream.open.clear()
         self._queue = deque(c for c in self._queue if c.stream is not stream)
+        self._returning = deque(c for c in self._returning if c.stream is not stream)
         self._resting = [c for c in self._resting if c.stream is not stream]
 
     def fail_all(self, error: TinsmithError) -> None:
         """Ends every call."""
         for stream in list(self._streams.values()):
             self.fail_stream(stream, error)
+
+    def give_up_silent(self, now: float, error: TinsmithError) -> None:
+        """Nothing was heard of the service for the whole patience: ends what waited that long."""
+        since = now - self.limits.patience
+        late = [
+            c for c in self._open_calls() if c.phase is not Phase.ANSWERED and c.submitted <= since
+        ]
+        for call in late:
+            if call.phase is Phase.ANSWERED:
+                continue  # With its stream.
+            if call.method in ORDERED:
+                self.fail_stream(call.stream, error)
+                continue
+            self._withdraw(call)
+            self._end(call, error)
 
     # What time brings about.
 
@@ -242,10 +280,31 @@ class CallTable:
                     self.ended.append((call, error))
 
     def next_time(self) -> float | None:
-        """When `tick` has something to do."""
+        """When `tick` or `questions` has something to do."""
         times = [c.rest_until for c in self._resting]
+        if self._next_question < math.inf:
+            times.append(self._next_question)
         times += [c.deadline for c in self._timed if c.deadline is not None]
         return min(times, default=None)
+
+    def questions(self, now: float) -> list[Call]:
+        """Calls that are with the service and of which nothing was heard for too long.
+
+        They are to be asked for, also while the service answers others: an answer may be lost.
+        """
+        if now < self._next_question:
+            return []
+        self._next_question = math.inf
+        asked = []
+        for call in self._open_calls():
+            if call.phase is not Phase.SENT:
+                continue
+            if call.ask_at <= now:
+                asked.append(call)
+                call.ask_after = min(2 * call.ask_after, self.limits.longest_ask)
+                call.ask_at = now + call.ask_after
+            self._next_question = min(self._next_question, call.ask_at)
+        return asked
 
     def oldest(self) -> Call | None:
         """The call without an answer that was submitted first."""
@@ -272,7 +331,28 @@ class CallTable:
     def _requeue(self, calls: list[Call]) -> None:
         for call in calls:
             call.phase = Phase.QUEUED
-        self._queue = deque(sorted([*self._queue, *calls], key=attrgetter("order")))
+        kept = [c for c in calls if c.has_place]
+        others = [c for c in calls if not c.has_place]
+        self._returning = deque(sorted([*self._returning, *kept], key=attrgetter("order")))
+        self._queue = deque(sorted([*self._queue, *others], key=attrgetter("order")))
+
+    def _hear_of(self, call: Call, now: float) -> None:
+        call.ask_after = self.limits.ask_after
+        call.ask_at = now + call.ask_after
+        self._next_question = min(self._next_question, call.ask_at)
+
+    def _withdraw(self, call: Call) -> None:
+        """Takes a call from where it waits."""
+        if call.phase is Phase.QUEUED:
+            self._queue.remove(call)
+        elif call.phase is Phase.RESTING:
+            self._resting.remove(call)
+
+    def _leave_window(self, call: Call) -> None:
+        if call.has_place:
+            call.has_place = False
+            self.outstanding_requests -= 1
+            self.outstanding_bytes -= call.size
 
     def _free(self, call: Call) -> None:
         if call.frames:
@@ -281,5 +361,6 @@ class CallTable:
 
     def _end(self, call: Call, outcome: Answer | TinsmithError) -> None:
         call.phase = Phase.ANSWERED
+        self._leave_window(call)
         self._free(call)
         self.ended.append((call, outcome))
