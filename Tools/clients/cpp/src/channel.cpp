@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <csignal>
+#include <iostream>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -21,6 +22,9 @@ using Time = RequestTable::Time;
 
 constexpr char kClientName[] = "tinsmith-cpp/0.1";
 constexpr milliseconds kLongestPoll{1000};
+// What one turn of the loop adds to the silence at most: a process that was stopped for an hour has
+// not listened for an hour.
+constexpr milliseconds kLongestTurn{2000};
 // Responses taken in one go, before requests are sent again.
 constexpr int kResponsesAtOnce = 256;
 
@@ -31,7 +35,7 @@ class Channel::Loop {
   Loop(std::string endpoint, ChannelOptions options)
       : endpoint_(std::move(endpoint)),
         options_(options),
-        table_(options.give_up),
+        table_(options.give_up, options.ask),
         wake_sender_(context_, zmq::socket_type::pair),
         wake_receiver_(context_, zmq::socket_type::pair),
         connection_(std::make_unique<Connection>(context_, endpoint_)) {
@@ -90,6 +94,7 @@ class Channel::Loop {
     for (bool running = true; running;) {
       milliseconds timeout;
       std::vector<std::function<void()>> callbacks;
+      std::optional<std::string> report;
       {
         const std::lock_guard lock(mutex_);
         running = !stopping_;
@@ -98,12 +103,19 @@ class Channel::Loop {
         watch(Clock::now());
         speak(Clock::now());
         callbacks = table_.take_callbacks();
+        report = table_.report(Clock::now());
         timeout = time_to_wait(Clock::now());
         if (table_.is_drained()) drained_.notify_all();
       }
       for (const auto& callback : callbacks) callback();
+      if (report) log(*report + "; asking " + endpoint_);
       if (running) poll(timeout);
     }
+  }
+
+  void log(const std::string& line) {
+    if (options_.log) return options_.log(line);
+    std::cerr << "tinsmith: " + line + "\n";
   }
 
   void poll(milliseconds timeout) {
@@ -123,16 +135,21 @@ class Channel::Loop {
       const Time now = Clock::now();
       heard_at_ = now;
       asked_at_.reset();
-      unanswered_since_.reset();
+      silence_ = {};
+      is_unanswered_ = false;
       table_.receive(std::move(*response), now);
     }
   }
 
-  // Replaces the connection if it seems to be lost.
+  // Replaces the connection if it seems to be lost; ends what has met nothing but silence.
   void watch(Time now) {
-    if (unanswered_since_ && now - *unanswered_since_ >= options_.give_up) {
-      unanswered_since_.reset();
-      table_.fail_all(v1::STATUS_CODE_UNAVAILABLE, endpoint_ + " does not answer");
+    if (is_unanswered_) silence_ += std::min<Clock::duration>(now - watched_at_, kLongestTurn);
+    watched_at_ = now;
+    if (silence_ >= options_.give_up) {
+      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(silence_).count();
+      table_.fail_older(now - options_.give_up,
+                        "nothing was heard of " + endpoint_ + " for " + std::to_string(seconds) +
+                            " s: is the address right, and does a service listen there?");
     }
     const bool silent = asked_at_ && now - *asked_at_ >= options_.silence;
     if (!connection_->lost() && !silent && !overflowed_) return;
@@ -156,8 +173,11 @@ class Channel::Loop {
       send(std::move(outgoing->header), outgoing->frames ? *outgoing->frames : none, now);
     }
     const bool quiet = now - sent_at_ >= options_.heartbeat && !token_.empty();
-    const bool waiting = table_.is_waiting() && !asked_at_ && now - heard_at_ >= options_.probe;
+    // A request that takes its time is no question: only a heartbeat is answered at once.
+    const bool waiting = table_.is_waiting() && now - heard_at_ >= options_.probe &&
+                         now - probed_at_ >= options_.probe;
     if (!quiet && !waiting) return;
+    probed_at_ = now;
     v1::RequestHeader header;
     header.set_method(token_.empty() ? v1::METHOD_ADMIN_PING : v1::METHOD_SESSIONS_HEARTBEAT);
     header.set_seq(next_heartbeat_++);
@@ -171,7 +191,7 @@ class Channel::Loop {
     header.set_session_token(token_);
     sent_at_ = now;
     if (!asked_at_) asked_at_ = now;
-    if (!unanswered_since_) unanswered_since_ = now;
+    is_unanswered_ = true;
     // A socket that takes no more has not been emptied for long: as lost as one that is silent.
     if (!connection_->send(header, body)) overflowed_ = true;
   }
@@ -203,8 +223,11 @@ class Channel::Loop {
   bool overflowed_ = false;
   Time sent_at_ = Clock::now();
   Time heard_at_ = Clock::now();
-  std::optional<Time> asked_at_;          // on this connection, since something was heard
-  std::optional<Time> unanswered_since_;  // likewise, over all connections
+  Time probed_at_ = Clock::now();
+  std::optional<Time> asked_at_;  // on this connection, since something was heard
+  bool is_unanswered_ = false;    // likewise, over all connections
+  Clock::duration silence_{0};    // how long
+  Time watched_at_ = Clock::now();
   std::thread thread_;
 };
 

@@ -13,6 +13,7 @@ using std::chrono::milliseconds;
 constexpr std::uint64_t kAnswersKept = 256;
 constexpr milliseconds kFirstBackoff{10};
 constexpr milliseconds kLongestBackoff{1000};
+constexpr int kLongestAsk = 10;  // times the first one
 // About what a header takes; the window counts the bytes of all frames.
 constexpr std::uint64_t kHeaderBytes = 256;
 
@@ -49,6 +50,7 @@ Key RequestTable::add(Request request, Time now) {
   const Ticket ticket = next_ticket_++;
   Entry entry;
   entry.key = {request.stream, stream.next_seq++};
+  entry.submitted_at = now;
   entry.bytes = kHeaderBytes;
   for (const auto& frame : request.frames) entry.bytes += frame.size();
   if (request.timeout_ms > 0) entry.deadline = now + milliseconds(request.timeout_ms);
@@ -91,6 +93,12 @@ std::optional<RequestTable::Outgoing> RequestTable::next(Time now) {
     const auto found = entries_.find(ticket);
     if (found != entries_.end() && found->second.due_at == time) return send(ticket, now);
   }
+  while (!questions_.empty() && questions_.begin()->first <= now) {
+    const auto [time, ticket] = *questions_.begin();
+    questions_.erase(questions_.begin());
+    const auto found = entries_.find(ticket);
+    if (found != entries_.end() && found->second.ask_at == time) return ask(ticket, now);
+  }
   if (unsent_.empty() || !fits_window(entries_.at(unsent_.front()))) return std::nullopt;
   const Ticket ticket = unsent_.front();
   unsent_.pop_front();
@@ -102,14 +110,20 @@ std::optional<RequestTable::Outgoing> RequestTable::next(Time now) {
 }
 
 std::optional<RequestTable::Time> RequestTable::wake_at() const {
-  if (due_.empty()) return std::nullopt;
-  return due_.begin()->first;
+  std::optional<Time> first;
+  for (const auto* times : {&due_, &questions_}) {
+    if (!times->empty() && (!first || times->begin()->first < *first))
+      first = times->begin()->first;
+  }
+  return first;
 }
 
 RequestTable::Outgoing RequestTable::send(Ticket ticket, Time now) {
   Entry& entry = entries_.at(ticket);
   const Stream& stream = streams_.at(entry.key.stream);
   entry.due_at.reset();
+  entry.sent_at = now;
+  ask_later(ticket, ask_, now);
   if (entry.cancelled) cancels_.push_back(entry.key);
 
   Outgoing outgoing;
@@ -132,6 +146,37 @@ RequestTable::Outgoing RequestTable::send(Ticket ticket, Time now) {
   }
   outgoing.frames = &entry.request.frames;
   return outgoing;
+}
+
+RequestTable::Outgoing RequestTable::ask(Ticket ticket, Time now) {
+  Entry& entry = entries_.at(ticket);
+  const milliseconds next = std::min(2 * entry.ask_after, kLongestAsk * ask_);
+  Outgoing outgoing;
+  if (entry.key.stream.empty()) {
+    outgoing = send(ticket, now);  // Nobody keeps answers for a connection.
+  } else {
+    const Stream& stream = streams_.at(entry.key.stream);
+    outgoing.header.set_method(v1::METHOD_FUTURES_AWAIT);
+    outgoing.header.set_stream(entry.key.stream);
+    outgoing.header.set_seq(entry.key.seq);
+    if (stream.in_order) outgoing.header.set_acked(stream.acked());
+  }
+  ask_later(ticket, next, now);
+  return outgoing;
+}
+
+void RequestTable::ask_later(Ticket ticket, milliseconds after, Time now) {
+  Entry& entry = entries_.at(ticket);
+  entry.ask_after = after;
+  entry.ask_at = now + after;
+  questions_.emplace(*entry.ask_at, ticket);
+}
+
+void RequestTable::let_in(Ticket ticket, const char* said, Time now) {
+  Entry& entry = entries_.at(ticket);
+  entry.refused_since.reset();
+  entry.said = said;
+  if (!entry.due_at) ask_later(ticket, ask_, now);
 }
 
 bool RequestTable::fits_window(const Entry& entry) const {
@@ -159,14 +204,12 @@ void RequestTable::receive(Response response, Time now) {
 
   switch (header.event()) {
     case v1::EVENT_ACCEPTED:
-      entry.refused_since.reset();
-      if (stream.in_order) {
-        entry.accepted = true;
-        entry.request.frames = {};
-      }
+      // Its frames are kept all the same, for a service that knows nothing of it any more.
+      entry.accepted = stream.in_order;
+      let_in(ticket, "accepted", now);
       break;
     case v1::EVENT_PARTIAL:
-      entry.refused_since.reset();
+      let_in(ticket, "a piece of the answer", now);
       if (entry.request.on_partial) {
         auto piece = std::make_shared<Response>(std::move(response));
         callbacks_.push_back(
@@ -190,7 +233,8 @@ void RequestTable::receive(Response response, Time now) {
 void RequestTable::refuse(Ticket ticket, Response response, Time now) {
   Entry& entry = entries_.at(ticket);
   const bool in_order = streams_.at(entry.key.stream).in_order;
-  if (!entry.refused_since) {
+  // What was with the service for long had been let in: the patience begins anew.
+  if (!entry.refused_since || now - entry.sent_at >= ask_) {
     entry.refused_since = now;
     entry.backoff = kFirstBackoff;
   }
@@ -203,6 +247,9 @@ void RequestTable::refuse(Ticket ticket, Response response, Time now) {
   if (entry.deadline && now >= *entry.deadline && !in_order) {
     return finish(ticket, failure(v1::STATUS_CODE_DEADLINE_EXCEEDED, "timeout_ms passed"));
   }
+  entry.accepted = false;  // If it was only asked for: there is nothing to ask for.
+  entry.ask_at.reset();
+  entry.said = v1::StatusCode_Name(response.header.code()) + ": " + response.header.message();
   milliseconds wait(response.header.retry_after_ms());
   if (wait.count() == 0) {
     wait = entry.backoff;
@@ -266,6 +313,44 @@ void RequestTable::fail_all(v1::StatusCode code, const std::string& message) {
     fail_stream(name, response.header);
     if (!in_order) streams_.at(name).failure.reset();
   }
+}
+
+void RequestTable::fail_older(Time then, const std::string& message) {
+  const Response response = failure(v1::STATUS_CODE_UNAVAILABLE, message);
+  std::vector<Ticket> tickets;
+  for (const auto& [ticket, entry] : entries_) {
+    if (entry.submitted_at <= then) tickets.push_back(ticket);
+  }
+  for (const Ticket ticket : tickets) {
+    const auto found = entries_.find(ticket);
+    if (found == entries_.end()) continue;  // with its stream
+    const std::string name = found->second.key.stream;
+    // Of a model nobody knows any more how far it came.
+    if (streams_.at(name).in_order) {
+      fail_stream(name, response.header);
+    } else {
+      finish(ticket, response);
+    }
+  }
+  const auto is_gone = [this](Ticket ticket) { return entries_.count(ticket) == 0; };
+  unsent_.erase(std::remove_if(unsent_.begin(), unsent_.end(), is_gone), unsent_.end());
+}
+
+std::optional<std::string> RequestTable::report(Time now) {
+  std::optional<Ticket> oldest;
+  if (!entries_.empty()) oldest = entries_.begin()->first;
+  if (oldest != oldest_) {
+    oldest_ = oldest;
+    report_at_ = now + ask_;
+  }
+  if (!oldest || now < report_at_) return std::nullopt;
+  report_at_ = Time::max();  // Once.
+  const Entry& entry = entries_.at(*oldest);
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry.submitted_at);
+  return "no answer to " + v1::Method_Name(entry.request.method) + " (" +
+         (entry.key.stream.empty() ? "no stream" : entry.key.stream) + ", seq " +
+         std::to_string(entry.key.seq) + ") for " + std::to_string(age.count()) +
+         " s; the service said of it last: " + entry.said;
 }
 
 std::vector<std::function<void()>> RequestTable::take_callbacks() {

@@ -24,7 +24,9 @@ class RequestTable {
   using Time = Clock::time_point;
 
   /// `give_up`: how long a request is sent again after refusals that invite to that.
-  explicit RequestTable(std::chrono::milliseconds give_up) : give_up_(give_up) {}
+  /// `ask`: how long nothing may be heard of a request until it is asked for.
+  RequestTable(std::chrono::milliseconds give_up, std::chrono::milliseconds ask)
+      : give_up_(give_up), ask_(ask) {}
 
   /// Queues a request and gives it the next seq of its stream.
   Key add(Request request, Time now);
@@ -37,8 +39,9 @@ class RequestTable {
     v1::RequestHeader header;
     const Frames* frames = nullptr;
   };
-  /// The next message that may be sent now: what is due again, then what fits the window, oldest
-  /// first.
+  /// The next message that may be sent now: what is due again, questions after what nothing was
+  /// heard of for long (also while other answers come: one may be lost), then what fits the window,
+  /// oldest first.
   std::optional<Outgoing> next(Time now);
   /// When next() may have something although nothing else happens.
   std::optional<Time> wake_at() const;
@@ -49,6 +52,12 @@ class RequestTable {
   void reconnected(Time now);
   /// Ends everything with this code.
   void fail_all(v1::StatusCode code, const std::string& message);
+  /// Nothing was heard of the service for long: ends what was submitted until then.
+  void fail_older(Time then, const std::string& message);
+
+  /// A line for people if one request has been the oldest for long. (In a program that sends far
+  /// ahead every request waits for long, and the oldest one changes all the time.)
+  std::optional<std::string> report(Time now);
 
   /// What is to be called because of what happened, in order; to be called without a lock.
   std::vector<std::function<void()>> take_callbacks();
@@ -66,11 +75,16 @@ class RequestTable {
     std::uint64_t bytes = 0;
     std::optional<Time> deadline;
     bool sent = false;
-    bool accepted = false;  // the service has it on disk: Await asks for it, the frames are gone
+    bool accepted = false;  // the service has it on disk: Await does what sending it does
     bool cancelled = false;
+    Time submitted_at;
+    Time sent_at;                // the last time
     std::optional<Time> due_at;  // is to be sent again then
-    std::optional<Time> refused_since;
+    std::optional<Time> ask_at;  // is to be asked for then
+    std::chrono::milliseconds ask_after{0};
+    std::optional<Time> refused_since;  // not let in between
     std::chrono::milliseconds backoff{0};
+    std::string said = "nothing";  // by the service, of it, last
   };
   struct Stream {
     bool in_order = false;
@@ -84,21 +98,28 @@ class RequestTable {
   };
 
   Outgoing send(Ticket ticket, Time now);
+  Outgoing ask(Ticket ticket, Time now);
+  void let_in(Ticket ticket, const char* said, Time now);
+  void ask_later(Ticket ticket, std::chrono::milliseconds after, Time now);
   bool fits_window(const Entry& entry) const;
   void refuse(Ticket ticket, Response response, Time now);
   void send_again(Ticket ticket, Time time);
   void finish(Ticket ticket, Response response);
   void fail_stream(const std::string& name, const v1::ResponseHeader& header);
 
-  std::chrono::milliseconds give_up_;
+  std::chrono::milliseconds give_up_, ask_;
   Ticket next_ticket_ = 0;
   std::map<Ticket, Entry> entries_;
   std::map<Key, Ticket> by_key_;
   std::unordered_map<std::string, Stream> streams_;
   std::deque<Ticket> unsent_;
   std::deque<Key> cancels_;
-  std::multimap<Time, Ticket> due_;
+  std::multimap<Time, Ticket> due_, questions_;
   std::vector<std::function<void()>> callbacks_;
+
+  // What report() looks at.
+  std::optional<Ticket> oldest_;
+  Time report_at_;
 
   std::minstd_rand random_{std::random_device{}()};
 

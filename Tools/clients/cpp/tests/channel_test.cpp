@@ -131,6 +131,26 @@ void opens_a_new_connection_after_silence() {
   CHECK(seen[1] == 1 && seen[11] == 2);
 }
 
+// A pass that takes long is no reason for a new connection, as long as heartbeats are answered.
+void keeps_a_connection_that_answers_heartbeats() {
+  std::set<std::string> connections;
+  int steps = 0;
+  FakeService service([&](const FakeService::Request& request) -> std::vector<Response> {
+    connections.insert(request.connection);
+    if (request.header.method() != v1::METHOD_TRAINING_OPTIM_STEP) return usual(request);
+    steps++;
+    return {};
+  });
+  {
+    ServiceOptions options = quick();
+    options.channel.silence = 1s;
+    ServiceClient client(service.endpoint(), options);
+    auto step = client.create_lora_training_client("tinsmith/mini", rank_8()).optim_step({});
+    CHECK(step.wait_for(3s) == std::future_status::timeout);
+  }
+  CHECK(steps == 1 && connections.size() == 1);
+}
+
 // The service goes away, and one with the same endpoint comes back.
 void survives_a_restart_of_the_service() {
   const auto refuse_training = [](const FakeService::Request& request) -> std::vector<Response> {
@@ -197,8 +217,38 @@ void gives_up_when_nobody_answers() {
   try {
     ServiceClient client("tcp://127.0.0.1:1", options);
     CHECK(false);
-  } catch (const Unavailable&) {
+  } catch (const Unavailable& error) {
+    CHECK(std::string(error.what()).find("nothing was heard of tcp://127.0.0.1:1 for") !=
+          std::string::npos);
   }
+}
+
+// A request vanishes while heartbeats are answered: it is asked for, and sent again.
+void asks_for_what_was_swallowed() {
+  std::vector<v1::Method> methods;
+  FakeService service([&](const FakeService::Request& request) -> std::vector<Response> {
+    const auto method = request.header.method();
+    if (method != v1::METHOD_TRAINING_OPTIM_STEP && method != v1::METHOD_FUTURES_AWAIT) {
+      return usual(request);
+    }
+    methods.push_back(method);
+    if (method == v1::METHOD_FUTURES_AWAIT) return {refusal(v1::STATUS_CODE_UNAVAILABLE)};
+    return methods.size() == 1 ? std::vector<Response>() : usual(request);
+  });
+  std::vector<std::string> lines;
+  {
+    ServiceOptions options = quick();
+    options.channel.silence = 5s;
+    options.channel.ask = 300ms;
+    options.channel.log = [&](const std::string& line) { lines.push_back(line); };
+    ServiceClient client(service.endpoint(), options);
+    auto training = client.create_lora_training_client("tinsmith/mini", rank_8());
+    CHECK(step_of(training.optim_step({}).get()) == 1);
+  }
+  CHECK(methods ==
+        (std::vector<v1::Method>{v1::METHOD_TRAINING_OPTIM_STEP, v1::METHOD_FUTURES_AWAIT,
+                                 v1::METHOD_TRAINING_OPTIM_STEP}));
+  CHECK(lines.size() <= 1);
 }
 
 void closing_ends_what_is_open() {
@@ -222,12 +272,15 @@ void closing_ends_what_is_open() {
 }  // namespace
 
 int main() {
-  return run_all({{"errors have types", errors_have_types},
-                  {"carries large tensors beside the body", carries_large_tensors_beside_the_body},
-                  {"opens a new connection after silence", opens_a_new_connection_after_silence},
-                  {"survives a restart of the service", survives_a_restart_of_the_service},
-                  {"repeats what is refused for now", repeats_what_is_refused_for_now},
-                  {"streams pieces without gaps", streams_pieces_without_gaps},
-                  {"gives up when nobody answers", gives_up_when_nobody_answers},
-                  {"closing ends what is open", closing_ends_what_is_open}});
+  return run_all(
+      {{"errors have types", errors_have_types},
+       {"carries large tensors beside the body", carries_large_tensors_beside_the_body},
+       {"opens a new connection after silence", opens_a_new_connection_after_silence},
+       {"keeps a connection that answers heartbeats", keeps_a_connection_that_answers_heartbeats},
+       {"survives a restart of the service", survives_a_restart_of_the_service},
+       {"repeats what is refused for now", repeats_what_is_refused_for_now},
+       {"streams pieces without gaps", streams_pieces_without_gaps},
+       {"gives up when nobody answers", gives_up_when_nobody_answers},
+       {"asks for what was swallowed", asks_for_what_was_swallowed},
+       {"closing ends what is open", closing_ends_what_is_open}});
 }

@@ -386,6 +386,21 @@ def test_acked_follows_what_the_program_took() -> None:
     assert table.acked(far) == 3
 
 
+def test_a_service_that_has_no_room_for_answers_gets_them_acknowledged() -> None:
+    table = CallTable()
+    calls = [submit(table, Stream("s"))]
+    calls += [submit(table, calls[0].stream) for _ in range(3)]
+    send_all(table)
+    for call in calls[:3]:
+        answer(table, call)
+    assert table.acked(calls[3]) == 0
+    answer(table, calls[3], code=status.STATUS_CODE_RESOURCE_EXHAUSTED, field="acked")
+    table.tick(2.0)
+    assert send_all(table) == [3] and table.acked(calls[3]) == 2
+    answer(table, calls[3])
+    assert table.acked(submit(table, calls[0].stream)) == 2
+
+
 def test_answers_of_a_replaced_owner_are_dropped() -> None:
     table = CallTable()
     stream = Stream("s")

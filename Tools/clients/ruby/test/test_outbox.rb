@@ -81,6 +81,7 @@ class OutboxTest < Minitest::Test
     assert_equal :retry, answer(calls[1], :RESOURCE_EXHAUSTED, retry_after_ms: 50)
     assert_empty seqs(0.049)
     assert_in_delta 0.05, @outbox.next_time
+    assert_empty @outbox.questions(0.049)
     assert_equal [1], seqs(0.05)
     assert_nil calls[1].future.outcome
     assert_equal 4, @window.used_requests
@@ -101,6 +102,64 @@ class OutboxTest < Minitest::Test
     calls.each { |call| assert_kind_of Tinsmith::Unavailable, call.future.outcome }
     assert_kind_of Tinsmith::Unavailable, submit.future.outcome
     assert_predicate @outbox, :empty?
+  end
+
+  def test_patience_counts_from_the_first_refusal
+    call = submit
+    seqs
+    [1000, 2000, 3000].each do |now| # It waited behind others for long each time.
+      assert_equal :retry, answer(call, :UNAVAILABLE, now: now)
+      assert_equal [0], seqs(now + 2)
+    end
+    assert_equal :retry, answer(call, :UNAVAILABLE, now: 3004)
+    assert_equal :accepted, answer(call, event: :EVENT_ACCEPTED, now: 3004.5)
+    assert_equal :retry, answer(call, :UNAVAILABLE, now: 3006)
+    refute call.accepted
+    assert_equal [0], seqs(3008)
+    assert_equal :give_up, answer(call, :UNAVAILABLE, now: 3011)
+  end
+
+  def test_asks_for_what_nothing_is_heard_of
+    call = submit
+    sample = submit(Tinsmith::Stream.new("s:sample:0", ordered: false))
+    seqs
+    answer(sample, now: 10, event: :EVENT_PARTIAL)
+    asked = (1..1000).flat_map { |now| @outbox.questions(now).map { |each| [now, each] } }
+    assert_equal [30, 90, 210, 450, 750], asked.select { |_, each| each.equal?(call) }.map(&:first)
+    assert_equal [40, 100, 220, 460, 760], asked.select { |_, each| each.equal?(sample) }.map(&:first)
+    answer(call, :UNAVAILABLE, now: 1000)
+    assert_equal [0], seqs(1002)
+    assert_empty @outbox.questions(1031) - [sample]
+    assert_includes @outbox.questions(1032), call
+  end
+
+  def test_reports_once_what_stays_the_oldest
+    first = submit
+    behind = submit
+    seqs
+    assert_nil @outbox.report(0)
+    answer(first)
+    assert_nil @outbox.report(31)
+    answer(behind, :UNAVAILABLE, now: 40, message: "later")
+    assert_equal "no answer to METHOD_TRAINING_GET_INFO (s:train:0, seq 1) for 61 s; the service said of it " \
+                 "last: UNAVAILABLE: later", @outbox.report(61)
+    assert_nil @outbox.report(1000)
+  end
+
+  def test_silence_ends_what_is_older
+    sampler = Tinsmith::Stream.new("s:sample:0", ordered: false)
+    old = [submit, submit(sampler)]
+    seqs
+    young = [@stream, sampler].map do |stream|
+      Tinsmith::Call.new(stream, stream.take_seq, :METHOD_TRAINING_GET_INFO, "", Probe.new, size: 10)
+    end
+    young.each { |call| @outbox.submit(call, 3) }
+    error = Tinsmith::Unavailable.new("nobody there")
+    @outbox.fail_older(0, error)
+    (old + young.first(1)).each { |call| assert_same error, call.future.outcome }
+    assert_nil young.last.future.outcome
+    assert_equal [1], seqs
+    assert_equal 1, @window.used_requests
   end
 
   def test_acked_stops_at_the_first_gap

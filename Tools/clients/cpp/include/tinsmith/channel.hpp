@@ -20,8 +20,14 @@ struct ChannelOptions {
   std::chrono::milliseconds probe{2'000};
   /// After so much silence although something was asked, a new connection is opened.
   std::chrono::milliseconds silence{6'000};
-  /// After so long without any answer, or of refusals that invite to try again, a request fails.
+  /// After so long of silence, or of refusals that invite to try again, a request fails: counted
+  /// from the first of these refusals, or from the last word of an address that says nothing.
   std::chrono::milliseconds give_up{300'000};
+  /// A request without a word for so long is asked for, again after twice as long, and so on.
+  std::chrono::milliseconds ask{30'000};
+  /// Gets a line for people when one request has been waited for that long. Called on the channel's
+  /// thread, so it must not wait or throw; empty: to standard error.
+  std::function<void(const std::string&)> log = {};
 };
 
 /// A request, encoded.

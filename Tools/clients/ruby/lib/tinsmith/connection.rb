@@ -5,15 +5,18 @@ module Tinsmith
   class Connection
     ASK_AGAIN = 2.0   # seconds without a word while answers are awaited: ask
     SILENCE = 6.0     # seconds without a word after something was asked: new socket
-    GIVE_UP = 300.0   # seconds until what nobody answers fails
+    LONGEST_TURN = 2.0 # seconds that one turn adds to the silence at most: a stopped process does not listen
     REOPEN = 0.5      # seconds between two new sockets at least
     MAX_FRAME = 256 << 20
 
     attr_writer :token, :heartbeat
 
-    def initialize(endpoint, outbox: Outbox.new(give_up: GIVE_UP))
+    # log: gets a line when a request was waited for long, from the I/O thread.
+    def initialize(endpoint, outbox: Outbox.new, log: ->(line) { warn "tinsmith: #{line}" })
       @endpoint = endpoint
       @outbox = outbox
+      @log = log
+      @silence = 0.0
       @lock = Mutex.new
       @cancels = []
       @token = ""
@@ -34,7 +37,7 @@ module Tinsmith
 
         call = Call.new(stream, stream.take_seq, method, body, future, options)
         future.canceller = -> { cancel(call) }
-        @outbox.submit(call)
+        @outbox.submit(call, Tinsmith.now)
       end
       wake
       future
@@ -93,6 +96,7 @@ module Tinsmith
         [@outbox.take(Tinsmith.now), @cancels.slice!(0..), @outbox.waiting?, @outbox.next_time]
       end
       calls.each { |call| transmit(call) }
+      ask
       (cancels - calls).each { |call| send_cancel(call) unless call.future.done? }
       now = Tinsmith.now
       beat if beat_due?(now, waiting)
@@ -102,10 +106,19 @@ module Tinsmith
       check_silence(Tinsmith.now)
     end
 
+    # What has no stream is sent again: nobody keeps answers for a connection.
+    def ask
+      asked, line = @lock.synchronize { [@outbox.questions(Tinsmith.now), @outbox.report(Tinsmith.now)] }
+      asked.each { |call| call.stream.name.empty? ? transmit(call) : send_await(call) }
+      @log.call("#{line}; asking #{@endpoint}") if line
+    end
+
     def receive
       while (frames = @transport.receive)
         @heard = Tinsmith.now
         @asked = nil
+        @unheard = false
+        @silence = 0.0
         header = V1::ResponseHeader.decode(frames[0])
         answer = Answer.new(header, frames[1] || "".b, frames.drop(2))
         @lock.synchronize { @outbox.receive(answer, @heard) }
@@ -114,6 +127,8 @@ module Tinsmith
     end
 
     def transmit(call)
+      return send_await(call) if call.accepted
+
       header = header_of(call.method, call.stream.name, call.seq)
       header.acked = [call.stream.acked, 0].max
       call.options.each { |name, value| header[name.to_s] = value }
@@ -129,6 +144,12 @@ module Tinsmith
       send_frames([V1::RequestHeader.encode(header)])
     end
 
+    def send_await(call)
+      header = header_of(:METHOD_FUTURES_AWAIT, call.stream.name, call.seq)
+      header.acked = [call.stream.acked, 0].max
+      send_frames([V1::RequestHeader.encode(header)])
+    end
+
     def header_of(method, stream, seq)
       V1::RequestHeader.new(protocol_version: 1, method: method, stream: stream, seq: seq,
                             session_token: @token, client_name: CLIENT_NAME,
@@ -141,6 +162,7 @@ module Tinsmith
       sent = @transport.send(frames)
       @sent = Tinsmith.now
       @asked ||= @sent if sent
+      @unheard = true
       sent
     end
 
@@ -166,13 +188,18 @@ module Tinsmith
     end
 
     def check_silence(now)
-      if @asked && now - @heard > GIVE_UP
-        @lock.synchronize { @outbox.fail_all(Unavailable.new("nothing heard for #{GIVE_UP.to_i} s")) }
-        @heard = now
-      end
+      @silence += [now - @looked, LONGEST_TURN].min if @unheard
+      @looked = now
+      give_up(now) if @silence >= @outbox.give_up
       silent = @asked && now - [@asked, @opened].max > SILENCE
       @lost ||= @transport.disconnected?
       reopen if silent || (@lost && now - @opened > REOPEN)
+    end
+
+    def give_up(now)
+      error = Unavailable.new("nothing was heard of #{@endpoint} for #{@silence.round} s: " \
+                              "is the address right, and does a service listen there?")
+      @lock.synchronize { @outbox.fail_older(now - @outbox.give_up, error) }
     end
 
     # A new socket, and everything that has no FINAL again. Session, token and keys stay.
@@ -182,6 +209,7 @@ module Tinsmith
       @lost = false
       @opened = @sent = Tinsmith.now
       @heard ||= @opened
+      @looked ||= @opened
       @lock.synchronize { @outbox.send_again(@opened) }
     end
   end

@@ -4,7 +4,8 @@ module Tinsmith
   # One request: its key, its encoded body and what has become of it.
   class Call
     attr_reader :stream, :seq, :method, :body, :future, :options, :size
-    attr_accessor :attempts, :first_refused, :retry_at, :cancelled
+    attr_accessor :attempts, :submitted, :sent, :first_refused, :retry_at, :ask_at, :ask_after,
+                  :accepted, :cancelled, :said
 
     # size: bytes of all frames, the header's included.
     def initialize(stream, seq, method, body, future, options = {}, size: body.bytesize + 512)
@@ -16,10 +17,18 @@ module Tinsmith
       @options = options
       @size = size
       @attempts = 0
+      @submitted = @sent = 0
+      @said = "nothing"
     end
 
     def key
       [stream.name, seq]
+    end
+
+    # Nothing is expected of the service for so long; then it is asked.
+    def ask_later(now, seconds)
+      @ask_after = seconds
+      @ask_at = now + seconds
     end
   end
 
@@ -94,13 +103,19 @@ module Tinsmith
   class Outbox
     # Answers that the service keeps of a model without an acknowledgement.
     KEPT = 256
+    # A request is asked for at least once in so many times the first wait.
+    LONGEST_ASK = 10
 
     attr_reader :window
 
-    def initialize(window: Window.new, backoff: Backoff.new, give_up: 300.0)
+    # give_up: seconds of refusals of one request, or of silence of the service, that are waited out.
+    # ask_after: seconds without a word of a request after which it is asked for, and then after twice
+    # as long, and so on.
+    def initialize(window: Window.new, backoff: Backoff.new, give_up: 300.0, ask_after: 30.0)
       @window = window
       @backoff = backoff
       @give_up = give_up
+      @ask_after = ask_after
       @queue = []
       @outstanding = {}
     end
@@ -114,7 +129,10 @@ module Tinsmith
       !@outstanding.empty?
     end
 
-    def submit(call)
+    attr_reader :give_up
+
+    def submit(call, now = 0)
+      call.submitted = now
       if call.stream.error
         call.future.refuse(call.stream.error)
       else
@@ -127,12 +145,37 @@ module Tinsmith
     def take(now)
       again = @outstanding.each_value.select { |call| call.retry_at && call.retry_at <= now }
       again.each { |call| call.retry_at = nil }
-      again + release
+      (again + release).each do |call|
+        call.sent = now
+        call.ask_later(now, @ask_after)
+      end
     end
 
-    # When take should be asked again at the latest; nil: when something happens.
+    # What nothing was heard of for long: to be asked for, also while the service answers others. A
+    # request may be lost, or its answer.
+    def questions(now)
+      asked = @outstanding.each_value.select { |call| call.retry_at.nil? && call.ask_at <= now }
+      asked.each { |call| call.ask_later(now, [2 * call.ask_after, LONGEST_ASK * @ask_after].min) }
+    end
+
+    # When take or questions should be asked again at the latest; nil: when something happens.
     def next_time
-      @outstanding.each_value.map(&:retry_at).compact.min
+      @outstanding.each_value.map { |call| call.retry_at || call.ask_at }.compact.min
+    end
+
+    # Once, a line for people about a request that has been the oldest for long. (Of a program that
+    # sends far ahead every request waits for long, and the oldest one changes all the time.)
+    def report(now)
+      oldest = @outstanding.each_value.first
+      unless oldest.equal?(@oldest)
+        @oldest = oldest
+        @report_at = now + @ask_after
+      end
+      return if oldest.nil? || @report_at.nil? || now < @report_at
+
+      @report_at = nil
+      "no answer to #{oldest.method} (#{oldest.stream.name.empty? ? "no stream" : oldest.stream.name}, " \
+        "seq #{oldest.seq}) for #{(now - oldest.submitted).round} s; the service said of it last: #{oldest.said}"
     end
 
     # A new connection: all that was sent is sent again, in the order of its first sending.
@@ -155,13 +198,25 @@ module Tinsmith
 
       case header.event
       when :EVENT_PARTIAL
+        let_in(call, "a piece of the answer", now)
         call.future.piece(answer, header.partial_offset)
         [call, :piece]
       when :EVENT_FINAL
         [call, final(call, answer, now)]
       else
+        call.accepted = call.stream.ordered
+        let_in(call, "accepted", now)
         [call, :accepted]
       end
+    end
+
+    # Nothing was heard of the service for long: what was submitted until then fails, and with it what
+    # is behind it in a model's stream.
+    def fail_older(time, error)
+      old = @outstanding.each_value.to_a + @queue
+      old = old.select { |call| call.submitted <= time }
+      old.each { |call| call.stream.error ||= error if call.stream.ordered }
+      fail_calls(error) { |call| call.submitted <= time || call.stream.error.equal?(error) }
     end
 
     def fail_stream(stream, error)
@@ -181,6 +236,12 @@ module Tinsmith
     end
 
     private
+
+    def let_in(call, said, now)
+      call.first_refused = nil
+      call.said = said
+      call.ask_later(now, @ask_after)
+    end
 
     def release
       held = []
@@ -223,7 +284,10 @@ module Tinsmith
 
     # Refused for now: it waits and keeps its place in the window.
     def refused(call, code, header, now)
-      call.first_refused ||= now
+      # What was with the service for long had been let in: the patience begins anew.
+      call.first_refused = now if call.first_refused.nil? || now - call.sent >= @ask_after
+      call.accepted = false # If it was only asked for: there is nothing to ask for.
+      call.said = "#{code}: #{header.message}"
       if now - call.first_refused >= @give_up
         error = Status.error(code, header.message, header.field)
         settle(call)

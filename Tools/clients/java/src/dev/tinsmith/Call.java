@@ -26,8 +26,17 @@ final class Call<R extends Message> extends CompletableFuture<R> {
 
   /** The service has it for good: asking for its answer does what sending it again does. */
   boolean accepted;
-  /** Milliseconds of the loop's clock when it was first refused for now; 0: it was not. */
+  /** Milliseconds of the loop's clock, like all times here. */
+  long submittedAt;
+  /** When it was sent last. */
+  long sentAt;
+  /** When it was first refused for now and not let in since; 0: it was not. */
   long refusedAt;
+  /** When to ask for it, and how long that is after the last word. */
+  long askAt;
+  long askAfter;
+  /** What the service said of it last, for people. */
+  String said = "nothing";
   /** It was refused for now and is to be sent again later. */
   boolean refused;
   /** The wait before it is sent again, where the service names none. */
@@ -55,6 +64,26 @@ final class Call<R extends Message> extends CompletableFuture<R> {
     this.bytes = body.getSerializedSize() + HEADER_BYTES;
     this.prototype = prototype;
     this.onPartial = onPartial;
+  }
+
+  /** Nothing more is expected of the service for so long. */
+  void askLater(long now, long milliseconds) {
+    askAfter = milliseconds;
+    askAt = now + milliseconds;
+  }
+
+  /** The service says that it has it. */
+  void letIn(long now, long milliseconds, String word) {
+    refusedAt = 0;
+    said = word;
+    askLater(now, milliseconds);
+  }
+
+  /** For people: what is waited for. */
+  @Override
+  public String toString() {
+    return header.getMethod() + " (" + (stream.name.isEmpty() ? "no stream" : stream.name)
+        + ", seq " + Long.toUnsignedString(seq) + ")";
   }
 
   /** The header of the request, or of {@code Futures.Await} and {@code Futures.Cancel} for it. */

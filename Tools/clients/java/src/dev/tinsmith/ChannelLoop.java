@@ -25,6 +25,8 @@ final class ChannelLoop implements Runnable {
   /** Time is looked at this often, in milliseconds, when nothing happens. */
   private static final long TICK = 100;
   private static final long LONGEST_BACKOFF = 1000;
+  /** A request is asked for at least once in so many times the first wait. */
+  private static final long LONGEST_ASK = 10;
 
   /** What identifies a request. */
   private record Key(String stream, long seq) {}
@@ -32,7 +34,9 @@ final class ChannelLoop implements Runnable {
   /** A refused call, and when to send it again in milliseconds of the loop's clock. */
   private record Retry(Call<?> call, long at) {}
 
-  private final ClientOptions options;
+  private final String endpoint;
+  private final long patience;
+  private final long askAfter;
   private final Executor callbacks;
   private final Link link;
   private final Window window = new Window();
@@ -44,6 +48,10 @@ final class ChannelLoop implements Runnable {
       new PriorityQueue<>(Comparator.comparingLong(Retry::at));
   private String token = "";
   private boolean stopping;
+  private long nextLook;
+  /** What has waited longest, and when to speak of it. */
+  private Call<?> oldest;
+  private long reportAt;
   /** Why nothing is sent any more, or null. */
   private TinsmithException ended;
 
@@ -51,7 +59,9 @@ final class ChannelLoop implements Runnable {
    * @param callbacks runs what users do with answers, which may take its time
    */
   ChannelLoop(String endpoint, ClientOptions options, Executor callbacks) throws IOException {
-    this.options = options;
+    this.endpoint = endpoint;
+    this.patience = options.patience().toMillis();
+    this.askAfter = options.askAfter().toMillis();
     this.callbacks = callbacks;
     this.link = new Link(endpoint, options);
   }
@@ -73,6 +83,7 @@ final class ChannelLoop implements Runnable {
         }
         watch();
         resend();
+        ask();
         release();
       }
     } catch (RuntimeException | IOException defect) {
@@ -94,6 +105,7 @@ final class ChannelLoop implements Runnable {
   }
 
   void submit(Call<?> call) {
+    call.submittedAt = link.now();
     if (ended == null) {
       waiting.add(call);
     } else {
@@ -135,6 +147,8 @@ final class ChannelLoop implements Runnable {
   }
 
   private void send(Call<?> call) {
+    call.sentAt = link.now();
+    call.askLater(call.sentAt, askAfter);
     send(call, null);
     if (call.isCancelled()) {
       send(call, Method.METHOD_FUTURES_CANCEL);
@@ -156,6 +170,44 @@ final class ChannelLoop implements Runnable {
     }
   }
 
+  /**
+   * Asks for what nothing was heard of for long, also while the service answers others: an answer
+   * may be lost, or a request.
+   */
+  private void ask() {
+    long now = link.now();
+    if (now < nextLook) {
+      return;
+    }
+    nextLook = now + Math.min(TICK, askAfter);
+    for (Call<?> call : outstanding.values()) {
+      if (!call.refused && call.askAt <= now) {
+        long next = Math.min(2 * call.askAfter, LONGEST_ASK * askAfter);
+        // Nobody keeps answers for a connection: what has no stream is sent again.
+        send(call, call.stream.name.isEmpty() ? null : Method.METHOD_FUTURES_AWAIT);
+        call.askLater(now, next);
+      }
+    }
+    report(now);
+  }
+
+  /**
+   * Says once what is waited for, if it has been the oldest for long: in a program that sends far
+   * ahead every request waits, and the oldest one changes all the time.
+   */
+  private void report(long now) {
+    Call<?> first = outstanding.isEmpty() ? null : outstanding.values().iterator().next();
+    if (first != oldest) {
+      oldest = first;
+      reportAt = now + askAfter;
+    } else if (oldest != null && now >= reportAt) {
+      reportAt = Long.MAX_VALUE;
+      LOG.log(System.Logger.Level.WARNING, "no answer to " + oldest + " for "
+          + (now - oldest.submittedAt) / 1000 + " s; the service said of it last: " + oldest.said
+          + "; asking " + endpoint);
+    }
+  }
+
   // Answers.
 
   private void take(Response response) {
@@ -166,8 +218,14 @@ final class ChannelLoop implements Runnable {
       return;
     }
     switch (header.getEvent()) {
-      case EVENT_ACCEPTED -> call.accepted = call.stream.inOrder;
-      case EVENT_PARTIAL -> call.piece(response, callbacks);
+      case EVENT_ACCEPTED -> {
+        call.accepted = call.stream.inOrder;
+        call.letIn(link.now(), askAfter, "accepted");
+      }
+      case EVENT_PARTIAL -> {
+        call.letIn(link.now(), askAfter, "a piece of the answer");
+        call.piece(response, callbacks);
+      }
       case EVENT_FINAL -> finish(call, response);
       default -> { } // Of a later version.
     }
@@ -194,9 +252,10 @@ final class ChannelLoop implements Runnable {
   /** Keeps the call's place in the window: what is behind it in the stream cannot run before it. */
   private void retry(Call<?> call, ResponseHeader header) {
     long now = link.now();
-    if (call.refusedAt == 0) {
+    // What was with the service for long had been let in: the patience begins anew.
+    if (call.refusedAt == 0 || now - call.sentAt >= askAfter) {
       call.refusedAt = now;
-    } else if (now - call.refusedAt > options.patience().toMillis()) {
+    } else if (now - call.refusedAt > patience) {
       end(call, TinsmithException.of(header));
       return;
     }
@@ -207,6 +266,7 @@ final class ChannelLoop implements Runnable {
     }
     // A little at random, so that many clients do not come back at once.
     wait += ThreadLocalRandom.current().nextLong(wait / 4 + 1);
+    call.said = header.getCode() + ": " + header.getMessage();
     call.accepted = false; // If it was only asked for: there is nothing to ask for.
     call.refused = true;
     retries.add(new Retry(call, now + wait));
@@ -241,15 +301,16 @@ final class ChannelLoop implements Runnable {
     if (link.needsProbe(!outstanding.isEmpty())) {
       link.send(heartbeat().toByteArray(), NO_BODY);
     }
-    if (link.silentMilliseconds() > options.patience().toMillis()) {
-      failAll(TinsmithException.of(
-          StatusCode.STATUS_CODE_UNAVAILABLE, "nothing is heard of the service", ""));
-      link.forgiveSilence();
+    if (link.silentMilliseconds() > patience) {
+      failOlder(link.now() - patience, TinsmithException.of(StatusCode.STATUS_CODE_UNAVAILABLE,
+          "nothing was heard of " + endpoint + " for " + link.silentMilliseconds() / 1000
+              + " s: is the address right, and does a service listen there?", ""));
     }
     if (link.reconnect()) {
       for (Call<?> call : outstanding.values()) {
         if (call.accepted) {
           send(call, Method.METHOD_FUTURES_AWAIT);
+          call.askLater(link.now(), askAfter);
         } else if (!call.refused) {
           send(call);
         }
@@ -275,6 +336,27 @@ final class ChannelLoop implements Runnable {
       call.fail(failure, callbacks);
     }
     waiting.clear();
+  }
+
+  /** Ends what was submitted until then; other requests of streams in order with them. */
+  private void failOlder(long then, TinsmithException failure) {
+    for (Call<?> call : List.copyOf(outstanding.values())) {
+      if (call.submittedAt <= then && outstanding.containsKey(key(call))) {
+        end(call, failure);
+      }
+    }
+    for (Call<?> call : waiting) {
+      if (call.submittedAt <= then && call.stream.inOrder) {
+        call.stream.failure = failure;
+      }
+    }
+    waiting.removeIf(call -> {
+      boolean ends = call.submittedAt <= then || call.stream.failure != null;
+      if (ends) {
+        call.fail(call.stream.failure == null ? failure : call.stream.failure, callbacks);
+      }
+      return ends;
+    });
   }
 
   private static Key key(Call<?> call) {

@@ -16,6 +16,11 @@ import org.zeromq.ZMQ;
 final class Link {
   /** No two connections within so many milliseconds. */
   private static final long SHORTEST_CONNECTION = 250;
+  /**
+   * What one turn of the loop adds to the silence at most, in milliseconds: a process that was
+   * stopped for an hour has not listened for an hour.
+   */
+  private static final long LONGEST_TURN = 2000;
   /** Seqs on the empty stream that no call uses. */
   private static final long FIRST_PROBE = 1L << 40;
 
@@ -39,9 +44,12 @@ final class Link {
   private long saidAt;
   private long probedAt;
   private long heardAt;
-  /** When something was said that nothing was heard after: on this connection, and on any. */
+  /** When something was said that nothing was heard after on this connection; 0: nothing was. */
   private long askedAt;
-  private long unheardSince;
+  /** Whether something was said that nothing was heard after on any, and for how long. */
+  private boolean unheard;
+  private long silentMilliseconds;
+  private long lookedAt = now();
 
   Link(String endpoint, ClientOptions options) throws IOException {
     this.endpoint = endpoint;
@@ -76,6 +84,11 @@ final class Link {
     poller.poll(Math.max(0, milliseconds));
     wake.source().read(ByteBuffer.allocate(64));
     awake.set(false);
+    long now = now();
+    if (unheard) {
+      silentMilliseconds += Math.min(now - lookedAt, LONGEST_TURN);
+    }
+    lookedAt = now;
     runEvents();
   }
 
@@ -89,7 +102,7 @@ final class Link {
     lost |= !connection.send(frames);
     saidAt = now();
     askedAt = askedAt == 0 ? saidAt : askedAt;
-    unheardSince = unheardSince == 0 ? saidAt : unheardSince;
+    unheard = true;
   }
 
   /** The next response, or null. */
@@ -98,7 +111,8 @@ final class Link {
     if (response != null) {
       heardAt = now();
       askedAt = 0;
-      unheardSince = 0;
+      unheard = false;
+      silentMilliseconds = 0;
     }
     return response;
   }
@@ -128,12 +142,7 @@ final class Link {
 
   /** How long nothing was heard although something was said; 0 if all is well. */
   long silentMilliseconds() {
-    return unheardSince == 0 ? 0 : now() - unheardSince;
-  }
-
-  /** Begins to measure anew. */
-  void forgiveSilence() {
-    unheardSince = 0;
+    return silentMilliseconds;
   }
 
   /** Opens a new connection if the old one is lost or silent; true if it did. */

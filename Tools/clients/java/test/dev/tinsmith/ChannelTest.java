@@ -36,7 +36,8 @@ public final class ChannelTest {
   @Before
   public void open() throws Exception {
     channel = new Channel(service.endpoint(), new ClientOptions("", Duration.ZERO,
-        Duration.ofSeconds(20), Duration.ofMillis(200), Duration.ofSeconds(3)));
+        Duration.ofSeconds(20), Duration.ofMillis(200), Duration.ofSeconds(3),
+        Duration.ofSeconds(15)));
   }
 
   @After
@@ -151,6 +152,104 @@ public final class ChannelTest {
     service.refuse(awaited, StatusCode.STATUS_CODE_UNAVAILABLE, "");
     service.succeed(service.next(METHOD, 1), answer("1"));
     assertEquals(answer("1"), get(futures.get(1)));
+  }
+
+  private Channel impatient(String endpoint, int patience, int askAfter) throws Exception {
+    return new Channel(endpoint, new ClientOptions("", Duration.ZERO, Duration.ofMillis(patience),
+        Duration.ofMillis(200), Duration.ofSeconds(3), Duration.ofMillis(askAfter)));
+  }
+
+  private CompletableFuture<PingResponse> submit(Channel through, Stream to) {
+    return through.submit(
+        to, METHOD, PingRequest.getDefaultInstance(), PingResponse.getDefaultInstance());
+  }
+
+  @Test
+  public void asksForARequestThatVanished() throws Exception {
+    try (Channel asking = impatient(service.endpoint(), 20_000, 500)) {
+      CompletableFuture<PingResponse> future = submit(asking, stream);
+      Request request = service.next(METHOD, 0); // Heartbeats are answered all the time.
+      Request question = service.next(Method.METHOD_FUTURES_AWAIT, 0);
+      assertEquals(0, question.body().length);
+      service.refuse(question, StatusCode.STATUS_CODE_UNAVAILABLE, "");
+      Request again = service.next(METHOD, 0);
+      assertArrayEquals(request.body(), again.body());
+      service.succeed(again, answer("at last"));
+      assertEquals(answer("at last"), get(future));
+    }
+  }
+
+  @Test
+  public void asksForAnAnswerThatVanishedLessAndLessOften() throws Exception {
+    try (Channel asking = impatient(service.endpoint(), 20_000, 400)) {
+      CompletableFuture<PingResponse> future = submit(asking, stream);
+      long before = time(service.next(METHOD, 0));
+      long first = time(service.next(Method.METHOD_FUTURES_AWAIT, 0));
+      Request second = service.next(Method.METHOD_FUTURES_AWAIT, 0);
+      long between = time(second) - first;
+      assertTrue("" + between, between >= 500 && first - before >= 200);
+      service.succeed(second, answer("recorded"));
+      assertEquals(answer("recorded"), get(future));
+    }
+  }
+
+  private static long time(Request received) {
+    return TimeUnit.NANOSECONDS.toMillis(System.nanoTime());
+  }
+
+  @Test
+  public void sendsWhatHasNoStreamAgain() throws Exception {
+    try (Channel asking = impatient(service.endpoint(), 20_000, 300)) {
+      CompletableFuture<PingResponse> future = submit(asking, new Stream("", false));
+      service.next(METHOD, 0);
+      service.succeed(service.next(METHOD, 0), answer("yes"));
+      assertEquals(answer("yes"), get(future));
+    }
+  }
+
+  @Test
+  public void patienceCountsFromTheFirstRefusal() throws Exception {
+    try (Channel asking = impatient(service.endpoint(), 1000, 60_000)) {
+      CompletableFuture<PingResponse> future = submit(asking, stream);
+      Request request = service.next(METHOD, 0);
+      for (long end = System.nanoTime() + 1_500_000_000L; System.nanoTime() < end; ) {
+        service.succeed(service.any()); // It waits behind others, for longer than the patience.
+      }
+      service.refuse(request, StatusCode.STATUS_CODE_UNAVAILABLE, "");
+      service.refuse(service.next(METHOD, 0), StatusCode.STATUS_CODE_UNAVAILABLE, "");
+      service.succeed(service.next(METHOD, 0), answer("in time"));
+      assertEquals(answer("in time"), get(future));
+    }
+  }
+
+  @Test
+  public void patienceEndsAndTakesTheStreamWithIt() throws Exception {
+    try (Channel asking = impatient(service.endpoint(), 300, 60_000)) {
+      CompletableFuture<PingResponse> first = submit(asking, stream);
+      CompletableFuture<PingResponse> behind = submit(asking, stream);
+      while (!first.isDone()) {
+        Request request = service.within(50);
+        if (request != null && request.header().getSeq() == 0) {
+          service.refuse(request, StatusCode.STATUS_CODE_UNAVAILABLE, "");
+        }
+      }
+      failure(TinsmithException.Unavailable.class, first);
+      failure(TinsmithException.Unavailable.class, behind);
+    }
+  }
+
+  @Test
+  public void anAddressThatNeverAnswersEndsWithItsName() throws Exception {
+    String nowhere = "tcp://127.0.0.1:1";
+    try (Channel asking = impatient(nowhere, 500, 60_000)) {
+      CompletableFuture<PingResponse> first = submit(asking, stream);
+      CompletableFuture<PingResponse> behind = submit(asking, stream);
+      CompletableFuture<PingResponse> other = submit(asking, new Stream("s:sample:0", false));
+      for (CompletableFuture<PingResponse> future : List.of(first, behind, other)) {
+        String message = failure(TinsmithException.Unavailable.class, future).getMessage();
+        assertTrue(message, message.contains("nothing was heard of " + nowhere + " for "));
+      }
+    }
   }
 
   @Test

@@ -131,7 +131,16 @@ class Call:
 class Stream:
     """Requests of one model, one sampling session or one session, numbered without gaps."""
 
-    __slots__ = ("_unanswered", "epoch", "failure", "first_open", "name", "next_seq", "open")
+    __slots__ = (
+        "_unanswered",
+        "epoch",
+        "failure",
+        "first_open",
+        "is_full",
+        "name",
+        "next_seq",
+        "open",
+    )
 
     def __init__(self, name: str, first_seq: int = 0) -> None:
         self.name = name
@@ -141,6 +150,8 @@ class Stream:
         self.open: deque[Call] = deque()
         """Calls whose answer is not there or was not taken, with those between them."""
         self._unanswered = first_seq
+        self.is_full = False
+        """The service can keep no more answers of it that are not acknowledged."""
         self.epoch = 0
         self.failure: TinsmithError | None = None
         """Why nothing of this stream can run any more."""

@@ -124,14 +124,14 @@ class CallTable:
         """The seq up to which the program has every answer of a call's stream, or 0.
 
         The service forgets those. An answer that arrived but that nobody took counts only when it
-        lies far behind: a program that is killed can ask for it again.
+        lies far behind or the service has no room for it: a program that is killed can ask again.
         """
         stream = call.stream
         calls = stream.open
         while calls:
             first = calls[0]
             if first.phase is not Phase.ANSWERED or not (
-                first.taken or call.seq - first.seq >= KEPT_UNTAKEN
+                first.taken or stream.is_full or call.seq - first.seq >= KEPT_UNTAKEN
             ):
                 break
             calls.popleft()
@@ -159,6 +159,7 @@ class CallTable:
             if call.phase is not Phase.SENT:
                 return
             if header.code == status.STATUS_CODE_OK:
+                stream.is_full = False
                 self._end(call, Answer(header, frames[0] if frames else b"", frames[1:]))
             else:
                 self._refused(call, header, now)
@@ -192,6 +193,7 @@ class CallTable:
             if now < patience:
                 # If it was only asked for: there is nothing to ask for.
                 call.is_accepted = False
+                call.stream.is_full |= header.field == "acked"
                 call.said = str(error)
                 self._rest(call, header.retry_after_ms / 1000, now)
                 log.info("%s seq %d: %s; trying again", call.stream.name, call.seq, error)
