@@ -47,6 +47,8 @@ from tinsmith.types import (
     Datum,
     EncodedTextChunk,
     ForwardBackwardOutput,
+    ImageAssetPointerChunk,
+    ImageChunk,
     LoraConfig,
     ModelID,
     ModelInput,
@@ -59,6 +61,7 @@ from tinsmith.types import (
     StopReason,
     TensorData,
     TensorDtype,
+    TrainingRun,
 )
 
 __version__ = "0.1.0"
@@ -84,6 +87,8 @@ __all__ = [
     "EncodedTextChunk",
     "FailedPreconditionError",
     "ForwardBackwardOutput",
+    "ImageAssetPointerChunk",
+    "ImageChunk",
     "InternalError",
     "InternalServerError",
     "InvalidArgumentError",
@@ -112,6 +117,7 @@ __all__ = [
     "TinkerError",
     "TinsmithError",
     "TrainingClient",
+    "TrainingRun",
     "UnauthenticatedError",
     "UnavailableError",
     "UnimplementedError",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinsmith import types
-from tinsmith.errors import InternalError, InvalidArgumentError
+from tinsmith.errors import InternalError, InvalidArgumentError, UnimplementedError
 from tinsmith.types.sampling import TopkLogprobs
 from tinsmith.v1 import admin_pb2, checkpoints_pb2, sampling_pb2, tensor_pb2, training_pb2
 
@@ -58,7 +58,12 @@ class Writer:
 
     def model_input(self, target: tensor_pb2.ModelInput, value: types.ModelInput) -> None:
         """Encodes a model input."""
-        for chunk in value.chunks:
+        for index, chunk in enumerate(value.chunks):
+            if not isinstance(chunk, types.EncodedTextChunk):
+                raise UnimplementedError(
+                    f"a {type(chunk).__name__}: the models of this service read text only",
+                    f"chunks[{index}]",
+                )
             tokens = np.asarray(chunk.tokens)
             if tokens.size and (
                 tokens.dtype.kind not in "iu" or tokens.min() < 0 or tokens.max() >= 1 << 31
@@ -249,6 +254,32 @@ def checkpoint(message: checkpoints_pb2.Checkpoint) -> types.Checkpoint:
         lora_alpha=message.alpha,
         step=message.step,
     )
+
+
+def training_runs(checkpoints: Sequence[types.Checkpoint]) -> list[types.TrainingRun]:
+    """The models of checkpoints; the newest checkpoint comes first, and so does its model."""
+    found: dict[str, list[types.Checkpoint]] = {}
+    for each in checkpoints:
+        parsed = types.ParsedCheckpointTinkerPath.from_tinker_path(each.tinker_path)
+        found.setdefault(parsed.training_run_id, []).append(each)
+    return [
+        types.TrainingRun(
+            training_run_id=name,
+            base_model=its[0].base_model,
+            model_owner="",
+            is_lora=True,
+            last_request_time=its[0].time,
+            lora_rank=its[0].lora_rank,
+            last_checkpoint=_first(its, "training"),
+            last_sampler_checkpoint=_first(its, "sampler"),
+            user_metadata=its[0].user_metadata,
+        )
+        for name, its in found.items()
+    ]
+
+
+def _first(checkpoints: Sequence[types.Checkpoint], kind: str) -> types.Checkpoint | None:
+    return next((each for each in checkpoints if each.checkpoint_type == kind), None)
 
 
 def _time(milliseconds: int) -> datetime:

@@ -119,25 +119,28 @@ class ModelState:
         """As `save_weights_for_sampler`."""
         return self.save_weights_for_sampler(name, ttl_seconds, user_metadata, overwrite, keep_last)
 
-    def save_weights_and_get_sampling_client(self, name: str | None = None) -> SamplingClient:
+    def save_weights_and_get_sampling_client(
+        self, name: str | None = None, keep_last: int | None = None
+    ) -> SamplingClient:
         """A client that samples from the adapter as it is after the calls before this one.
 
         Args:
             name: of the checkpoint; without one the weights are gone with the session.
+            keep_last: delete the oldest of the model's sampler checkpoints beyond so many.
         """
         call = self._call(
             pb.METHOD_SAMPLING_SAVE_WEIGHTS_FOR_SAMPLER,
-            sampling_pb2.SaveWeightsForSamplerRequest(name=name or ""),
+            sampling_pb2.SaveWeightsForSamplerRequest(name=name or "", keep_last=_count(keep_last)),
         )
         call.taken = True
         source = then(call.future, lambda answer: Source(model_path=_saved_weights(answer).path))
         return SamplingClient(self._session, source)
 
     async def save_weights_and_get_sampling_client_async(
-        self, name: str | None = None
+        self, name: str | None = None, keep_last: int | None = None
     ) -> SamplingClient:
         """As `save_weights_and_get_sampling_client`."""
-        return await self.save_weights_and_get_sampling_client(name)
+        return await self.save_weights_and_get_sampling_client(name, keep_last)
 
     def create_sampling_client(self, model_path: str) -> SamplingClient:
         """A client that samples from a checkpoint of `save_weights_for_sampler`."""
@@ -169,13 +172,16 @@ class ModelState:
             established.session_id, established.token, models, samplers, first_untaken(stream), info
         ).text()
 
-    def _call(self, method: pb.Method, message: Any) -> Call:
-        call = Call(method, [message.SerializeToString()], timeout=self._session.timeout)
+    def _call(self, method: pb.Method, message: Any, flags: int = 0) -> Call:
+        body = [message.SerializeToString()]
+        call = Call(method, body, flags=flags, timeout=self._session.timeout)
         self._sender.send([call])
         return call
 
-    def _ask(self, method: pb.Method, message: Any, decode: Callable[[Answer], T]) -> APIFuture[T]:
-        call = self._call(method, message)
+    def _ask(
+        self, method: pb.Method, message: Any, decode: Callable[[Answer], T], flags: int = 0
+    ) -> APIFuture[T]:
+        call = self._call(method, message, flags)
         return APIFuture(call.future, decode, [call], lambda: self._sender.cancel([call]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,8 @@ class CustomPass:
                 raise InvalidArgumentError(
                     "a custom loss needs target_tokens", f"data[{index}].loss_fn_inputs"
                 )
-        self._data = data
+        # The loss is computed later: the data as they are now.
+        self._data = [datum.copy() for datum in data]
         self._loss_fn = loss_fn
 
     @property
@@ -111,13 +112,37 @@ class CustomPass:
         leaves = [
             out["logprobs"].to_torch().clone().requires_grad_() for out in output.loss_fn_outputs
         ]
-        loss, metrics = self._loss_fn(self._data, leaves)
+        loss, metrics = _pair(self._loss_fn(self._data, leaves))
         gradients: Any = torch.autograd.grad(loss, leaves, allow_unused=True)
         weighted = []
         for datum, leaf, gradient in zip(self._data, leaves, gradients, strict=True):
             weights = torch.zeros_like(leaf) if gradient is None else -gradient
             weighted.append(_datum(datum, types.TensorData.from_torch(weights)))
-        return float(loss.detach()), dict(metrics), weighted
+        return float(loss.detach()), metrics, weighted
+
+
+def _pair(result: Any) -> tuple[torch.Tensor, dict[str, float]]:
+    """What a loss function returned, if that is what it should.
+
+    Raises:
+        InvalidArgumentError: it is something else.
+    """
+    import torch
+
+    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Mapping):
+        raise InvalidArgumentError(
+            "a custom loss returns a pair, the loss and a dictionary of metrics (it may be empty); "
+            f"this one returned {type(result).__name__}",
+            "loss_fn",
+        )
+    loss, metrics = result
+    if not isinstance(loss, torch.Tensor) or loss.numel() != 1 or not loss.requires_grad:
+        raise InvalidArgumentError(
+            "a custom loss is one number as a torch tensor that depends on the log-probs; this one "
+            f"is {loss!r}",
+            "loss_fn",
+        )
+    return loss, {name: float(value) for name, value in metrics.items()}
 
 
 def _datum(datum: types.Datum, weights: types.TensorData) -> types.Datum:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar
 
+from tinsmith._rpc.process import here
+
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -45,6 +47,7 @@ class APIFuture(Generic[T]):
         self._cancel = cancel
         self._cancel_with_waiter = cancel_with_waiter
         self._value: T = _MISSING
+        self._process = here()
 
     def result(self, timeout: float | None = None) -> T:
         """Waits for the answer.
@@ -56,10 +59,12 @@ class APIFuture(Generic[T]):
             TinsmithError: what the service answered, or why it could not be asked.
             TimeoutError: the answer is not there yet. It can be waited for again.
         """
+        self._check()
         return self._take(self._source.result(timeout))
 
     async def result_async(self, timeout: float | None = None) -> T:
         """Waits for the answer without blocking the event loop. As `result`."""
+        self._check()
         # A copy, since a task that stops waiting cancels what it waits for.
         copy = asyncio.wrap_future(mirror(self._source))
         try:
@@ -88,6 +93,11 @@ class APIFuture(Generic[T]):
         """
         if self._cancel is not None and not self._source.done():
             self._cancel()
+
+    def _check(self) -> None:
+        # Nobody brings the answer to a forked child.
+        if not self._source.done():
+            self._process.check()
 
     def _take(self, source: Any) -> T:
         if self._value is _MISSING:

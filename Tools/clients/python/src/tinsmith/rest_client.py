@@ -7,10 +7,10 @@ import pathlib
 from concurrent.futures import Future
 
 from tinsmith import types
-from tinsmith._codec import Reader, capabilities, checkpoint, numbers, text_pairs
+from tinsmith._codec import Reader, capabilities, checkpoint, numbers, text_pairs, training_runs
 from tinsmith._rpc.call import Answer
 from tinsmith._session import Session
-from tinsmith.errors import DataLossError, InvalidArgumentError
+from tinsmith.errors import DataLossError, InvalidArgumentError, NotFoundError
 from tinsmith.future import APIFuture, flat_then, then
 from tinsmith.types.checkpoints import SCHEME, CheckpointType
 from tinsmith.v1 import admin_pb2, checkpoints_pb2
@@ -88,6 +88,12 @@ class RestClient:
         """What a checkpoint is."""
         return self._ask_of_path(pb.METHOD_CHECKPOINTS_INFO, tinker_path)
 
+    async def get_weights_info_by_tinker_path_async(
+        self, tinker_path: str
+    ) -> types.WeightsInfoResponse:
+        """As `get_weights_info_by_tinker_path`."""
+        return await self.get_weights_info_by_tinker_path(tinker_path)
+
     def get_weights_info_by_tinker_path(
         self, tinker_path: str
     ) -> APIFuture[types.WeightsInfoResponse]:
@@ -106,6 +112,55 @@ class RestClient:
 
         request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
         return self._session.ask(pb.METHOD_CHECKPOINTS_INFO, request, decode)
+
+    # Models, as far as their checkpoints know them.
+
+    def get_training_run(self, training_run_id: types.ModelID) -> APIFuture[types.TrainingRun]:
+        """What a model is; of one that has no checkpoints the service has no record."""
+
+        def decode(found: list[types.Checkpoint]) -> types.TrainingRun:
+            if not found:
+                raise NotFoundError("no checkpoints of this model", "training_run_id")
+            return training_runs(found)[0]
+
+        return APIFuture(self._pages(training_run_id, None), decode)
+
+    async def get_training_run_async(self, training_run_id: types.ModelID) -> types.TrainingRun:
+        """As `get_training_run`."""
+        return await self.get_training_run(training_run_id)
+
+    def get_training_run_by_tinker_path(self, tinker_path: str) -> APIFuture[types.TrainingRun]:
+        """The model that wrote a checkpoint, as this checkpoint knows it."""
+        request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
+        return self._session.ask(
+            pb.METHOD_CHECKPOINTS_INFO,
+            request,
+            lambda answer: training_runs([_checkpoint(answer)])[0],
+        )
+
+    async def get_training_run_by_tinker_path_async(self, tinker_path: str) -> types.TrainingRun:
+        """As `get_training_run_by_tinker_path`."""
+        return await self.get_training_run_by_tinker_path(tinker_path)
+
+    def list_training_runs(
+        self, limit: int = 20, offset: int = 0
+    ) -> APIFuture[types.TrainingRunsResponse]:
+        """The user's models that have checkpoints, the one with the newest first."""
+        if limit < 1 or offset < 0:
+            raise InvalidArgumentError("limit must be at least 1 and offset at least 0", "limit")
+
+        def decode(found: list[types.Checkpoint]) -> types.TrainingRunsResponse:
+            runs = training_runs(found)
+            cursor = types.Cursor(offset, limit, len(runs))
+            return types.TrainingRunsResponse(runs[offset : offset + limit], cursor)
+
+        return APIFuture(self._pages("", None), decode)
+
+    async def list_training_runs_async(
+        self, limit: int = 20, offset: int = 0
+    ) -> types.TrainingRunsResponse:
+        """As `list_training_runs`."""
+        return await self.list_training_runs(limit, offset)
 
     def delete_checkpoint(
         self, training_run_id: types.ModelID, checkpoint_id: str

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import dataclasses
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import Any
 
 from tinsmith import types
 from tinsmith._codec import Reader, Writer, sampling_params
+from tinsmith._handle import SamplerHandle
 from tinsmith._rpc.call import Answer, Call, Stream
 from tinsmith._sender import StreamSender
 from tinsmith._session import Established, Session, wrap
@@ -105,6 +107,7 @@ class SamplingClient:
             TinsmithError: the weights could not be saved or found.
             TimeoutError: it cannot within `timeout` seconds.
         """
+        self._session.channel.process.check()
         self._opened.result(timeout)
         return self
 
@@ -133,6 +136,44 @@ class SamplingClient:
         """The `transformers` tokenizer of the base model."""
         opened = self._opened.result()
         return load_tokenizer(opened.base_model, opened.tokenizer)
+
+    # In other processes.
+
+    def __reduce__(self) -> tuple[Callable[[str], SamplingClient], tuple[str]]:
+        """Pickles to a client of the same weights in the same session. Waits until they exist.
+
+        What is pickled holds the session's token: keep it as secret as a password.
+        """
+        established = self._session.established().result()
+        handle = dataclasses.replace(self._handle(), **dataclasses.asdict(established))
+        return SamplingClient.from_sampler_handle, (handle.text(),)
+
+    def get_sampler_handle(self) -> str:
+        """A text for `from_sampler_handle` in another process. Waits until the weights exist.
+
+        It holds no secret; weights that were saved without a name live no longer than this session.
+        """
+        return self._handle().text()
+
+    def _handle(self) -> SamplerHandle:
+        opened = self.result()._opened.result()
+        path = self.model_path
+        base_model = None if path else opened.base_model
+        return SamplerHandle(self._session.channel.endpoint, path, base_model)
+
+    @staticmethod
+    def from_sampler_handle(handle: str, *, api_key: str | None = None) -> SamplingClient:
+        """A client of the same weights, in a session of this process.
+
+        Args:
+            handle: what `get_sampler_handle` gave.
+            api_key: the user's key; else `TINSMITH_API_KEY`.
+
+        Raises:
+            InvalidArgumentError: it is no such handle.
+        """
+        known = SamplerHandle.of(handle)
+        return SamplingClient.of(known.session(api_key), known.model_path, known.base_model)
 
     # Sampling.
 
@@ -219,8 +260,23 @@ class SamplingClient:
         response = APIFuture(call.future, _response, [call], lambda: self._sender.cancel([call]))
         return SampleStream(response, collector)
 
-    def compute_logprobs(self, prompt: types.ModelInput) -> APIFuture[list[float | None]]:
-        """The log-prob of each token of a text; None for the first, which follows nothing."""
+    def compute_logprobs(
+        self, prompt: types.ModelInput, prompt_logprobs_last_n: int | None = None
+    ) -> APIFuture[list[float | None]]:
+        """The log-prob of each token of a text; None for the first, which follows nothing.
+
+        Args:
+            prompt: the text.
+            prompt_logprobs_last_n: give only those of the last n tokens, and None before them.
+
+        Raises:
+            InvalidArgumentError: n is not between 1 and the number of tokens less 1.
+        """
+        last = prompt_logprobs_last_n
+        if last is not None and not 0 < last < max(2, prompt.length):
+            raise InvalidArgumentError(
+                "must be between 1 and the number of tokens less 1", "prompt_logprobs_last_n"
+            )
         writer = Writer()
         request = sampling_pb2.ComputeLogprobsRequest()
         writer.model_input(request.prompt, prompt)
@@ -233,15 +289,17 @@ class SamplingClient:
         self._sender.send([call])
         return APIFuture(
             call.future,
-            _logprobs,
+            lambda answer: _logprobs(answer, last),
             [call],
             lambda: self._sender.cancel([call]),
             cancel_with_waiter=True,
         )
 
-    async def compute_logprobs_async(self, prompt: types.ModelInput) -> list[float | None]:
+    async def compute_logprobs_async(
+        self, prompt: types.ModelInput, prompt_logprobs_last_n: int | None = None
+    ) -> list[float | None]:
         """As `compute_logprobs`."""
-        return await self.compute_logprobs(prompt)
+        return await self.compute_logprobs(prompt, prompt_logprobs_last_n)
 
     def _sample_call(
         self,
@@ -283,6 +341,10 @@ def _response(answer: Answer) -> types.SampleResponse:
     )
 
 
-def _logprobs(answer: Answer) -> list[float | None]:
+def _logprobs(answer: Answer, last: int | None) -> list[float | None]:
     message = answer.read(sampling_pb2.ComputeLogprobsResponse)
-    return optional_floats(Reader(answer.attachments).array(message.logprobs))
+    logprobs = optional_floats(Reader(answer.attachments).array(message.logprobs))
+    if last is not None:
+        for index in range(len(logprobs) - last):
+            logprobs[index] = None
+    return logprobs

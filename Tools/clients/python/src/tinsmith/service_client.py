@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from types import TracebackType
 from typing import Literal
 
@@ -16,7 +17,7 @@ from tinsmith._rpc.call import Answer, Call, Stream
 from tinsmith._rpc.channel import Channel
 from tinsmith._session import Description, Established, Session
 from tinsmith.errors import InvalidArgumentError, TinsmithError
-from tinsmith.future import then
+from tinsmith.future import APIFuture, then
 from tinsmith.rest_client import RestClient
 from tinsmith.sampling_client import SamplingClient
 from tinsmith.training_client import TrainingClient
@@ -25,6 +26,9 @@ from tinsmith.v1 import sessions_pb2, training_pb2
 
 DEFAULT_BASE_URL = "tcp://127.0.0.1:7410"
 """Where `tinsmith serve` listens unless told otherwise."""
+
+LONGEST_FAREWELL = 5.0
+"""Seconds that the answer to the end of a session is waited for."""
 
 Ending = Literal["success", "errored", "interrupted"]
 _REASONS = {
@@ -45,7 +49,8 @@ class ServiceClient:
         project_id: sessions of one project are accounted together.
         display_name: a name of the session for people.
         base_url: the service's endpoint, e.g. `tcp://host:7410` or `ipc:///path`; else
-            `TINSMITH_BASE_URL`, else the port of this machine that `tinsmith serve` uses.
+            `TINSMITH_BASE_URL`, else the port of this machine that `tinsmith serve` uses. Anything
+            else is an `InvalidArgumentError`.
         api_key: the user's key; else `TINSMITH_API_KEY`. Empty where the service asks for none.
         tags: free labels.
         timeout: seconds that each answer is wanted; None for ever.
@@ -100,7 +105,7 @@ class ServiceClient:
             train_mlp: whether the MLP layers have an adapter.
             train_attn: whether the attention layers have one.
             train_unembed: whether the output head has one.
-            user_metadata: free text, kept with the model and its checkpoints.
+            user_metadata: free text, kept with the model.
             alpha: the adapter's product is scaled by alpha / rank; None is 32.
 
         Raises:
@@ -150,7 +155,7 @@ class ServiceClient:
 
         Args:
             path: of a checkpoint that `save_state` wrote; rank and targets are the checkpoint's.
-            user_metadata: free text, kept with the model and its checkpoints.
+            user_metadata: free text, kept with the model.
         """
         return self._create(training_pb2.CreateModelRequest(from_path=path), user_metadata)
 
@@ -250,21 +255,47 @@ class ServiceClient:
 
     # The end.
 
-    def close(self, status: Ending = "success", detail: str | None = None) -> None:
+    def close(self, status: Ending = "success", detail: str | None = None) -> APIFuture[None]:
         """Ends the session at the service, if there is one, and the connection.
 
         Calls without an answer fail with `UnavailableError`.
+
+        Args:
+            status: how it went.
+            detail: the same for people.
+
+        Returns:
+            A future that is done when both have ended, after some seconds at most. Waiting for it
+            is not necessary: the end of the program does.
         """
+        if status not in _REASONS:
+            raise InvalidArgumentError(f"must be one of {', '.join(_REASONS)}", "status")
+        channel = self._session.channel
         established = self._session.started()
+        done: Future[None] = Future()
+        finished: Future[Answer] | None = None
         if established is not None and established.done() and established.exception() is None:
             request = sessions_pb2.FinishSessionRequest(
                 reason=_REASONS[status], detail=detail or ""
             )
             try:
-                self._session.call(pb.METHOD_SESSIONS_FINISH, request).result(5)
-            except (TinsmithError, TimeoutError):
-                pass  # The session ends by its lease then.
-        self._session.channel.close()
+                finished = self._session.call(pb.METHOD_SESSIONS_FINISH, request)
+            except TinsmithError:
+                pass  # It is closed already.
+
+        def end() -> None:
+            if finished is not None:
+                # Else the session ends by its lease.
+                wait([finished], LONGEST_FAREWELL)
+            channel.close()
+            done.set_result(None)
+
+        if channel.process.is_this:
+            # Not a daemon: the interpreter waits for it before it ends.
+            threading.Thread(target=end, name="tinsmith-close").start()
+        else:
+            done.set_result(None)
+        return APIFuture(done, lambda nothing: nothing)
 
     def __enter__(self) -> ServiceClient:
         return self
@@ -276,11 +307,11 @@ class ServiceClient:
         traceback: TracebackType | None,
     ) -> None:
         if kind is None:
-            self.close()
+            self.close().result()
         elif issubclass(kind, KeyboardInterrupt):
-            self.close("interrupted")
+            self.close("interrupted").result()
         else:
-            self.close("errored", repr(error)[:1000])
+            self.close("errored", repr(error)[:1000]).result()
 
 
 def _created(answer: Answer) -> types.GetInfoResponse:

@@ -12,7 +12,7 @@ from tinsmith._combine import combine, split
 from tinsmith._model_state import ModelState
 from tinsmith._rpc.call import Answer, Call
 from tinsmith.custom_loss import CustomLossFn, CustomPass
-from tinsmith.errors import InvalidArgumentError
+from tinsmith.errors import InvalidArgumentError, TinsmithError
 from tinsmith.future import APIFuture, gather, then
 from tinsmith.tokenizer import load_tokenizer
 from tinsmith.v1 import envelope_pb2 as pb
@@ -38,6 +38,7 @@ class TrainingClient(ModelState):
             TinsmithError: it could not be made.
             TimeoutError: it is not there within `timeout` seconds.
         """
+        self._session.channel.process.check()
         self._info.result(timeout)
         return self
 
@@ -103,7 +104,8 @@ class TrainingClient(ModelState):
     ) -> APIFuture[types.ForwardBackwardOutput]:
         """Computes a loss and adds its gradients to those since the last `optim_step`.
 
-        If it fails, the next `optim_step` fails as well and drops the gradients.
+        If it fails, the next `optim_step` fails as well and drops all gradients, also those of
+        passes after it, unless it is told to `apply_partial`.
 
         Args:
             data: at least one datum. Many are sent as several requests.
@@ -134,7 +136,8 @@ class TrainingClient(ModelState):
         `cross_entropy` weighted by -dloss/dlogprob gives exactly the gradient of that loss. Calls
         made meanwhile run behind it, in their order. `loss_fn` runs on a thread of its own.
 
-        The metrics are those of `loss_fn`, `loss:sum` (its loss) and `surrogate_loss:sum` (what
+        Data, also what is inside, may be changed as soon as the call returns. The metrics are
+        those of `loss_fn`, `loss:sum` (its loss) and `surrogate_loss:sum` (what
         the service computed).
 
         Raises:
@@ -174,8 +177,16 @@ class TrainingClient(ModelState):
         optim_params: types.AdamParams | None = None,
         *,
         adam_params: types.AdamParams | None = None,
+        apply_partial: bool = False,
     ) -> APIFuture[types.OptimStepResponse]:
-        """Applies the gradients with AdamW and clears them."""
+        """Applies the gradients with AdamW and clears them.
+
+        Args:
+            optim_params: of the step.
+            adam_params: the same, by its old name.
+            apply_partial: apply what there is also after a `forward_backward` that failed or was
+                cancelled; otherwise the step fails then and drops all gradients.
+        """
         params = optim_params or adam_params or types.AdamParams()
         request = training_pb2.OptimStepRequest(
             adam=training_pb2.AdamParams(
@@ -187,16 +198,18 @@ class TrainingClient(ModelState):
                 grad_clip_norm=params.grad_clip_norm,
             )
         )
-        return self._ask(pb.METHOD_TRAINING_OPTIM_STEP, request, _optim_step)
+        flags = pb.REQUEST_FLAG_APPLY_PARTIAL if apply_partial else 0
+        return self._ask(pb.METHOD_TRAINING_OPTIM_STEP, request, _optim_step, flags)
 
     async def optim_step_async(
         self,
         optim_params: types.AdamParams | None = None,
         *,
         adam_params: types.AdamParams | None = None,
+        apply_partial: bool = False,
     ) -> APIFuture[types.OptimStepResponse]:
         """As `optim_step`."""
-        return self.optim_step(optim_params, adam_params=adam_params)
+        return self.optim_step(optim_params, adam_params=adam_params, apply_partial=apply_partial)
 
     def _pass(
         self,
@@ -235,10 +248,9 @@ class TrainingClient(ModelState):
             for datum in part:
                 try:
                     writer.datum(request.data.add(), datum)
-                except InvalidArgumentError as error:
-                    raise InvalidArgumentError(
-                        error.message, f"data[{index}].{error.field}"
-                    ) from error
+                except TinsmithError as error:
+                    field = f"data[{index}].{error.field}"
+                    raise type(error)(error.message, field) from error
                 tokens += datum.model_input.length
                 index += 1
             calls.append(

@@ -13,13 +13,15 @@ import zmq
 
 from tinsmith._rpc.call import UNREADABLE, Answer, Call, Stream
 from tinsmith._rpc.connection import Connection
+from tinsmith._rpc.endpoint import check_endpoint
 from tinsmith._rpc.headers import Headers
 from tinsmith._rpc.inbox import Inbox
 from tinsmith._rpc.liveness import Due, Liveness
+from tinsmith._rpc.process import here
 from tinsmith._rpc.rules import Limits
 from tinsmith._rpc.table import CallTable
 from tinsmith._rpc.watch import Watch
-from tinsmith.errors import TinsmithError, UnavailableError
+from tinsmith.errors import InvalidArgumentError, TinsmithError, UnavailableError
 from tinsmith.v1 import envelope_pb2 as pb
 
 log = logging.getLogger("tinsmith.rpc")
@@ -54,11 +56,13 @@ class Channel:
         patience: float = 300.0,
         ask_after: float = 30.0,
     ) -> None:
-        self.endpoint = endpoint
+        self.endpoint = check_endpoint(endpoint)
         self.control = Stream("")
         """Calls outside of any session."""
         self._context = zmq.Context()
         self._limits = Limits(patience=patience, ask_after=ask_after)
+        self.process = here()
+        """Where its thread is."""
         self._table = CallTable(self._limits)
         self._inbox: Inbox[Event] = Inbox()
         self._stopping = False
@@ -72,7 +76,7 @@ class Channel:
         self._waiting_for_room = 0
         self._watch = Watch(ask_after)
         self._liveness = Liveness(time.monotonic())
-        self._connection = self._connect()
+        self._connection = self._first_connection()
         self._thread = threading.Thread(target=self._run, name="tinsmith-rpc", daemon=True)
         self._thread.start()
         _open_channels.add(self)
@@ -83,7 +87,11 @@ class Channel:
         """Counts bytes that will be submitted; waits while those of earlier calls are too many.
 
         The I/O thread, which makes room, never waits.
+
+        Raises:
+            FailedPreconditionError: this is a forked child.
         """
+        self.process.check()
         with self._room:
             if wait and threading.current_thread() is not self._thread:
                 while not self.has_room() and not self._stopping:
@@ -95,11 +103,21 @@ class Channel:
             self._added_bytes += size
 
     def submit(self, stream: Stream, calls: Sequence[Call]) -> None:
-        """Hands over calls whose bytes were reserved, and returns at once."""
+        """Hands over calls whose bytes were reserved, and returns at once.
+
+        Raises:
+            FailedPreconditionError: this is a forked child.
+        """
+        self.process.check()
         for call in calls:
             call.stream = stream
         # The one step that counts: an interrupt comes before it or after it.
         self._post(("submit", calls))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls can be made on it, in this process."""
+        return self.process.is_this and not self._stopping
 
     def has_room(self) -> bool:
         """Whether `reserve` would not wait."""
@@ -115,6 +133,8 @@ class Channel:
 
     def close(self) -> None:
         """Ends the connection. Calls without an answer fail with `UnavailableError`."""
+        if not self.process.is_this:
+            return  # It is the parent's.
         self._stopping = True
         self._inbox.wake()
         if threading.current_thread() is not self._thread:
@@ -282,6 +302,12 @@ class Channel:
         self._connection = self._connect()
         self._liveness.connected(now)
         self._table.connection_lost()
+
+    def _first_connection(self) -> Connection:
+        try:
+            return self._connect()
+        except zmq.ZMQError as error:
+            raise InvalidArgumentError(f"{self.endpoint}: {error}", "base_url") from error
 
     def _connect(self) -> Connection:
         return Connection(self._context, self.endpoint, self._inbox.descriptor)

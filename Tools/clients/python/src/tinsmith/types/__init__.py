@@ -4,10 +4,13 @@ from tinsmith.types.checkpoints import (
     Checkpoint,
     CheckpointsListResponse,
     CheckpointType,
+    Cursor,
     LoadWeightsResponse,
     ParsedCheckpointTinkerPath,
     SaveWeightsForSamplerResponse,
     SaveWeightsResponse,
+    TrainingRun,
+    TrainingRunsResponse,
     WeightsInfoResponse,
 )
 from tinsmith.types.datum import Datum, LossFnInputs
@@ -17,7 +20,13 @@ from tinsmith.types.info import (
     ModelData,
     SupportedModel,
 )
-from tinsmith.types.model_input import EncodedTextChunk, ModelInput, ModelInputChunk
+from tinsmith.types.model_input import (
+    EncodedTextChunk,
+    ImageAssetPointerChunk,
+    ImageChunk,
+    ModelInput,
+    ModelInputChunk,
+)
 from tinsmith.types.params import AdamParams, LoraConfig, SamplingParams
 from tinsmith.types.sampling import (
     SampledPiece,
@@ -41,11 +50,14 @@ __all__ = [
     "Checkpoint",
     "CheckpointType",
     "CheckpointsListResponse",
+    "Cursor",
     "Datum",
     "EncodedTextChunk",
     "ForwardBackwardOutput",
     "GetInfoResponse",
     "GetServerCapabilitiesResponse",
+    "ImageAssetPointerChunk",
+    "ImageChunk",
     "LoadWeightsResponse",
     "LoraConfig",
     "LossFnInputs",
@@ -68,5 +80,7 @@ __all__ = [
     "TensorData",
     "TensorDtype",
     "TopkLogprobs",
+    "TrainingRun",
+    "TrainingRunsResponse",
     "WeightsInfoResponse",
 ]

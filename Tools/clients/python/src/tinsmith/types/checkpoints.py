@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from tinsmith.types.value import Value
+
 CheckpointType = Literal["training", "sampler"]
 SCHEME = "tinsmith://"
 
 
 @dataclass(frozen=True)
-class ParsedCheckpointTinkerPath:
+class ParsedCheckpointTinkerPath(Value):
     """The parts of `tinsmith://<model>/weights/<name>` or `…/sampler_weights/<name>`.
 
     Attributes:
@@ -41,7 +43,7 @@ class ParsedCheckpointTinkerPath:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Value):
     """A checkpoint of the service.
 
     Attributes:
@@ -74,35 +76,35 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class CheckpointsListResponse:
+class CheckpointsListResponse(Value):
     """Checkpoints, newest first."""
 
     checkpoints: list[Checkpoint] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class SaveWeightsResponse:
+class SaveWeightsResponse(Value):
     """`path` is `tinsmith://<model>/weights/<name>`."""
 
     path: str
 
 
 @dataclass(frozen=True)
-class SaveWeightsForSamplerResponse:
+class SaveWeightsForSamplerResponse(Value):
     """`path` is `tinsmith://<model>/sampler_weights/<name>`."""
 
     path: str
 
 
 @dataclass(frozen=True)
-class LoadWeightsResponse:
+class LoadWeightsResponse(Value):
     """`path` is the checkpoint that was loaded."""
 
     path: str
 
 
 @dataclass(frozen=True)
-class WeightsInfoResponse:
+class WeightsInfoResponse(Value):
     """What a model made from a checkpoint will be."""
 
     base_model: str
@@ -111,3 +113,49 @@ class WeightsInfoResponse:
     train_unembed: bool | None = None
     train_mlp: bool | None = None
     train_attn: bool | None = None
+
+
+@dataclass(frozen=True)
+class TrainingRun(Value):
+    """A model, as far as its checkpoints know it.
+
+    Attributes:
+        training_run_id: the model, `<session>:train:<n>`.
+        base_model: name of the base model.
+        model_owner: empty; the service shows only what is the user's own or public.
+        is_lora: always True.
+        last_request_time: when its newest checkpoint was written.
+        corrupted: always False.
+        lora_rank: rank of the adapter.
+        last_checkpoint: the newest one to train further.
+        last_sampler_checkpoint: the newest one to sample from.
+        user_metadata: free text of the user, as its newest checkpoint has it.
+    """
+
+    training_run_id: str
+    base_model: str
+    model_owner: str
+    is_lora: bool
+    last_request_time: datetime
+    corrupted: bool = False
+    lora_rank: int | None = None
+    last_checkpoint: Checkpoint | None = None
+    last_sampler_checkpoint: Checkpoint | None = None
+    user_metadata: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Cursor(Value):
+    """Which part of a list it is."""
+
+    offset: int
+    limit: int
+    total_count: int
+
+
+@dataclass(frozen=True)
+class TrainingRunsResponse(Value):
+    """Models, the one with the newest checkpoint first."""
+
+    training_runs: list[TrainingRun]
+    cursor: Cursor

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tinsmith.types.model_input import ModelInput
+from tinsmith.types.model_input import EncodedTextChunk, ModelInput
 from tinsmith.types.tensor_data import TensorData, TensorDtype
+from tinsmith.types.value import Value
 
 LossFnInputs = dict[str, TensorData]
 
@@ -25,7 +26,7 @@ _MAY_BE_SPARSE = ("target_tokens", "weights")
 
 
 @dataclass(frozen=True)
-class Datum:
+class Datum(Value):
     """What the model reads, and the inputs of the loss at each position.
 
     `loss_fn_inputs` may be given as tensors, numpy arrays, torch tensors or lists; they become
@@ -46,8 +47,15 @@ class Datum:
     @property
     def byte_count(self) -> int:
         """Bytes on the wire, estimated: four for each token, and those of the tensors."""
-        return 4 * self.model_input.length + sum(
-            tensor.byte_count for tensor in self.loss_fn_inputs.values()
+        chunks = self.model_input.chunks
+        tokens = sum(chunk.length for chunk in chunks if isinstance(chunk, EncodedTextChunk))
+        return 4 * tokens + sum(tensor.byte_count for tensor in self.loss_fn_inputs.values())
+
+    def copy(self) -> Datum:
+        """The same example in memory of its own: nothing that is changed later changes it."""
+        return Datum(
+            ModelInput([chunk.model_copy() for chunk in self.model_input.chunks]),
+            {name: tensor.copy() for name, tensor in self.loss_fn_inputs.items()},
         )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tinsmith.types.value import Value
+
 
 @dataclass(frozen=True)
-class SupportedModel:
+class SupportedModel(Value):
     """A base model of the service; `precision` and `numerics_version` name its bits."""
 
     model_name: str
@@ -22,7 +24,7 @@ class SupportedModel:
 
 
 @dataclass(frozen=True)
-class GetServerCapabilitiesResponse:
+class GetServerCapabilitiesResponse(Value):
     """What the service offers."""
 
     supported_models: list[SupportedModel]
@@ -31,7 +33,7 @@ class GetServerCapabilitiesResponse:
 
 
 @dataclass(frozen=True)
-class ModelData:
+class ModelData(Value):
     """Architecture, name of the base model, and name or folder of its tokenizer."""
 
     arch: str
@@ -40,7 +42,7 @@ class ModelData:
 
 
 @dataclass(frozen=True)
-class GetInfoResponse:
+class GetInfoResponse(Value):
     """A model that is being trained.
 
     Attributes:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from tinsmith.types.value import Value
+
+ImageFormat = Literal["png", "jpeg"]
 
 
 @dataclass(frozen=True)
-class EncodedTextChunk:
-    """Token ids of the model's tokenizer."""
+class EncodedTextChunk(Value):
+    """Token ids of the model's tokenizer. The caller's list is copied."""
 
     tokens: Sequence[int]
     type: str = field(default="encoded_text", repr=False)
+
+    def __post_init__(self) -> None:
+        tokens = self.tokens
+        if isinstance(tokens, np.ndarray):
+            tokens = tokens.copy()
+        else:
+            tokens = tokens.tolist() if hasattr(tokens, "tolist") else list(tokens)
+        object.__setattr__(self, "tokens", tokens)
 
     @property
     def length(self) -> int:
@@ -19,15 +35,72 @@ class EncodedTextChunk:
         return len(self.tokens)
 
 
-ModelInputChunk = EncodedTextChunk
-"""The kinds of chunks that the service takes."""
+@dataclass(frozen=True)
+class ImageChunk(Value):
+    """An image. No model of this service reads images: a call with one is refused.
+
+    Attributes:
+        data: the file's bytes (or those in base64).
+        format: of the file.
+        expected_tokens: how many tokens it is to take.
+    """
+
+    data: bytes = field(repr=False)
+    format: ImageFormat
+    expected_tokens: int | None = None
+    type: str = field(default="image", repr=False)
+
+    def __post_init__(self) -> None:
+        data = base64.b64decode(self.data) if isinstance(self.data, str) else bytes(self.data)
+        object.__setattr__(self, "data", data)
+
+    @property
+    def length(self) -> int:
+        """Number of tokens.
+
+        Raises:
+            ValueError: it was not said.
+        """
+        return _expected(self.expected_tokens)
 
 
 @dataclass(frozen=True)
-class ModelInput:
+class ImageAssetPointerChunk(Value):
+    """The place of an image. As `ImageChunk`: refused until a model reads images."""
+
+    format: ImageFormat
+    location: str
+    expected_tokens: int | None = None
+    type: str = field(default="image_asset_pointer", repr=False)
+
+    @property
+    def length(self) -> int:
+        """Number of tokens.
+
+        Raises:
+            ValueError: it was not said.
+        """
+        return _expected(self.expected_tokens)
+
+
+def _expected(tokens: int | None) -> int:
+    if tokens is None:
+        raise ValueError("the length of an image is known only with expected_tokens")
+    return tokens
+
+
+ModelInputChunk = EncodedTextChunk | ImageChunk | ImageAssetPointerChunk
+"""The kinds of chunks. The service takes text."""
+
+
+@dataclass(frozen=True)
+class ModelInput(Value):
     """The input of a model: chunks, one after the other."""
 
     chunks: list[ModelInputChunk]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "chunks", list(self.chunks))
 
     @classmethod
     def from_ints(cls, tokens: Sequence[int]) -> ModelInput:
@@ -48,8 +121,17 @@ class ModelInput:
         return self.append(EncodedTextChunk(tokens=[token]))
 
     def to_ints(self) -> list[int]:
-        """All tokens."""
-        return [int(token) for chunk in self.chunks for token in chunk.tokens]
+        """All tokens.
+
+        Raises:
+            ValueError: not everything is text.
+        """
+        tokens: list[int] = []
+        for index, chunk in enumerate(self.chunks):
+            if not isinstance(chunk, EncodedTextChunk):
+                raise ValueError(f"chunks[{index}] is no text: {type(chunk).__name__}")
+            tokens.extend(int(token) for token in chunk.tokens)
+        return tokens
 
     @property
     def length(self) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tinsmith.types.value import Value
+
 
 @dataclass(frozen=True)
-class LoraConfig:
+class LoraConfig(Value):
     """The adapter of a model.
 
     Attributes:
@@ -28,7 +30,7 @@ class LoraConfig:
 
 
 @dataclass(frozen=True)
-class AdamParams:
+class AdamParams(Value):
     """One step of AdamW with decoupled weight decay.
 
     `grad_clip_norm` is the largest L2 norm of all gradients together; 0 does not clip.
@@ -43,7 +45,7 @@ class AdamParams:
 
 
 @dataclass(frozen=True)
-class SamplingParams:
+class SamplingParams(Value):
     """How sequences are drawn.
 
     Attributes:
@@ -62,3 +64,7 @@ class SamplingParams:
     temperature: float = 1.0
     top_k: int = -1
     top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.stop is not None and not isinstance(self.stop, str):
+            object.__setattr__(self, "stop", list(self.stop))

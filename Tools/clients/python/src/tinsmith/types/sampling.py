@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tinsmith.types.value import Value
+
 StopReason = Literal["length", "stop"]
 EMPTY_CELL = -99999.0
 """Log-prob of a cell without a token."""
@@ -33,7 +35,7 @@ class TopkLogprobs(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class SampledSequence:
+class SampledSequence(Value):
     """One sampled sequence.
 
     Attributes:
@@ -70,7 +72,7 @@ class SampledSequence:
 
 
 @dataclass(frozen=True, eq=False)
-class SampleResponse:
+class SampleResponse(Value):
     """The answer to `sample`.
 
     Attributes:

@@ -16,6 +16,10 @@ TensorDtype = Literal["float32", "int64", "int32"]
 _NUMPY: dict[str, npt.DTypeLike] = {"float32": np.float32, "int64": np.int64, "int32": np.int32}
 
 
+def _integers(values: Sequence[int] | None) -> list[int] | None:
+    return None if values is None else [int(value) for value in values]
+
+
 class TensorData:
     """An input or an output of a loss function: dense, or as compressed sparse rows.
 
@@ -42,7 +46,8 @@ class TensorData:
     ) -> None:
         if dtype not in _NUMPY:
             raise ValueError(f"dtype {dtype!r} is not one of {', '.join(_NUMPY)}")
-        array = np.asarray([] if data is None else data, dtype=_NUMPY[dtype])
+        # A copy: what the caller does with its array later is not the tensor's business.
+        array = np.array([] if data is None else data, dtype=_NUMPY[dtype])
         if (sparse_crow_indices is None) != (sparse_col_indices is None):
             raise ValueError(
                 "a sparse tensor needs both sparse_crow_indices and sparse_col_indices"
@@ -55,9 +60,24 @@ class TensorData:
             raise ValueError("a sparse tensor needs a shape of two dimensions")
         self.dtype: TensorDtype = dtype
         self.shape: list[int] = [int(n) for n in shape]
-        self.sparse_crow_indices = sparse_crow_indices
-        self.sparse_col_indices = sparse_col_indices
+        self.sparse_crow_indices = _integers(sparse_crow_indices)
+        self.sparse_col_indices = _integers(sparse_col_indices)
         self._array = array
+
+    def model_dump(self, *, mode: str = "python", exclude_none: bool = False) -> dict[str, Any]:
+        """The parts by name; the numbers as a flat list. As `Value.model_dump`."""
+        parts = {"data": self.data, "dtype": self.dtype, "shape": list(self.shape)}
+        sparse = {
+            "sparse_crow_indices": self.sparse_crow_indices,
+            "sparse_col_indices": self.sparse_col_indices,
+        }
+        return parts if exclude_none and not self.is_sparse else parts | sparse
+
+    def copy(self) -> TensorData:
+        """The same numbers in memory of their own."""
+        return TensorData(
+            self._array, self.dtype, self.shape, self.sparse_crow_indices, self.sparse_col_indices
+        )
 
     @classmethod
     def from_numpy(cls, array: npt.NDArray[Any]) -> TensorData:

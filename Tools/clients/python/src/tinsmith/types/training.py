@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tinsmith.types.tensor_data import TensorData
+from tinsmith.types.value import Value
 
 LossFnType = Literal["cross_entropy", "importance_sampling", "ppo", "cispo", "dro", "gspo"]
 LossFnOutput = dict[str, TensorData]
 
 
 @dataclass(frozen=True)
-class ForwardBackwardOutput:
+class ForwardBackwardOutput(Value):
     """What the loss gave.
 
     Attributes:
@@ -32,7 +33,7 @@ class ForwardBackwardOutput:
 
 
 @dataclass(frozen=True)
-class OptimStepResponse:
+class OptimStepResponse(Value):
     """What a step of the optimizer reports, e.g. the norm of the gradients before clipping."""
 
     metrics: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,267 @@
+"""The manners of the tinker SDK: copies at the boundary, names, addresses."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import BASE, Examples, Service
+
+import tinsmith
+from tinsmith import types
+
+ADAM = types.AdamParams(learning_rate=1e-2)
+PROMPT = [4088, 4094, 10, 301]
+DRAW = types.SamplingParams(max_tokens=6, seed=5, stop=[])
+
+
+# Copies at the boundary.
+
+
+@pytest.mark.parametrize("make", [list, np.array, torch.tensor])
+def test_values_keep_nothing_of_the_caller(make: Callable[[list[int]], Any]) -> None:
+    tokens, targets, weights = make([1, 2, 3]), make([2, 3, 4]), np.ones(3, np.float32)
+    tensor = types.TensorData(weights, "float32")
+    model_input = types.ModelInput.from_ints(tokens)
+    datum = types.Datum(model_input, {"target_tokens": targets, "weights": tensor})
+    stop, chunks = [7], [types.EncodedTextChunk(tokens)]
+    params, chunked = types.SamplingParams(stop=stop), types.ModelInput(list(chunks))
+    starts, columns = [0, 1, 1, 1], [2]
+    sparse = types.TensorData([5.0], "float32", [3, 4], starts, columns)
+    tokens[0] = targets[0] = 99
+    weights[0] = columns[0] = 0
+    stop.append(8)
+    chunks.clear()
+    assert datum.model_input.to_ints() == [1, 2, 3] and chunked.to_ints() == [1, 2, 3]
+    assert datum.loss_fn_inputs["target_tokens"].tolist() == [2, 3, 4]
+    assert datum.loss_fn_inputs["weights"].tolist() == [1, 1, 1]
+    assert params.stop == [7] and sparse.to_numpy()[0, 2] == 5
+
+
+def weighted(
+    data: list[types.Datum], logprobs: list[torch.Tensor]
+) -> tuple[torch.Tensor, dict[str, float]]:
+    weights = [datum.loss_fn_inputs["weights"].to_torch() for datum in data]
+    parts = [(w * p).sum() for w, p in zip(weights, logprobs, strict=True)]
+    return -torch.stack(parts).sum(), {}
+
+
+def test_a_custom_loss_sees_the_inputs_of_the_call(client: tinsmith.ServiceClient) -> None:
+    def train(spoil: bool) -> list[tuple[str, dict[str, float]]]:
+        model = client.create_lora_training_client(BASE, rank=4, seed=7)
+        results = []
+        for number in range(3):
+            tokens = [*PROMPT, 70 + number]
+            datum = types.Datum(
+                types.ModelInput.from_ints(tokens[:-1]),
+                {"target_tokens": tokens[1:], "weights": [0.0, 0.0, 0.0, 1.0]},
+            )
+            data = [datum]
+            passed = model.forward_backward_custom(data, weighted)
+            if spoil:
+                # Everything that can be reached, right after the call.
+                chunk = datum.model_input.chunks[0]
+                assert isinstance(chunk, types.EncodedTextChunk)
+                chunk.tokens[:] = [1, 1, 1, 1]  # type: ignore[index]
+                datum.loss_fn_inputs["weights"].to_numpy()[:] = 0
+                datum.loss_fn_inputs["target_tokens"].to_numpy()[:] = 1
+                datum.model_input.chunks.clear()
+                datum.loss_fn_inputs.clear()
+                data.clear()
+            step = model.optim_step(ADAM)
+            results.append((passed.result(60).loss.hex(), step.result(60).metrics))
+        return results
+
+    assert train(spoil=True) == train(spoil=False)
+
+
+def test_calls_see_the_inputs_of_the_call(
+    client: tinsmith.ServiceClient, training: tinsmith.TrainingClient, examples: Examples
+) -> None:
+    expected = training.forward(examples(0), "cross_entropy").result(60).loss
+    data = examples(0)
+    passed = training.forward(data, "cross_entropy")
+    data[0].model_input.chunks.clear()
+    data[0].loss_fn_inputs["weights"].to_numpy()[:] = 0
+    assert passed.result(60).loss == expected
+    sampler = client.create_sampling_client(base_model=BASE)
+    tokens = list(PROMPT)
+    first = sampler.sample(types.ModelInput.from_ints(tokens), 1, DRAW)
+    tokens.clear()
+    again = sampler.sample(types.ModelInput.from_ints(PROMPT), 1, DRAW)
+    assert first.result(60).sequences[0].tokens == again.result(60).sequences[0].tokens
+
+
+# Names and forms.
+
+
+def test_copies_and_dumps() -> None:
+    params = types.SamplingParams(max_tokens=3, stop=["x"])
+    assert params.model_copy(update={"temperature": 0.5}) == types.SamplingParams(
+        max_tokens=3, stop=["x"], temperature=0.5
+    )
+    dumped = params.model_dump(exclude_none=True)
+    assert dumped == {
+        "max_tokens": 3,
+        "stop": ["x"],
+        "temperature": 1.0,
+        "top_k": -1,
+        "top_p": 1.0,
+    }
+    image = types.ImageChunk(data=b"abc", format="png", expected_tokens=4)
+    value = types.ModelInput.from_ints(np.array([1, 2])).append(image)
+    assert value.model_dump() == {
+        "chunks": [
+            {"tokens": [1, 2], "type": "encoded_text"},
+            {"data": "YWJj", "format": "png", "expected_tokens": 4, "type": "image"},
+        ]
+    }
+    assert types.ImageChunk(**value.model_dump()["chunks"][1]) == image
+    assert value.length == 6
+    json.dumps(value.model_dump(mode="json"))
+    datum = types.Datum(types.ModelInput.from_ints([1]), {"target_tokens": [2]})
+    assert datum.model_dump()["loss_fn_inputs"]["target_tokens"]["data"] == [2]
+    deep = datum.model_copy(deep=True)
+    deep.model_input.chunks.clear()
+    assert datum.model_input.length == 1
+
+
+def test_images_are_refused_in_words(
+    client: tinsmith.ServiceClient, training: tinsmith.TrainingClient
+) -> None:
+    for image in (
+        types.ImageChunk(data=b"abc", format="png"),
+        types.ImageAssetPointerChunk(format="png", location="x", expected_tokens=2),
+    ):
+        value = types.ModelInput.from_ints([1]).append(image)
+        datum = types.Datum(value, {"target_tokens": [2], "weights": [1.0]})
+        with pytest.raises(tinsmith.UnimplementedError, match="read text only") as raised:
+            training.forward_backward([datum], "cross_entropy")
+        assert raised.value.field == "data[0].chunks[1]"
+        with pytest.raises(tinsmith.UnimplementedError, match=type(image).__name__):
+            client.create_sampling_client(base_model=BASE).sample(value, 1, DRAW)
+        with pytest.raises(ValueError, match="no text"):
+            value.to_ints()
+
+
+def test_a_loss_without_metrics_gets_a_sentence(
+    training: tinsmith.TrainingClient, examples: Examples
+) -> None:
+    wrong_losses: list[tuple[Any, str]] = [
+        (lambda data, logprobs: logprobs[0].sum(), "returns a pair"),
+        (lambda data, logprobs: (3.0, {}), "one number as a torch tensor"),
+        (lambda data, logprobs: (logprobs[0], {}), "one number as a torch tensor"),
+    ]
+    for wrong, words in wrong_losses:
+        passed = training.forward_backward_custom(examples(0), wrong)
+        with pytest.raises(tinsmith.InvalidArgumentError, match=words):
+            passed.result(60)
+        with pytest.raises(tinsmith.FailedPreconditionError):
+            training.optim_step(ADAM).result(60)
+
+
+def test_a_step_may_apply_what_is_left(
+    training: tinsmith.TrainingClient, examples: Examples
+) -> None:
+    good = training.forward_backward(examples(0), "cross_entropy")
+    bad = training.forward_backward(examples(1), "no_such_loss")  # type: ignore[arg-type]
+    step = training.optim_step(ADAM, apply_partial=True)
+    with pytest.raises(tinsmith.TinsmithError):
+        bad.result(60)
+    assert good.result(60).loss > 0
+    assert step.result(60).metrics["unclipped_grad_l2:mean"] > 0
+    assert training.fetch_info().result(60).step == 1
+
+
+def test_log_probs_of_the_last_tokens(client: tinsmith.ServiceClient) -> None:
+    sampler = client.create_sampling_client(base_model=BASE)
+    prompt = types.ModelInput.from_ints(PROMPT)
+    every = sampler.compute_logprobs(prompt).result(60)
+    assert sampler.compute_logprobs(prompt, 2).result(60) == [None, None, *every[2:]]
+    assert sampler.compute_logprobs(prompt, prompt_logprobs_last_n=3).result(60) == every
+    for wrong in (0, 4, -1):
+        with pytest.raises(tinsmith.InvalidArgumentError, match="between 1"):
+            sampler.compute_logprobs(prompt, wrong)
+
+
+def test_training_runs_are_known_by_their_checkpoints(client: tinsmith.ServiceClient) -> None:
+    model = client.create_lora_training_client(BASE, rank=4)
+    rest = client.create_rest_client()
+    with pytest.raises(tinsmith.NotFoundError):
+        rest.get_training_run(model.model_id).result(60)
+    state = model.save_state("one").result(60).path
+    note = {"renderer": "chatml"}
+    sampler = model.save_weights_for_sampler("two", user_metadata=note).result(60).path
+    for run in (
+        rest.get_training_run(model.model_id).result(60),
+        rest.list_training_runs(limit=1).result(60).training_runs[0],
+    ):
+        assert run.training_run_id == model.model_id and run.lora_rank == 4
+        assert run.user_metadata == note and run.base_model == BASE
+        assert run.last_checkpoint is not None and run.last_checkpoint.tinker_path == state
+        assert run.last_sampler_checkpoint is not None
+        assert run.last_sampler_checkpoint.tinker_path == sampler
+    found = rest.get_training_run_by_tinker_path(state).result(60)
+    assert found.training_run_id == model.model_id and found.last_sampler_checkpoint is None
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://host:7410", "tcp://host:7410 may be meant"),
+        ("https://host:7410/services/prod", "tcp://host:7410 may be meant"),
+        ("host:7410", "tcp://host:7410 may be meant"),
+        ("[::1]:7410", r"tcp://\[::1\]:7410 may be meant"),
+        ("host", "tcp://host:7410, or ipc"),
+        ("tcp://host", "tcp://host:7410, or ipc"),
+        ("tcp://host:", "tcp://host:7410, or ipc"),
+        ("tcp://host:70000", "tcp://host:7410, or ipc"),
+        ("tcp://host:0", "tcp://host:7410, or ipc"),
+        ("tcp://a b:7410", "tcp://host:7410, or ipc"),
+        ("tcp://host:7410 ", "tcp://host:7410, or ipc"),
+        ("ipc://", "tcp://host:7410, or ipc"),
+    ],
+)
+def test_addresses_that_are_none(address: str, words: str) -> None:
+    with pytest.raises(tinsmith.InvalidArgumentError, match=words) as raised:
+        tinsmith.ServiceClient(base_url=address)
+    assert raised.value.field == "base_url"
+
+
+def test_closing_gives_a_future(service: Service) -> None:
+    client = tinsmith.ServiceClient(base_url=service.endpoint)
+    client.create_rest_client().list_user_checkpoints().result(60)
+    for _ in range(2):
+        client.close("success", "done").result(60)
+    with pytest.raises(tinsmith.UnavailableError):
+        client.create_rest_client().ping().result(5)
+    with pytest.raises(tinsmith.InvalidArgumentError):
+        client.close("well")  # type: ignore[arg-type]
+
+
+def test_a_program_of_the_sdk_runs_as_it_is(service: Service, tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys, tinker\n"
+        "from tinker import types\n"
+        "from tinker.types.tensor_data import TensorData\n"
+        "from tinker.lib.public_interfaces import APIFuture\n"
+        "from tinker.lib.public_interfaces.rest_client import RestClient\n"
+        "with tinker.ServiceClient(base_url=sys.argv[1]) as client:\n"
+        "    rest = client.create_rest_client()\n"
+        "    print(rest.ping(b'hello').result(), types.ImageChunk.__name__)\n"
+    )
+    output = subprocess.run(
+        [sys.executable, "-m", "tinsmith.as_tinker", str(program), service.endpoint],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert output.stdout == "b'hello' ImageChunk\n", output.stderr
