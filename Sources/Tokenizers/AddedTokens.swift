@@ -15,6 +15,9 @@ struct AddedTokens: Sendable {
     case token(Int32)
   }
 
+  /// Longest added token, in bytes.
+  static let maximumBytes = 1 << 12
+
   let entries: [Entry]
   private let verbatim: TokenFinder
   private let normalized: TokenFinder
@@ -51,6 +54,9 @@ struct AddedTokens: Sendable {
     guard let object = json.object, let content = object["content"]?.string,
       let id = object["id"]?.int.flatMap({ Int32(exactly: $0) }), !content.isEmpty
     else { throw TokenizerError(.invalidFile, "added_tokens: an entry without id and content") }
+    guard content.utf8.count <= maximumBytes else {
+      throw TokenizerError(.limitExceeded, "added_tokens: a token above \(maximumBytes) bytes")
+    }
     func flag(_ name: String) throws(TokenizerError) -> Bool {
       guard let flag = object[name]?.bool else {
         throw TokenizerError(.invalidFile, "added_tokens: \(content): \(name)")
@@ -69,10 +75,18 @@ struct AddedTokens: Sendable {
   func shownToken(_ id: Int32) -> String? { shown.isEmpty ? nil : shown[id] }
 
   /// The pieces of a text before normalisation.
-  func split(_ text: ArraySlice<UInt8>) -> [Piece] { verbatim.split(text) }
+  /// - Throws: `limitExceeded` when the steps, from which those taken are subtracted, are used up.
+  func split(_ text: ArraySlice<UInt8>, steps: inout Int) throws(TokenizerError) -> [Piece] {
+    try verbatim.split(text, steps: &steps)
+  }
 
   /// The pieces of a part of the text after normalisation.
-  func splitNormalized(_ text: ArraySlice<UInt8>) -> [Piece] { normalized.split(text) }
+  /// - Throws: as `split`.
+  func splitNormalized(
+    _ text: ArraySlice<UInt8>, steps: inout Int
+  ) throws(TokenizerError) -> [Piece] {
+    try normalized.split(text, steps: &steps)
+  }
 }
 
 /// Finds a set of texts, leftmost first and longest among those, by a trie over their bytes.
@@ -104,14 +118,16 @@ private struct TokenFinder: Sendable {
     }
   }
 
-  func split(_ text: ArraySlice<UInt8>) -> [AddedTokens.Piece] {
+  func split(
+    _ text: ArraySlice<UInt8>, steps: inout Int
+  ) throws(TokenizerError) -> [AddedTokens.Piece] {
     guard !text.isEmpty else { return [] }
     guard !entries.isEmpty else { return [.text(text.indices)] }
     var pieces: [AddedTokens.Piece] = []
     var done = text.startIndex
     var at = text.startIndex
-    while at < text.endIndex {
-      guard isLead[Int(text[at])], let (entry, matchEnd) = longest(text, at) else {
+    while at < text.endIndex, steps >= 0 {
+      guard isLead[Int(text[at])], let (entry, matchEnd) = longest(text, at, &steps) else {
         at += 1
         continue
       }
@@ -120,18 +136,22 @@ private struct TokenFinder: Sendable {
       var end = matchEnd
       if entry.isSingleWord, WordEdge.isInsideWord(text, start, end) { continue }
       var cut = start
-      if entry.stripsLeft { cut = max(WordEdge.spaceStart(text, before: start), done) }
-      if entry.stripsRight { end = WordEdge.spaceEnd(text, after: end) }
+      if entry.stripsLeft { cut = WordEdge.spaceStart(text, before: start, from: done) }
+      // Behind a token that took this white space already, it need not be walked again.
+      if entry.stripsRight { end = end < done ? done : WordEdge.spaceEnd(text, after: end) }
       if done < cut { pieces.append(.text(done..<cut)) }
       pieces.append(.token(entry.id))
       done = end
+    }
+    guard steps >= 0 else {
+      throw TokenizerError(.limitExceeded, "the added tokens need too many steps for this text")
     }
     if done < text.endIndex { pieces.append(.text(done..<text.endIndex)) }
     return pieces
   }
 
   private func longest(
-    _ text: ArraySlice<UInt8>, _ start: Int
+    _ text: ArraySlice<UInt8>, _ start: Int, _ steps: inout Int
   ) -> (AddedTokens.Entry, end: Int)? {
     var node = 0
     var at = start
@@ -139,6 +159,7 @@ private struct TokenFinder: Sendable {
     while at < text.endIndex, let child = nodes[node].children[text[at]] {
       node = child
       at += 1
+      steps -= 1
       if let entry = nodes[node].entry { found = (entries[entry], at) }
     }
     return found
@@ -153,9 +174,9 @@ private enum WordEdge {
     return before.map(isWord) ?? false || after.map(isWord) ?? false
   }
 
-  static func spaceStart(_ text: ArraySlice<UInt8>, before end: Int) -> Int {
+  static func spaceStart(_ text: ArraySlice<UInt8>, before end: Int, from start: Int) -> Int {
     var at = end
-    while at > text.startIndex {
+    while at > start {
       let previous = lastBefore(text, at)
       guard isSpace(scalar(text, previous)) else { break }
       at = previous

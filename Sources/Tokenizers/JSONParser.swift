@@ -1,10 +1,19 @@
-/// A strict JSON reader over bytes, bounded in depth, that keeps the order of members.
+/// A strict JSON reader over bytes, bounded in depth and in the number of values, that keeps the
+/// order of members.
+///
+/// Numbers are read as Python writes them: integers of any size, `NaN`, `Infinity`. Who needs a
+/// number that fits says so.
 struct JSONParser {
   static let maximumDepth = 96
+  /// Most values in one file: a vocabulary has a million, its merges three each.
+  static let maximumValues = 1 << 23
+  /// Most digits of an integer, as in Python.
+  static let maximumDigits = 4300
 
   private let bytes: [UInt8]
   private var at = 0
   private var depth = 0
+  private var values = 0
 
   /// Reads one JSON value that fills `bytes`.
   /// - Throws: `invalidFile` with the byte offset, `limitExceeded` when nested too deep.
@@ -40,6 +49,10 @@ struct JSONParser {
   }
 
   private mutating func value() throws(TokenizerError) -> JSONValue {
+    values += 1
+    guard values <= Self.maximumValues else {
+      throw TokenizerError(.limitExceeded, "JSON with more than \(Self.maximumValues) values")
+    }
     skipSpace()
     switch current {
     case UInt8(ascii: "{"):
@@ -54,6 +67,8 @@ struct JSONParser {
     case UInt8(ascii: "t"): return try word("true", .bool(true))
     case UInt8(ascii: "f"): return try word("false", .bool(false))
     case UInt8(ascii: "n"): return try word("null", .null)
+    case UInt8(ascii: "N"): return try word("NaN", .double(.nan))
+    case UInt8(ascii: "I"): return try word("Infinity", .double(.infinity))
     case .none: throw failure("unexpected end")
     default: return try number()
     }
@@ -111,7 +126,9 @@ struct JSONParser {
 
   private mutating func number() throws(TokenizerError) -> JSONValue {
     let start = at
-    _ = take(UInt8(ascii: "-"))
+    if take(UInt8(ascii: "-")), current == UInt8(ascii: "I") {
+      return try word("Infinity", .double(-.infinity))
+    }
     let leadingZero = current == UInt8(ascii: "0")
     let whole = digits()
     guard whole > 0, !(leadingZero && whole > 1) else { throw failure("an unexpected character") }
@@ -128,10 +145,11 @@ struct JSONParser {
     }
     let text = String(decoding: bytes[start..<at], as: UTF8.self)
     if isInteger {
-      guard let value = Int(text) else { throw failure("an integer beyond 64 bits") }
-      return .int(value)
+      if let value = Int(text) { return .int(value) }
+      guard whole <= Self.maximumDigits else { throw failure("an integer of \(whole) digits") }
+      return .bigInteger(text)
     }
-    guard let value = Double(text), value.isFinite else { throw failure("a number out of range") }
+    guard let value = Double(text) else { throw failure("an unreadable number") }
     return .double(value)
   }
 

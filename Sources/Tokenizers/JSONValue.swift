@@ -3,6 +3,8 @@ package enum JSONValue: Sendable {
   case null
   case bool(Bool)
   case int(Int)
+  /// The digits of an integer beyond 64 bits, which nothing here counts with.
+  case bigInteger(String)
   case double(Double)
   case string(String)
   case array([JSONValue])

@@ -7,21 +7,49 @@ struct ModelFolder {
   let directory: URL
 
   /// A file's bytes, nil if there is no such file.
-  /// - Throws: `invalidFile` if it cannot be read, `limitExceeded` if it is too large.
+  ///
+  /// Read through one descriptor that is opened without waiting and looked at first: a pipe in the
+  /// place of a file would hold the caller for ever, a device would never end.
+  /// - Throws: `invalidFile` if it is no file or cannot be read, `limitExceeded` if it is too large.
   func bytes(_ name: String) throws(TokenizerError) -> [UInt8]? {
-    let url = directory.appendingPathComponent(name)
-    guard FileManager.default.fileExists(atPath: url.path) else { return nil }
-    do {
-      let data = try Data(contentsOf: url, options: .mappedIfSafe)
-      guard data.count <= Self.maximumFileBytes else {
-        throw TokenizerError(.limitExceeded, "\(name) is larger than 256 MiB")
-      }
-      return [UInt8](data)
-    } catch let error as TokenizerError {
-      throw error
-    } catch {
-      throw TokenizerError(.invalidFile, "cannot read \(url.path)", cause: error)
+    let path = directory.appendingPathComponent(name).path
+    let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      if errno == ENOENT || errno == ENOTDIR { return nil }
+      throw Self.failure(path)
     }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw Self.failure(path) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw TokenizerError(.invalidFile, "\(path) is not a file")
+    }
+    guard status.st_size <= Self.maximumFileBytes else {
+      throw TokenizerError(.limitExceeded, "\(name) is larger than 256 MiB")
+    }
+    return try Self.read(descriptor, count: Int(status.st_size), path)
+  }
+
+  private static func read(
+    _ descriptor: CInt, count: Int, _ path: String
+  ) throws(TokenizerError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var done = 0
+    while done < count {
+      let got = bytes.withUnsafeMutableBytes { buffer in
+        Foundation.read(descriptor, buffer.baseAddress.map { $0 + done }, count - done)
+      }
+      if got < 0, errno == EINTR { continue }
+      guard got >= 0 else { throw failure(path) }
+      if got == 0 { break }  // It has become shorter.
+      done += got
+    }
+    bytes.removeSubrange(done...)
+    return bytes
+  }
+
+  private static func failure(_ path: String) -> TokenizerError {
+    TokenizerError(.invalidFile, "cannot read \(path): \(String(cString: strerror(errno)))")
   }
 
   /// A file that holds a JSON object, nil if there is no such file.

@@ -1,5 +1,3 @@
-import Foundation
-
 /// The `normalizer` of a tokenizer file: none, NFC, or a sequence of these.
 enum Normalizer: Sendable {
   case none
@@ -33,45 +31,39 @@ enum Normalizer: Sendable {
     }
   }
 
-  /// Vowel signs of combining class 0 that decompose to marks: the standard library takes them for
-  /// starters and stops reordering there, so they are taken apart beforehand.
-  private static let tibetanVowels: [Unicode.Scalar: String.UnicodeScalarView] = [
-    "\u{F73}": "\u{F71}\u{F72}".unicodeScalars, "\u{F75}": "\u{F71}\u{F74}".unicodeScalars,
-    "\u{F81}": "\u{F71}\u{F80}".unicodeScalars,
-  ]
-
-  /// NFC as the reference computes it, which knows the characters of Unicode 9 only.
-  ///
-  /// Normalisation of a character never changes once it is in Unicode, so what the reference knows
-  /// can be left to Foundation; all other characters are inert there and cut the text into parts.
+  /// NFC as the reference computes it, which knows the characters of Unicode 9 only: all others
+  /// are inert there and cut the text into parts, so that memory is bounded by the longest part.
   private static func composed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
     // Below U+0300 (lead byte 0xCC) nothing moves or joins by itself.
     guard text.contains(where: { $0 >= 0xCC }) else { return text }
     var out: [UInt8] = []
     out.reserveCapacity(text.count)
-    var part = String.UnicodeScalarView()
+    var part: [UInt32] = []
     var isActive = false
     func flush() {
-      out += isActive ? String(part).precomposedStringWithCanonicalMapping.utf8 : String(part).utf8
-      part = String.UnicodeScalarView()
+      for value in isActive ? CanonicalComposition.shared.composed(part) : part {
+        append(value, to: &out)
+      }
+      part.removeAll(keepingCapacity: true)
       isActive = false
     }
     for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {
       if scalar.value < 0x300 {
-        part.append(scalar)
+        part.append(scalar.value)
       } else if ScalarTable.normalization.contains(scalar.value) {
-        if let marks = tibetanVowels[scalar] {
-          part.append(contentsOf: marks)
-        } else {
-          part.append(scalar)
-        }
+        part.append(scalar.value)
         isActive = true
       } else {
         flush()
-        out += UTF8.encode(scalar).map(Array.init) ?? []
+        append(scalar.value, to: &out)
       }
     }
     flush()
     return out[...]
+  }
+
+  private static func append(_ value: UInt32, to out: inout [UInt8]) {
+    guard let scalar = Unicode.Scalar(value) else { return }
+    if let bytes = UTF8.encode(scalar) { out.append(contentsOf: bytes) }
   }
 }

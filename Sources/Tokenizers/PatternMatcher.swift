@@ -3,8 +3,11 @@
 /// The stack of choices lives on the heap: a run of a million letters costs one entry, and no
 /// input can exhaust the thread's stack. Runs that give back keep one entry each.
 struct PatternMatcher {
-  /// Steps allowed for a whole text: the usual patterns need some twenty a byte.
-  static func stepLimit(_ byteCount: Int) -> Int { 100_000 + 1_000 * byteCount }
+  /// Steps allowed for a whole text, all its parts and patterns together: the usual patterns need
+  /// some twenty a byte, so that this is a bound in time, too, and linear.
+  static func stepLimit(_ byteCount: Int) -> Int { 100_000 + 200 * byteCount }
+  /// Choices kept open at once, besides a few for each byte.
+  static let openChoices = 1 << 16
 
   private struct Choice {
     var instruction: Int
@@ -19,13 +22,15 @@ struct PatternMatcher {
   private let table: UnsafeBufferPointer<UInt8>
   private let text: UnsafeBufferPointer<UInt8>
   private var choices: [Choice] = []
+  private let choiceLimit: Int
   private var stepsLeft: Int
 
   /// Matches of `program` in `text`, which must be valid UTF-8, left to right without overlap.
   /// An empty match right behind another match does not count, as in the reference.
-  /// - Throws: `limitExceeded` when the pattern needs more steps than `stepLimit`.
+  /// - Parameter steps: how many may be taken; what was taken is subtracted.
+  /// - Throws: `limitExceeded` when the pattern needs more.
   static func matches(
-    of program: PatternProgram, in text: UnsafeBufferPointer<UInt8>
+    of program: PatternProgram, in text: UnsafeBufferPointer<UInt8>, steps: inout Int
   ) throws(TokenizerError) -> [Range<Int>] {
     let found: [Range<Int>]? = program.instructions.withUnsafeBufferPointer { instructions in
       program.sets.withUnsafeBufferPointer { sets in
@@ -33,7 +38,8 @@ struct PatternMatcher {
           ScalarTable.categories.withUnsafeBufferPointer { table in
             var matcher = PatternMatcher(
               instructions: instructions, sets: sets, ranges: ranges, table: table, text: text,
-              stepsLeft: Self.stepLimit(text.count))
+              stepsLeft: steps)
+            defer { steps = matcher.stepsLeft }
             return matcher.findAll()
           }
         }
@@ -56,6 +62,7 @@ struct PatternMatcher {
     self.table = table
     self.text = text
     self.stepsLeft = stepsLeft
+    choiceLimit = Self.openChoices + 4 * text.count
   }
 
   private mutating func findAll() -> [Range<Int>]? {
@@ -107,7 +114,10 @@ struct PatternMatcher {
     var position = position
     while true {
       stepsLeft -= 1
-      guard stepsLeft >= 0 else { return nil }
+      guard stepsLeft >= 0, choices.count <= choiceLimit else {
+        stepsLeft = -1
+        return nil
+      }
       if case .accept = instructions[instruction] { return position }
       if let next = step(instruction, &position) {
         instruction = next

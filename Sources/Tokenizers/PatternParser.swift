@@ -6,6 +6,8 @@
 struct PatternParser {
   static let maximumDepth = 32
   static let maximumRepeat = 1000
+  /// Longest pattern, in bytes.
+  static let maximumBytes = 1 << 16
   /// Letter pairs that some other character equals when case is ignored, "ß" for "ss" and so on.
   private static let multiLetterFolds = ["ss", "ff", "fi", "fl", "st"]
 
@@ -17,6 +19,9 @@ struct PatternParser {
 
   /// - Throws: `unsupported` naming the construct, `invalidFile` for a malformed pattern.
   static func parse(_ pattern: String) throws(TokenizerError) -> PatternNode {
+    guard pattern.utf8.count <= maximumBytes else {
+      throw TokenizerError(.limitExceeded, "a split pattern above \(maximumBytes) bytes")
+    }
     var parser = PatternParser(pattern)
     let node = try parser.alternation()
     guard parser.at == parser.scalars.count else { throw parser.malformed("an unpaired ')'") }

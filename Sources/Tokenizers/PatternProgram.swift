@@ -20,6 +20,8 @@ enum PatternInstruction {
 /// A pattern compiled to instructions for `PatternMatcher`.
 struct PatternProgram: Sendable {
   static let maximumInstructions = 20_000
+  /// Most ranges of characters in all the sets together.
+  static let maximumRanges = 100_000
 
   private(set) var instructions: [PatternInstruction] = []
   private(set) var sets: [CompiledSet] = []
@@ -35,7 +37,7 @@ struct PatternProgram: Sendable {
   init(literal text: String) throws(TokenizerError) {
     guard !text.isEmpty else { throw TokenizerError(.unsupported, "an empty split pattern") }
     for scalar in text.unicodeScalars {
-      try append(.set(intern(ScalarSet(scalar: scalar))))
+      try append(.set(try intern(ScalarSet(scalar: scalar))))
     }
     instructions.append(.accept)
   }
@@ -47,9 +49,12 @@ struct PatternProgram: Sendable {
     instructions.append(instruction)
   }
 
-  private mutating func intern(_ set: ScalarSet) -> Int {
+  private mutating func intern(_ set: ScalarSet) throws(TokenizerError) -> Int {
     let start = ranges.count
-    ranges += set.ranges.filter { $0.upperBound >= 0x80 }
+    ranges += set.orderedRanges()
+    guard ranges.count <= Self.maximumRanges else {
+      throw TokenizerError(.limitExceeded, "a pattern with too many ranges of characters")
+    }
     sets.append(CompiledSet(set, ranges: start..<ranges.count))
     return sets.count - 1
   }
@@ -57,7 +62,7 @@ struct PatternProgram: Sendable {
   private mutating func emit(_ node: PatternNode) throws(TokenizerError) {
     switch node {
     case .empty: break
-    case .set(let set): try append(.set(intern(set)))
+    case .set(let set): try append(.set(try intern(set)))
     case .sequence(let parts): for part in parts { try emit(part) }
     case .alternation(let branches): try emitAlternation(branches)
     case .repetition(let part, let count, let kind): try emitRepetition(part, count, kind)
@@ -90,13 +95,15 @@ struct PatternProgram: Sendable {
       try emit(branch)
       exits.append(instructions.count)
       try append(.accept)
-      setFork(fork, over: branch, second: instructions.count)
+      try setFork(fork, over: branch, second: instructions.count)
     }
     for exit in exits { instructions[exit] = .jump(instructions.count) }
   }
 
-  private mutating func setFork(_ at: Int, over branch: PatternNode, second: Int) {
-    let lead = branch.lead.map { intern($0) }
+  private mutating func setFork(
+    _ at: Int, over branch: PatternNode, second: Int
+  ) throws(TokenizerError) {
+    let lead = try branch.lead.map { (set) throws(TokenizerError) in try intern(set) }
     instructions[at] = .fork(first: at + 1, second: second, lead: lead)
   }
 
@@ -104,7 +111,7 @@ struct PatternProgram: Sendable {
     _ part: PatternNode, _ count: RepeatCount, _ kind: RepeatKind
   ) throws(TokenizerError) {
     if case .set(let set) = part, kind != .lazy {
-      let index = intern(set)
+      let index = try intern(set)
       let maximum = count.maximum ?? .max
       try append(
         kind == .greedy
@@ -122,7 +129,7 @@ struct PatternProgram: Sendable {
       try append(.accept)
       try emit(part)
       try append(.jump(fork))
-      setLoop(fork, part, kind)
+      try setLoop(fork, part, kind)
       return
     }
     var forks: [Int] = []
@@ -131,20 +138,23 @@ struct PatternProgram: Sendable {
       try append(.accept)
       try emit(part)
     }
-    for fork in forks { setLoop(fork, part, kind) }
+    for fork in forks { try setLoop(fork, part, kind) }
   }
 
   /// A fork that goes on into `part` or leaves to the end of what is emitted so far.
-  private mutating func setLoop(_ at: Int, _ part: PatternNode, _ kind: RepeatKind) {
+  private mutating func setLoop(
+    _ at: Int, _ part: PatternNode, _ kind: RepeatKind
+  ) throws(TokenizerError) {
     if kind == .lazy {
       instructions[at] = .fork(first: instructions.count, second: at + 1, lead: nil)
     } else {
-      setFork(at, over: part, second: instructions.count)
+      try setFork(at, over: part, second: instructions.count)
     }
   }
 }
 
-/// A set ready for matching: ASCII as bits, the rest by category and ranges.
+/// A set ready for matching: ASCII as bits, the rest by category and by halving among the ranges,
+/// which are in order and apart from each other.
 struct CompiledSet: Sendable {
   private let low: UInt64
   private let high: UInt64
@@ -171,11 +181,14 @@ struct CompiledSet: Sendable {
     if scalar < 64 { return low >> UInt64(scalar) & 1 == 1 }
     if scalar < 128 { return high >> UInt64(scalar & 63) & 1 == 1 }
     var inside = categories.rawValue >> UInt32(table[Int(scalar)]) & 1 == 1
-    if !inside {
-      for index in ranges where allRanges[index].contains(scalar) {
-        inside = true
-        break
+    if !inside, !ranges.isEmpty {
+      var low = ranges.lowerBound
+      var high = ranges.upperBound
+      while low < high {
+        let middle = (low + high) / 2
+        if allRanges[middle].upperBound < scalar { low = middle + 1 } else { high = middle }
       }
+      inside = low < ranges.upperBound && allRanges[low].contains(scalar)
     }
     return inside != isInverted
   }

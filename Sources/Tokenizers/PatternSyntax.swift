@@ -47,6 +47,20 @@ struct ScalarSet {
     self.categories = categories
   }
 
+  /// The ranges beyond ASCII in order, those that meet joined.
+  func orderedRanges() -> [ClosedRange<UInt32>] {
+    var joined: [ClosedRange<UInt32>] = []
+    let beyond = ranges.filter { $0.upperBound >= 0x80 }
+    for range in beyond.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+      if let last = joined.last, range.lowerBound <= last.upperBound {
+        joined[joined.count - 1] = last.lowerBound...max(last.upperBound, range.upperBound)
+      } else {
+        joined.append(range)
+      }
+    }
+    return joined
+  }
+
   func contains(_ scalar: UInt32) -> Bool {
     let inside =
       ScalarTable.contains(scalar, in: categories) || ranges.contains { $0.contains(scalar) }

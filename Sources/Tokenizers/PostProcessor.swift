@@ -1,5 +1,8 @@
 /// The `post_processor` of a tokenizer file: the special tokens around a text.
 struct PostProcessor: Sendable {
+  /// Most parts of a template, and most tokens around a text.
+  static let maximumParts = 256
+
   /// Ids put before the text's.
   private(set) var prefix: [Int32] = []
   /// Ids put behind the text's.
@@ -32,6 +35,9 @@ struct PostProcessor: Sendable {
     guard let parts = object["single"]?.array else {
       throw TokenizerError(.invalidFile, "post_processor TemplateProcessing without single")
     }
+    guard parts.count <= Self.maximumParts else {
+      throw TokenizerError(.limitExceeded, "post_processor: more than \(Self.maximumParts) parts")
+    }
     var before: [Int32] = []
     var after: [Int32] = []
     var texts = 0
@@ -53,6 +59,10 @@ struct PostProcessor: Sendable {
     }
     prefix = before + prefix
     suffix += after
+    guard prefix.count + suffix.count <= Self.maximumParts else {
+      throw TokenizerError(
+        .limitExceeded, "post_processor: more than \(Self.maximumParts) tokens around a text")
+    }
   }
 
   private static func ids(

@@ -4,6 +4,9 @@ struct PreTokenizer: Sendable {
   static let gpt2Pattern =
     #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
+  /// Most splits in a row.
+  static let maximumSplits = 64
+
   private var splits: [Split] = []
   private var addsPrefixSpace = false
   private var byteLevelPattern: PatternProgram?
@@ -16,6 +19,10 @@ struct PreTokenizer: Sendable {
     var parts = try Self.flattened(json)
     guard let last = parts.popLast(), last["type"]?.string == "ByteLevel" else {
       throw TokenizerError(.unsupported, "pre_tokenizer that does not end with ByteLevel")
+    }
+    guard parts.count <= Self.maximumSplits else {
+      throw TokenizerError(
+        .limitExceeded, "pre_tokenizer: more than \(Self.maximumSplits) splits in a row")
     }
     for part in parts { splits.append(try Split(part)) }
     addsPrefixSpace = last["add_prefix_space"]?.bool ?? true
@@ -38,34 +45,36 @@ struct PreTokenizer: Sendable {
   }
 
   /// Calls `body` with each word of `text`, in order; a word is given in UTF-8 and never empty.
+  /// - Parameter steps: how many the patterns may take; what they took is subtracted.
   func forEachWord(
-    in text: [UInt8], _ body: (UnsafeBufferPointer<UInt8>) -> Void
+    in text: [UInt8], steps: inout Int, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {
     var pieces = [0..<text.count]
     for split in splits {
       var next: [Range<Int>] = []
       next.reserveCapacity(pieces.count)
-      for piece in pieces { next += try split.apply(to: text, piece) }
+      for piece in pieces { next += try split.apply(to: text, piece, steps: &steps) }
       pieces = next
     }
     for piece in pieces where !piece.isEmpty {
       if addsPrefixSpace, text[piece.lowerBound] != 0x20 {
         let prefixed = [0x20] + text[piece]
-        try forEachByteLevelWord(in: prefixed, 0..<prefixed.count, body)
+        try forEachByteLevelWord(in: prefixed, 0..<prefixed.count, &steps, body)
       } else {
-        try forEachByteLevelWord(in: text, piece, body)
+        try forEachByteLevelWord(in: text, piece, &steps, body)
       }
     }
   }
 
   private func forEachByteLevelWord(
-    in text: [UInt8], _ piece: Range<Int>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+    in text: [UInt8], _ piece: Range<Int>, _ steps: inout Int,
+    _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {
     guard let byteLevelPattern else {
       text.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0[piece])) }
       return
     }
-    let words = try Split.covering(byteLevelPattern, text, piece)
+    let words = try Split.covering(byteLevelPattern, text, piece, steps: &steps)
     text.withUnsafeBufferPointer { all in
       for word in words { body(UnsafeBufferPointer(rebasing: all[word.range])) }
     }
@@ -123,10 +132,12 @@ struct Split: Sendable {
   }
 
   /// The parts that `piece` of `text` falls into, empty ones left out.
-  func apply(to text: [UInt8], _ piece: Range<Int>) throws(TokenizerError) -> [Range<Int>] {
+  func apply(
+    to text: [UInt8], _ piece: Range<Int>, steps: inout Int
+  ) throws(TokenizerError) -> [Range<Int>] {
     var parts: [Part]
     switch target {
-    case .pattern(let program): parts = try Self.covering(program, text, piece)
+    case .pattern(let program): parts = try Self.covering(program, text, piece, steps: &steps)
     case .numeric: parts = Self.numericParts(text, piece)
     }
     if isInverted {
@@ -137,17 +148,16 @@ struct Split: Sendable {
 
   /// Matches and what lies between them, in order, together all of `piece`.
   static func covering(
-    _ program: PatternProgram, _ text: [UInt8], _ piece: Range<Int>
+    _ program: PatternProgram, _ text: [UInt8], _ piece: Range<Int>, steps: inout Int
   ) throws(TokenizerError) -> [Part] {
     let base = piece.lowerBound
-    let result = text.withUnsafeBufferPointer { all in
-      Result { () throws(TokenizerError) in
-        try PatternMatcher.matches(of: program, in: UnsafeBufferPointer(rebasing: all[piece]))
-      }
+    let matches = try text.withUnsafeBufferPointer { (all) throws(TokenizerError) in
+      try PatternMatcher.matches(
+        of: program, in: UnsafeBufferPointer(rebasing: all[piece]), steps: &steps)
     }
     var parts: [Part] = []
     var end = base
-    for match in try result.get() {
+    for match in matches {
       let match = match.lowerBound + base..<match.upperBound + base
       if match.lowerBound > end {
         parts.append(Part(range: end..<match.lowerBound, isMatch: false))

@@ -76,11 +76,11 @@ struct TokenTable: Sendable {
     return slot
   }
 
-  /// FNV-1a with a final mix.
+  /// Seeded anew in each process, so that no file can choose tokens that collide.
   private static func hash(_ token: UnsafeBufferPointer<UInt8>) -> Int {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for byte in token { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    return Int(truncatingIfNeeded: (hash ^ hash >> 32) >> 1)
+    var hasher = Hasher()
+    hasher.combine(bytes: UnsafeRawBufferPointer(token))
+    return Int(bitPattern: UInt(bitPattern: hasher.finalize()) >> 1)
   }
 
   private mutating func grow() {

@@ -153,9 +153,9 @@ package struct Tokenizer: Sendable {
       throw TokenizerError(.limitExceeded, "a text above \(Self.maximumTextBytes) bytes")
     }
     var ids = addSpecialTokens ? postProcessor.prefix : []
-    var work = BytePairEncoder.Workspace()
+    var work = Work(steps: PatternMatcher.stepLimit(text.utf8.count))
     let bytes = Array(text.utf8)
-    for piece in addedTokens.split(bytes[...]) {
+    for piece in try addedTokens.split(bytes[...], steps: &work.steps) {
       switch piece {
       case .token(let id): ids.append(id)
       case .text(let range): try encodePart(normalizer(bytes[range]), &work, into: &ids)
@@ -165,15 +165,21 @@ package struct Tokenizer: Sendable {
     return ids
   }
 
+  /// What the parts of one text share: memory, and the steps left for finding words.
+  private struct Work {
+    var pairs = BytePairEncoder.Workspace()
+    var steps: Int
+  }
+
   private func encodePart(
-    _ part: ArraySlice<UInt8>, _ work: inout BytePairEncoder.Workspace, into ids: inout [Int32]
+    _ part: ArraySlice<UInt8>, _ work: inout Work, into ids: inout [Int32]
   ) throws(TokenizerError) {
-    for piece in addedTokens.splitNormalized(part) {
+    for piece in try addedTokens.splitNormalized(part, steps: &work.steps) {
       switch piece {
       case .token(let id): ids.append(id)
       case .text(let range):
-        try preTokenizer.forEachWord(in: Array(part[range])) { word in
-          encoder.encode(word, vocabulary, &work, into: &ids)
+        try preTokenizer.forEachWord(in: Array(part[range]), steps: &work.steps) { word in
+          encoder.encode(word, vocabulary, &work.pairs, into: &ids)
         }
       }
     }

@@ -16,12 +16,104 @@ import Testing
     #expect(tokenizer.decodeBytes(ids, skipSpecialTokens: false).elementsEqual(composed.utf8))
   }
 
+  /// The time for a text four times as long is about four times as long, not sixteen times.
+  @Test(arguments: [
+    "\u{301}\u{323}", "\u{334}\u{345}\u{5B0}", "가\u{11A8}", " ", "\n ", "A", "é", "\u{FFFD}",
+  ])
+  func longTextsTakeLinearTime(_ unit: String) throws {
+    for family in ["qwen", "o200k", "deepseek", "gpt2"] {
+      let tokenizer = try Fixture.tokenizer(family)
+      func seconds(_ bytes: Int) throws -> Double {
+        let text = "a" + String(repeating: unit, count: bytes / unit.utf8.count)
+        var best = Double.infinity
+        for _ in 0..<2 {
+          let took = try ContinuousClock().measure { _ = try tokenizer.encode(text) }
+          best = min(best, took / .seconds(1))
+        }
+        return best
+      }
+      // Milliseconds; where it was quadratic, the longer one took minutes.
+      let (short, long) = (try seconds(100_000), try seconds(400_000))
+      #expect(long < 10 * short + 2, "\(family): \(short) s, then \(long) s")
+    }
+  }
+
+  /// Many parts of a text share its steps, and an added token that nearly matches uses them, too.
+  @Test func stepsAreThoseOfTheWholeText() throws {
+    let nested = #"(?:(?:a|a|aa){1,40}b|x)+y"#
+    let pre = """
+      {"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"String":"-"},
+      "behavior":"Isolated"},{"type":"Split","pattern":{"Regex":"\(nested)"},
+      "behavior":"Isolated"},{"type":"ByteLevel"}]}
+      """
+    let text = String(repeating: String(repeating: "a", count: 24) + "-", count: 20_000)
+    let splitter = try PreTokenizer(JSONParser.parse(Array(pre.utf8)))
+    var steps = PatternMatcher.stepLimit(text.utf8.count)
+    let error = #expect(throws: TokenizerError.self) {
+      try splitter.forEachWord(in: Array(text.utf8), steps: &steps) { _ in }
+    }
+    #expect(error?.code == .limitExceeded)
+    let token = String(repeating: "a", count: 3_000) + "b"
+    let added = try AddedTokens(
+      [
+        [
+          "id": 0, "content": .string(token), "special": true, "lstrip": false, "rstrip": false,
+          "single_word": false, "normalized": false,
+        ]
+      ], normalizer: .none)
+    let near = [UInt8](repeating: UInt8(ascii: "a"), count: 100_000)
+    steps = PatternMatcher.stepLimit(near.count)
+    let other = #expect(throws: TokenizerError.self) { try added.split(near[...], steps: &steps) }
+    #expect(other?.code == .limitExceeded)
+  }
+
+  /// Tokens that take the white space around them, in a text of white space.
+  @Test func strippingTokensTakeLinearTime() throws {
+    let added = try AddedTokens(
+      [
+        [
+          "id": 0, "content": " ", "special": true, "lstrip": true, "rstrip": true,
+          "single_word": false, "normalized": false,
+        ]
+      ], normalizer: .none)
+    let text = [UInt8](repeating: 0x20, count: 400_000)
+    var steps = PatternMatcher.stepLimit(text.count)
+    let started = ContinuousClock.now
+    #expect(try added.split(text[...], steps: &steps).count == text.count)
+    #expect(ContinuousClock.now - started < .seconds(20))
+  }
+
+  @Test func hostileFilesAreBounded() throws {
+    let letters = String(
+      (0..<6_000).compactMap { Unicode.Scalar(0x4E00 + 2 * $0) }.map(Character.init))
+    #expect(throws: TokenizerError.self) { try PatternProgram("(?:[\(letters)]a){1000}") }
+    #expect(throws: TokenizerError.self) {
+      try PatternProgram(String(repeating: "a", count: 70_000))
+    }
+    let values = "[" + String(repeating: "0,", count: JSONParser.maximumValues) + "0]"
+    let error = #expect(throws: TokenizerError.self) { try JSONParser.parse(Array(values.utf8)) }
+    #expect(error?.code == .limitExceeded)
+  }
+
+  @Test func rawTextTakesLinearTime() throws {
+    let started = ContinuousClock.now
+    let tags = String(repeating: "{% ", count: 300_000)
+    #expect(throws: TokenizerError.self) { try ChatTemplate(source: "{% raw %}" + tags) }
+    let template = try ChatTemplate(source: "{% raw %}" + tags + "{% endraw %}")
+    #expect(try template.render(JSONObject()) == tags)
+    #expect(throws: TokenizerError.self) {
+      try ChatTemplate(source: String(repeating: "{{ 1 }}", count: 100_000))
+    }
+    #expect(ContinuousClock.now - started < .seconds(30))
+  }
+
   @Test func backtrackingWithoutEndIsRefused() throws {
     let program = try PatternProgram(#"(?:(?:a|a|aa){1,40}b|x)+y"#)
     let text = Array(String(repeating: "a", count: 3000).utf8)
     let error = #expect(throws: TokenizerError.self) {
       try text.withUnsafeBufferPointer { (text) throws(TokenizerError) in
-        _ = try PatternMatcher.matches(of: program, in: text)
+        var steps = PatternMatcher.stepLimit(text.count)
+        _ = try PatternMatcher.matches(of: program, in: text, steps: &steps)
       }
     }
     #expect(error?.code == .limitExceeded)

@@ -102,12 +102,51 @@ import Testing
   private static let malformed: [String] = [
     "", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", "1e", "-", "nul", "\"\\x\"",
     "\"\\ud800\"",
-    "\"a", "\"\u{1}\"", "1 2", "\u{FEFF}1", "99999999999999999999", "1e999", "[\"\\u12\"]", "tru",
+    "\"a", "\"\u{1}\"", "1 2", "\u{FEFF}1", "[\"\\u12\"]", "tru", "Na",
+    "-N", "-NaN", "+1", "Inf", "infinity", String(repeating: "9", count: 5_000),
   ]
 
   @Test(arguments: malformed)
   func malformedJSON(_ text: String) {
     #expect(throws: TokenizerError.self) { try JSONParser.parse(Array(text.utf8)) }
+  }
+
+  /// What nobody reads may be any number that Python writes; where one is needed, it must fit.
+  @Test func numbersOfAnySizeAreRead() throws {
+    let huge = "1000000000000000019884624838656"
+    let file = #"{"limit":\#(huge),"list":[NaN,Infinity,-Infinity,1e999,-\#(huge)],"small":7}"#
+    let object = try #require(JSONParser.parse(Array(file.utf8)).object)
+    guard case .bigInteger(huge)? = object["limit"] else {
+      Issue.record("\(String(describing: object["limit"]))")
+      return
+    }
+    #expect(object["limit"]?.int == nil)
+    #expect(object["small"]?.int == 7)
+    let numbers = try #require(object["list"]?.array)
+    guard case .double(let nan) = numbers[0], case .double(let infinity) = numbers[1],
+      case .double(let negative) = numbers[2], case .double(let beyond) = numbers[3],
+      case .bigInteger("-" + huge) = numbers[4]
+    else {
+      Issue.record("\(numbers)")
+      return
+    }
+    #expect(nan.isNaN && infinity == .infinity && negative == -.infinity && beyond == .infinity)
+    let template = try ChatTemplate(source: "{{ limit }}")
+    #expect(throws: TokenizerError.self) { try template.render(object) }
+  }
+
+  /// A pipe in the place of a file would hold whoever opens it.
+  @Test(.timeLimit(.minutes(1)))
+  func whatIsNoFileIsRefused() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+    try FileManager.default.createDirectory(
+      at: folder.appending(path: "tokenizer_config.json"), withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    #expect(mkfifo(folder.appending(path: "tokenizer.json").path, 0o600) == 0)
+    let error = try #require(throws: TokenizerError.self) { try Tokenizer(directory: folder) }
+    #expect(error.message.contains("is not a file"))
+    let other = try #require(throws: TokenizerError.self) { try ChatTemplate(directory: folder) }
+    #expect(other.message.contains("is not a file"))
   }
 
   @Test func invalidUTF8AndDeepJSONAreRefused() {

@@ -57,6 +57,15 @@ import Testing
     #expect(decoder.finish().isEmpty)
   }
 
+  @Test func compositionMatchesTheReference() throws {
+    let normalizer = try Normalizer(["type": "NFC"])
+    for item in try #require(Fixture.json("nfc-golden.json").array) {
+      let pair = try #require(item.array).compactMap(\.string)
+      let text = Array(pair[0].utf8)
+      #expect(normalizer(text[...]).elementsEqual(pair[1].utf8), "\(pair[0].unicodeScalars)")
+    }
+  }
+
   /// The normaliser, character by character, against what its table says.
   @Test func inertCharactersPassTheNormalizer() throws {
     let normalizer = try Normalizer(["type": "NFC"])

@@ -94,6 +94,9 @@ struct TemplateLexer {
       let kind = source[tag + 1]
       at = tag + 2
       addText(stripped(text, kind))
+      guard tokens.count <= TemplateLimits.tokens else {
+        throw failure(.limitExceeded, "more than \(TemplateLimits.tokens) parts")
+      }
       isLineStart = false
       switch kind {
       case "#": try comment()
@@ -164,11 +167,16 @@ struct TemplateLexer {
         at += 1
         continue
       }
-      let text = stripped(source[textStart..<textEnd], "%")
+      // The text is looked at only where the tag is the right one: once, not at every tag.
+      if !take("-") { _ = take("+") }
       skipSpace()
       if take("endraw") {
         skipSpace()
         if takeEnd("%}", trims: true) {
+          let end = at
+          at = textEnd + 2
+          let text = stripped(source[textStart..<textEnd], "%")
+          at = end
           addText(text)
           return true
         }
@@ -186,6 +194,9 @@ struct TemplateLexer {
     add(first)
     var open: [Unicode.Scalar] = []
     while at < source.count {
+      guard tokens.count <= TemplateLimits.tokens else {
+        throw failure(.limitExceeded, "more than \(TemplateLimits.tokens) parts")
+      }
       if open.isEmpty, takeEnd(end, trims: trims) {
         add(last)
         return

@@ -150,6 +150,8 @@ final class TemplateScope {
 enum TemplateLimits {
   /// Longest template, in bytes.
   static let sourceBytes = 1 << 20
+  /// Most words, numbers, signs and pieces of text in one template.
+  static let tokens = 100_000
   /// Most bytes in the output or in one string.
   static let stringBytes = 1 << 24
   /// Most items in one list.
@@ -193,6 +195,8 @@ extension TemplateValue {
     case .null: self = .none
     case .bool(let value): self = .bool(value)
     case .int(let value): self = .int(value)
+    case .bigInteger:
+      throw TokenizerError(.limitExceeded, "template: a number beyond 64 bits")
     case .double(let value): self = .double(value)
     case .string(let value): self = .string(value)
     case .array(let items):
