@@ -152,8 +152,8 @@ RequestTable::Outgoing RequestTable::ask(Ticket ticket, Time now) {
   Entry& entry = entries_.at(ticket);
   const milliseconds next = std::min(2 * entry.ask_after, kLongestAsk * ask_);
   Outgoing outgoing;
-  if (entry.key.stream.empty()) {
-    outgoing = send(ticket, now);  // Nobody keeps answers for a connection.
+  if (entry.key.stream.find(':') == std::string::npos) {
+    outgoing = send(ticket, now);  // Of no session: nobody keeps an answer for it.
   } else {
     const Stream& stream = streams_.at(entry.key.stream);
     outgoing.header.set_method(v1::METHOD_FUTURES_AWAIT);

@@ -191,9 +191,9 @@ void asks_for_what_nothing_is_heard_of() {
     }
   }
   const std::vector<std::pair<int, std::string>> expected = {
-      {30, "501 0 0 bare"}, {30, "101 0 0"},       {40, "501 0 0 bare"},  {90, "501 0 0 bare"},
-      {90, "101 0 0"},      {100, "501 0 0 bare"}, {210, "501 0 0 bare"}, {210, "101 0 0"},
-      {220, "501 0 0 bare"}, {450, "501 0 0 bare"}, {450, "101 0 0"},     {460, "501 0 0 bare"},
+      {30, "501 0 0 bare"},  {30, "101 0 0"},       {40, "501 0 0 bare"},  {90, "501 0 0 bare"},
+      {90, "101 0 0"},       {100, "501 0 0 bare"}, {210, "501 0 0 bare"}, {210, "101 0 0"},
+      {220, "501 0 0 bare"}, {450, "501 0 0 bare"}, {450, "101 0 0"},      {460, "501 0 0 bare"},
       {750, "501 0 0 bare"}, {750, "101 0 0"},      {760, "501 0 0 bare"}};
   CHECK(asked == expected);
   // Unknown to the service: it is sent again, and asked for later as if it were new.
@@ -213,9 +213,10 @@ void reports_what_stays_the_oldest() {
   CHECK(!bench.table.report(start + 31s));
   bench.answer(second, v1::STATUS_CODE_UNAVAILABLE, start + 50s);
   const auto line = bench.table.report(start + 61s);
-  CHECK(line && *line ==
-                    "no answer to METHOD_TRAINING_FORWARD_BACKWARD (s:train:0, seq 1) for 61 s; the "
-                    "service said of it last: STATUS_CODE_UNAVAILABLE: ");
+  CHECK(line &&
+        *line ==
+            "no answer to METHOD_TRAINING_FORWARD_BACKWARD (s:train:0, seq 1) for 61 s; the "
+            "service said of it last: STATUS_CODE_UNAVAILABLE: ");
   CHECK(!bench.table.report(start + 1h));
 }
 
@@ -286,19 +287,20 @@ void counts_down_deadlines() {
 }  // namespace
 
 int main() {
-  return run_all({{"acknowledges without gaps", acknowledges_without_gaps},
-                  {"keeps to the window", keeps_to_the_window},
-                  {"keeps to the window of bytes", keeps_to_the_window_of_bytes},
-                  {"stays within the answers kept", stays_within_the_answers_kept},
-                  {"sends what was refused again", sends_what_was_refused_again},
-                  {"asks again on a new connection", asks_again_on_a_new_connection},
-                  {"patience counts from the first refusal", patience_counts_from_the_first_refusal},
-                  {"keeps the frames until the end", keeps_the_frames_until_the_end},
-                  {"asks for what nothing is heard of", asks_for_what_nothing_is_heard_of},
-                  {"reports what stays the oldest", reports_what_stays_the_oldest},
-                  {"silence ends what is older", silence_ends_what_is_older},
-                  {"drops older epochs", drops_older_epochs},
-                  {"ends a lost stream", ends_a_lost_stream},
-                  {"cancels", cancels},
-                  {"counts down deadlines", counts_down_deadlines}});
+  return run_all(
+      {{"acknowledges without gaps", acknowledges_without_gaps},
+       {"keeps to the window", keeps_to_the_window},
+       {"keeps to the window of bytes", keeps_to_the_window_of_bytes},
+       {"stays within the answers kept", stays_within_the_answers_kept},
+       {"sends what was refused again", sends_what_was_refused_again},
+       {"asks again on a new connection", asks_again_on_a_new_connection},
+       {"patience counts from the first refusal", patience_counts_from_the_first_refusal},
+       {"keeps the frames until the end", keeps_the_frames_until_the_end},
+       {"asks for what nothing is heard of", asks_for_what_nothing_is_heard_of},
+       {"reports what stays the oldest", reports_what_stays_the_oldest},
+       {"silence ends what is older", silence_ends_what_is_older},
+       {"drops older epochs", drops_older_epochs},
+       {"ends a lost stream", ends_a_lost_stream},
+       {"cancels", cancels},
+       {"counts down deadlines", counts_down_deadlines}});
 }

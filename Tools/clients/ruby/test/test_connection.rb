@@ -100,6 +100,13 @@ class ConnectionTest < Minitest::Test
     submit.value(timeout: 20)
   end
 
+  def test_what_belongs_to_no_session_is_sent_again
+    @service = Service.new { |_, seen| seen.empty? ? nil : :OK }
+    connect(@service.endpoint, ask_after: 0.3)
+    submit(Tinsmith::Stream.new("admin", ordered: false)).value(timeout: 20)
+    assert_equal [[STEP, "body"], [STEP, "body"]], @service.seen
+  end
+
   def test_an_address_that_never_answers_ends_with_its_name
     address = unused
     connect(address, give_up: 0.6)

@@ -106,10 +106,10 @@ module Tinsmith
       check_silence(Tinsmith.now)
     end
 
-    # What has no stream is sent again: nobody keeps answers for a connection.
+    # What belongs to no session is sent again: nobody keeps an answer for it.
     def ask
       asked, line = @lock.synchronize { [@outbox.questions(Tinsmith.now), @outbox.report(Tinsmith.now)] }
-      asked.each { |call| call.stream.name.empty? ? transmit(call) : send_await(call) }
+      asked.each { |call| call.stream.name.include?(":") ? send_await(call) : transmit(call) }
       @log.call("#{line}; asking #{@endpoint}") if line
     end
 

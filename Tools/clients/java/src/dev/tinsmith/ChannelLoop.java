@@ -183,8 +183,8 @@ final class ChannelLoop implements Runnable {
     for (Call<?> call : outstanding.values()) {
       if (!call.refused && call.askAt <= now) {
         long next = Math.min(2 * call.askAfter, LONGEST_ASK * askAfter);
-        // Nobody keeps answers for a connection: what has no stream is sent again.
-        send(call, call.stream.name.isEmpty() ? null : Method.METHOD_FUTURES_AWAIT);
+        // Nobody keeps answers of what belongs to no session: it is sent again.
+        send(call, call.stream.name.indexOf(':') < 0 ? null : Method.METHOD_FUTURES_AWAIT);
         call.askLater(now, next);
       }
     }
