@@ -191,6 +191,27 @@ def test_log_probs_of_the_last_tokens(client: tinsmith.ServiceClient) -> None:
             sampler.compute_logprobs(prompt, wrong)
 
 
+def test_what_the_service_does_not_do_is_refused_in_words(client: tinsmith.ServiceClient) -> None:
+    sampler = client.create_sampling_client(base_model=BASE)
+    prompt = types.ModelInput.from_ints(PROMPT)
+    ids = types.TensorData([[1], [2], [3]], "int64")
+    with pytest.raises(tinsmith.UnimplementedError, match="scores no tokens"):
+        sampler.sample(prompt, 1, DRAW, target_prompt_logprobs=ids)
+    with pytest.raises(tinsmith.UnimplementedError, match="draws no alternatives"):
+        sampler.sample(prompt, 1, DRAW, prompt_alt_tokens_k=2)
+
+
+def test_weights_may_be_named_with_their_base_model(
+    client: tinsmith.ServiceClient, training: tinsmith.TrainingClient
+) -> None:
+    path = training.save_weights_for_sampler("both").result(60).path
+    assert client.create_sampling_client(path, BASE).result(60).model_path == path
+    with pytest.raises(tinsmith.InvalidArgumentError, match=f"of {BASE}, not of other"):
+        client.create_sampling_client(path, "other").result(60)
+    with pytest.raises(tinsmith.InvalidArgumentError, match="model_path or a base_model"):
+        client.create_sampling_client()
+
+
 def test_training_runs_are_known_by_their_checkpoints(client: tinsmith.ServiceClient) -> None:
     model = client.create_lora_training_client(BASE, rank=4)
     rest = client.create_rest_client()

@@ -13,7 +13,7 @@ from tinsmith._handle import SamplerHandle
 from tinsmith._rpc.call import Answer, Call, Stream
 from tinsmith._sender import StreamSender
 from tinsmith._session import Established, Session, wrap
-from tinsmith.errors import InvalidArgumentError
+from tinsmith.errors import InvalidArgumentError, UnimplementedError
 from tinsmith.future import APIFuture, flat_then, then
 from tinsmith.sample_stream import PieceCollector, SampleStream
 from tinsmith.tokenizer import load_tokenizer
@@ -32,12 +32,15 @@ class SamplingClient:
     and `await` wait for that and give the client itself, as with the tinker SDK.
     """
 
-    def __init__(self, session: Session, source: Future[Source]) -> None:
+    def __init__(
+        self, session: Session, source: Future[Source], base_model: str | None = None
+    ) -> None:
         """Opens a sampling session; its number is taken now.
 
         Args:
             session: whose weights they are.
             source: what to sample from.
+            base_model: which base model that must have, if it matters.
         """
         self._session = session
         self._source = source
@@ -48,9 +51,15 @@ class SamplingClient:
             name = f"{established.session_id}:sample:{number}"
             return flat_then(source, lambda source: self._create(Stream(name), source))
 
-        self._opened: Future[Opened] = then(
-            flat_then(session.established(), create), lambda a: a.read(Opened)
-        )
+        def check(answer: Answer) -> Opened:
+            opened = answer.read(Opened)
+            if base_model is not None and opened.base_model != base_model:
+                raise InvalidArgumentError(
+                    f"these weights are of {opened.base_model}, not of {base_model}", "base_model"
+                )
+            return opened
+
+        self._opened: Future[Opened] = then(flat_then(session.established(), create), check)
         self._opened.add_done_callback(self._fail)
 
     @classmethod
@@ -59,8 +68,11 @@ class SamplingClient:
     ) -> SamplingClient:
         """A client whose weights exist already."""
         source: Future[Source] = Future()
-        source.set_result(Source(model_path=model_path, base_model=base_model))
-        return cls(session, source)
+        if model_path is None:
+            source.set_result(Source(base_model=base_model))
+        else:
+            source.set_result(Source(model_path=model_path))
+        return cls(session, source, base_model)
 
     def _create(self, stream: Stream, source: Source) -> Future[Answer]:
         call = Call(
@@ -185,6 +197,8 @@ class SamplingClient:
         include_prompt_logprobs: bool = False,
         topk_prompt_logprobs: int = 0,
         topk_sample_logprobs: int = 0,
+        target_prompt_logprobs: types.TensorData | None = None,
+        prompt_alt_tokens_k: int = 0,
         prompt_logprobs_last_n: int | None = None,
     ) -> APIFuture[types.SampleResponse]:
         """Draws sequences that continue a prompt.
@@ -196,11 +210,22 @@ class SamplingClient:
             include_prompt_logprobs: return the log-prob of each prompt token as well.
             topk_prompt_logprobs: the k most probable tokens at each prompt position; 0 for none.
             topk_sample_logprobs: the k most probable tokens at each sampled position; 0 for none.
+            target_prompt_logprobs: as the tinker SDK has it; this service scores no given tokens.
+            prompt_alt_tokens_k: likewise; it draws no alternatives to a prompt's tokens.
             prompt_logprobs_last_n: only the last n prompt tokens need a log-prob; None for all.
 
         Raises:
             InvalidArgumentError: the request cannot be sent.
+            UnimplementedError: it asks for what the service does not do.
         """
+        if target_prompt_logprobs is not None:
+            raise UnimplementedError(
+                "this service scores no tokens but the prompt's own", "target_prompt_logprobs"
+            )
+        if prompt_alt_tokens_k:
+            raise UnimplementedError(
+                "this service draws no alternatives to a prompt's tokens", "prompt_alt_tokens_k"
+            )
         call = self._sample_call(
             prompt,
             num_samples,
@@ -227,6 +252,8 @@ class SamplingClient:
         include_prompt_logprobs: bool = False,
         topk_prompt_logprobs: int = 0,
         topk_sample_logprobs: int = 0,
+        target_prompt_logprobs: types.TensorData | None = None,
+        prompt_alt_tokens_k: int = 0,
         prompt_logprobs_last_n: int | None = None,
     ) -> types.SampleResponse:
         """As `sample`; cancelling the task that waits gives up the request."""
@@ -237,6 +264,8 @@ class SamplingClient:
             include_prompt_logprobs,
             topk_prompt_logprobs,
             topk_sample_logprobs,
+            target_prompt_logprobs,
+            prompt_alt_tokens_k,
             prompt_logprobs_last_n,
         )
 

@@ -223,11 +223,15 @@ class ServiceClient:
     ) -> SamplingClient:
         """Samples from a checkpoint of `save_weights_for_sampler`, or from a base model as it is.
 
+        Args:
+            model_path: of the checkpoint.
+            base_model: name of the base model; with a checkpoint, of the one that it must be of.
+
         Raises:
-            InvalidArgumentError: not exactly one of both was given.
+            InvalidArgumentError: neither was given.
         """
-        if (model_path is None) == (base_model is None):
-            raise InvalidArgumentError("give one of model_path and base_model", "source")
+        if model_path is None and base_model is None:
+            raise InvalidArgumentError("give a model_path or a base_model", "source")
         return SamplingClient.of(self._session, model_path, base_model)
 
     async def create_sampling_client_async(
