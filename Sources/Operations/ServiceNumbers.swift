@@ -24,8 +24,12 @@ package struct ServiceNumbers: Sendable, Equatable {
     }
   }
 
-  /// Whether the number only grows, so that what matters is its rate: events and time spent.
-  package static func isCounter(_ key: String) -> Bool {
-    key.hasSuffix("_total") || key.hasSuffix("_seconds")
+  /// Whether the number only grows, so that what matters is its rate: events and time spent. An age
+  /// (`oldest_…_seconds`) comes and goes.
+  ///
+  /// - Parameter path: of the number, or its key alone.
+  package static func isCounter(_ path: String) -> Bool {
+    let key = path.lastIndex(of: ".").map { path[path.index(after: $0)...] } ?? path[...]
+    return key.hasSuffix("_total") || (key.hasSuffix("_seconds") && !key.hasPrefix("oldest_"))
   }
 }

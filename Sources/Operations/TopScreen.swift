@@ -29,8 +29,9 @@ package struct TopScreen: Sendable {
     ],
   ]
   private static let routerKeys = [
-    "requests_total", "answers_total", "refusals_total", "in_flight", "held", "sessions", "streams",
-    "connections", "workers",
+    "requests_total", "answers_total", "refusals_total", "in_flight", "oldest_request_seconds",
+    "held",
+    "sessions", "streams", "connections", "workers",
   ]
   /// More members than these have no column in the table of the rest.
   private static let widest = 8
@@ -99,8 +100,12 @@ package struct TopScreen: Sendable {
 
   private static func title(_ key: String) -> String {
     let isCounter = key.hasSuffix("_total")
-    let words = (isCounter ? String(key.dropLast("_total".count)) : key)
-      .replacing("_", with: " ").uppercased()
+    var name = isCounter ? String(key.dropLast("_total".count)) : key
+    // An age says its unit itself.
+    if name.hasPrefix("oldest_"), name.hasSuffix("_seconds") {
+      name.removeLast("_seconds".count)
+    }
+    let words = name.replacing("_", with: " ").uppercased()
     return isCounter ? "\(words)/S" : words
   }
 }

@@ -17,17 +17,20 @@ final class ServeProcess: Sendable {
   ///   - data: its data folder.
   ///   - listen: where clients connect; a free port unless given.
   ///   - log: the file for what it writes to stderr; nil for our own stderr.
+  ///   - limit: what `ulimit` is told before.
   init(
-    data: String, listen: String = "tcp://127.0.0.1:*", log: String? = nil, _ arguments: [String]
+    data: String, listen: String = "tcp://127.0.0.1:*", log: String? = nil, limit: String? = nil,
+    _ arguments: [String]
   ) async throws {
     self.data = data
     self.log = log ?? ""
     process = Process()
     lifeline = Pipe()
     let output = Pipe()
-    process.executableURL = Program.url
+    process.executableURL = URL(fileURLWithPath: "/bin/bash")
     process.arguments =
-      ["serve", "--listen", listen, "--data", data, "--supervised"] + arguments
+      ["-c", "\(limit.map { "ulimit \($0) && " } ?? "")exec \"$0\" \"$@\"", Program.url.path]
+      + ["serve", "--listen", listen, "--data", data, "--supervised"] + arguments
     // Swift's crash reporter outlives a first signal that somebody else sent.
     process.environment = ProcessInfo.processInfo.environment
       .merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
@@ -60,6 +63,12 @@ final class ServeProcess: Sendable {
 
   /// Its worker processes: the pid by name.
   var workers: [String: pid_t] { ProcessList.workers(of: process.processIdentifier) }
+
+  /// Its router process, while there is one.
+  var router: pid_t? { ProcessList.router(of: process.processIdentifier) }
+
+  /// The supervisor.
+  var pid: pid_t { process.processIdentifier }
 
   /// Sends it a signal.
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }

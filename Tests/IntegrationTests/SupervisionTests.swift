@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Tinsmith
 
-/// Workers that die, a supervisor that dies, workers that join.
+/// Workers that die, a router that dies, a supervisor that dies, workers that join.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct SupervisionTests {
   private static let tiny = [
     "--threads", "1", "--base", "\(TestService.tiny)=\(Program.fixture("qwen3"))",
@@ -28,7 +28,8 @@ import Tinsmith
       var victim = try #require(first["worker-0"])
       for (signal, words) in [
         (SIGABRT, "worker-0 was ended by SIGABRT; it is started again at once"),
-        (SIGKILL, "worker-0 was ended by SIGKILL; it is started again in 0.5 seconds"),
+        (SIGSEGV, "worker-0 was ended by SIGSEGV; it is started again in 0.5 seconds"),
+        (SIGKILL, "worker-0 was ended by SIGKILL; it is started again"),
       ] {
         #expect(kill(victim, signal) == 0)
         try await eventually("another worker-0") {
@@ -75,14 +76,17 @@ import Tinsmith
       try await eventually("busy workers") {
         try await Self.numbers(service)["router.in_flight"] ?? 0 >= 2
       }
-      let workers = Array(service.workers.values)
-      #expect(workers.count == 2)
+      let workers = service.workers
+      let processes = Array(workers.values) + [try #require(service.router)]
+      #expect(processes.count == 3)
+      // One cannot even read that it is alone.
+      kill(try #require(workers["worker-1"]), SIGSTOP)
       let sockets = try FileManager.default.destinationOfSymbolicLink(
         atPath: "\(service.data)/sockets")
       service.signal(SIGKILL)
       await service.ended()
       try await eventually(within: .seconds(5), "no orphans") {
-        !workers.contains { Self.isRunning($0) }
+        !processes.contains { Self.isRunning($0) }
       }
       #expect(FileManager.default.fileExists(atPath: sockets))
 
@@ -121,6 +125,12 @@ import Tinsmith
       try await eventually("a model there") {
         try await Self.numbers(service)["worker.far.away-1.streams"] == 1
       }
+      // A router that is started anew listens where the first one did.
+      kill(try #require(service.router), SIGKILL)
+      try await eventually("the worker of another host, again") {
+        let numbers = try await Self.numbers(service)
+        return numbers["worker.far.away-1.streams"] == 1 && numbers["router.workers"] == 2
+      }
       process.terminate()
       try await eventually("its leaving") {
         try await Self.numbers(service)["worker.far.away-1.streams"] == nil
@@ -137,10 +147,15 @@ import Tinsmith
         ["--workers", "1", "--metrics", "0"] + Self.tiny)
       let words = try #require(service.words.firstMatch(of: /metrics are at (http:[^ \n]+)/))
       let url = try #require(URL(string: String(words.1)))
-      try await eventually("the worker's numbers") {
-        let page = String(decoding: try await URLSession.shared.data(from: url).0, as: UTF8.self)
-        return page.contains("tinsmith_worker_requests{worker=\"worker-0\"} ")
-          && page.contains("\ntinsmith_router_workers 1\n")
+      for _ in 0..<2 {
+        try await eventually("the worker's numbers") {
+          guard let data = try? await URLSession.shared.data(from: url).0 else { return false }
+          let page = String(decoding: data, as: UTF8.self)
+          return page.contains("tinsmith_worker_requests{worker=\"worker-0\"} ")
+            && page.contains("\ntinsmith_router_workers 1\n")
+        }
+        // The next router serves them at the same place.
+        kill(try #require(service.router), SIGKILL)
       }
       await service.stop()
     }

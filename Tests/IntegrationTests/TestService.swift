@@ -51,6 +51,9 @@ final class TestService: Sendable {
   /// Its worker processes: the pid by name.
   var workers: [String: pid_t] { process.workers }
 
+  /// Its router process, while there is one.
+  var router: pid_t? { process.router }
+
   /// Asks the service to end.
   func stop() { process.signal(SIGTERM) }
 }
@@ -81,9 +84,16 @@ enum Program {
   static func run(_ arguments: [String], of name: String? = nil) async throws -> (
     status: Int32, output: String, errors: String
   ) {
+    try await run(arguments, at: name.map(built) ?? url)
+  }
+
+  /// Runs a program of the system to its end.
+  static func run(_ arguments: [String], at url: URL) async throws -> (
+    status: Int32, output: String, errors: String
+  ) {
     let process = Process()
     let (output, errors) = (Pipe(), Pipe())
-    process.executableURL = name.map(built) ?? url
+    process.executableURL = url
     process.arguments = arguments
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output

@@ -19,14 +19,34 @@ import Testing
   func pausesGrowWhileItKeepsEnding(ran: [Double], pauses: [Int]) {
     var policy = RestartPolicy()
     #expect(
-      ran.map { policy.pause(afterRunning: .seconds($0)) } == pauses.map { .milliseconds($0) })
+      ran.map { policy.pause(afterRunning: .seconds($0), byItself: true) }
+        == pauses.map { .milliseconds($0) })
   }
 
   @Test func pausesStayBoundedForEver() {
-    var policy = RestartPolicy()
-    for _ in 0..<10_000 {
-      #expect(policy.pause(afterRunning: .zero) <= RestartPolicy.longestPause)
+    for longest in [Duration.milliseconds(100), .seconds(1), .seconds(30)] {
+      var policy = RestartPolicy(longestPause: longest)
+      for _ in 0..<10_000 {
+        #expect(policy.pause(afterRunning: .zero, byItself: true) <= longest)
+        #expect(policy.pause(afterRunning: .zero, byItself: false) <= longest)
+      }
     }
+  }
+
+  /// A kill from outside is no fault of the process, but a machine that kills all at once must not
+  /// keep it starting without a pause.
+  @Test func killsFromOutsideDoNotCount() {
+    var policy = RestartPolicy()
+    for _ in 0..<50 {
+      #expect(policy.pause(afterRunning: .seconds(1), byItself: false) == .zero)
+      #expect(policy.pause(afterRunning: .milliseconds(999), byItself: false) == .milliseconds(500))
+    }
+    #expect(policy.streak == 0)
+    #expect(policy.pause(afterRunning: .zero, byItself: true) == .zero)
+    #expect(policy.pause(afterRunning: .seconds(5), byItself: false) == .zero)
+    #expect(policy.pause(afterRunning: .zero, byItself: true) == .milliseconds(500))
+    #expect(policy.pause(afterRunning: .seconds(10), byItself: false) == .zero)
+    #expect(policy.pause(afterRunning: .zero, byItself: true) == .zero)
   }
 
   @Test(arguments: [

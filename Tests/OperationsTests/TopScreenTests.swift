@@ -9,6 +9,12 @@ import Testing
     #expect(screen.lines == ["requests/s 2.5  workers 0"])
   }
 
+  @Test func theOldestRequestIsShown() {
+    let screen = TopScreen(
+      ["router.oldest_request_seconds": 42.25, "router.in_flight": 3, "router.held": 0], rates: [:])
+    #expect(screen.lines == ["in flight 3  oldest request 42.2 s  held 0"])
+  }
+
   @Test func workersHaveARowEach() {
     let screen = TopScreen(
       [

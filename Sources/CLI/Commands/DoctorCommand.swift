@@ -24,6 +24,7 @@ struct DoctorCommand: ParsableCommand {
     Self.checkCPU(&report)
     Self.checkBLAS(&report)
     Self.checkMemory(&report)
+    Self.checkFiles(&report)
     checkDataFolder(&report)
     Self.checkModel(&report)
     for line in Table.lines(report.facts) { Terminal.say(line) }
@@ -68,6 +69,17 @@ struct DoctorCommand: ParsableCommand {
     report.add("memory", "\(gibibytes(total)), \(gibibytes(available ?? 0)) of it available")
     if let available, available < Double(1 << 30) {
       report.problems.append("less than 1 GiB of memory is available")
+    }
+  }
+
+  private static func checkFiles(_ report: inout DoctorReport) {
+    let (soft, hard) = DescriptorLimit.current
+    let usable = max(soft, min(hard, DescriptorLimit.most))
+    report.add("open files", "\(soft) at once, \(usable) in a service: one for each connection")
+    if usable < DescriptorLimit.least {
+      report.problems.append(
+        "only \(usable) files may be open at once; a service needs \(DescriptorLimit.least) or more"
+      )
     }
   }
 

@@ -105,7 +105,7 @@ enum PhaseReport {
     let seconds = String(format: "%.1f", outcome.duration / .seconds(1))
     var lines = ["\(results) results of \(outcome.answers) calls in \(seconds) s"]
     if let chaos = phase.chaos {
-      let counts = Dictionary(grouping: outcome.acts) { $0.name(chaos.shape) }
+      let counts = Dictionary(grouping: outcome.acts, by: \.name)
       let acts = counts.map { "\($0.key) \($0.value.count) ×" }.sorted()
       lines.append(acts.isEmpty ? "nothing killed" : acts.joined(separator: ", "))
       let missed = chaos.acts - outcome.acts.count

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Operations
 
 /// `tinsmith serve`: a whole service on this machine.
 struct ServeCommand: AsyncParsableCommand {
@@ -26,6 +27,8 @@ struct ServeCommand: AsyncParsableCommand {
   @Option(help: "Compute threads of each worker (default: the cores, divided among the workers).")
   var threads: Int?
 
+  @OptionGroup var memory: MemoryOption
+
   @OptionGroup var metrics: MetricsOption
 
   @OptionGroup var service: ServiceOptions
@@ -39,22 +42,20 @@ struct ServeCommand: AsyncParsableCommand {
     guard (1...256).contains(threads ?? 1) else {
       throw ValidationError("--threads must be 1 to 256")
     }
-    for (name, endpoint) in [("--listen", listen), ("--listen-workers", listenWorkers)] {
-      guard endpoint?.contains("://") ?? true else {
-        throw ValidationError("\(name) must be an endpoint like tcp://127.0.0.1:7410")
-      }
-    }
+    try ListenOption.check([("--listen", listen), ("--listen-workers", listenWorkers)])
   }
 
   func run() async throws {
     Terminal.startLogging(service.log.level)
+    try DescriptorLimit.raise()
     let cores = ProcessInfo.processInfo.activeProcessorCount
     let supervisor = try Supervisor(
       service,
       Supervisor.Plan(
         listen: listen, listenWorkers: listenWorkers, workers: workers,
-        threads: threads ?? max(1, cores / workers), tenants: try tenants.read(),
-        metrics: metrics))
+        threads: threads ?? max(1, cores / workers), memory: memory, tenants: tenants,
+        metrics: metrics),
+      folder: try await DataFolder.lock(service.data))
     let signals = StopSignals(isSupervised: supervised) { supervisor.stop() }
     defer { withExtendedLifetime(signals) {} }
     if supervised {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Engine
 import Foundation
 import Glibc
+import Operations
 import Trainer
 import ZeroMQ
 
@@ -19,6 +20,8 @@ struct WorkerCommand: AsyncParsableCommand {
 
   @Option(help: "Compute threads (default: the cores).") var threads: Int?
 
+  @OptionGroup var memory: MemoryOption
+
   @OptionGroup var service: ServiceOptions
 
   @Flag(help: .hidden) var supervised = false
@@ -27,10 +30,14 @@ struct WorkerCommand: AsyncParsableCommand {
     guard (1...256).contains(threads ?? 1) else {
       throw ValidationError("--threads must be 1 to 256")
     }
+    if let problem = EndpointText.problem(router, .connect) {
+      throw ValidationError("--router: \(problem)")
+    }
   }
 
   func run() async throws {
     Terminal.startLogging(service.log.level)
+    try DescriptorLimit.raise()
     try DataFolder.make(service.data)
     var configuration = TrainerConfiguration(
       routerEndpoint: router, name: name ?? "\(ProcessInfo.processInfo.hostName)-\(getpid())",

@@ -2,7 +2,7 @@
 struct ChaosSchedule: Sendable, Equatable {
   /// How the processes of a service are started.
   enum Shape: String, Sendable {
-    /// `tinsmith serve`: router and supervisor in one process, workers below it.
+    /// `tinsmith serve`: a supervisor, and below it router and workers.
     case serve
     /// `tinsmith router`, and each `tinsmith worker` for itself.
     case split = "router + workers"
@@ -12,18 +12,21 @@ struct ChaosSchedule: Sendable, Equatable {
   enum Act: Hashable, Sendable {
     /// SIGKILL for a worker; where nobody else does, it is started again after so long.
     case killWorker(Int, absentMilliseconds: Int)
-    /// SIGKILL for the router (and the supervisor, which is the same process under `serve`).
+    /// SIGKILL for the router.
     case killRouter
+    /// SIGKILL for the supervisor, which takes its children with it.
+    case killSupervisor
     /// SIGKILL for all processes at once.
     case killAll
     /// SIGSTOP for a worker, and SIGCONT so much later.
     case pauseWorker(Int, milliseconds: Int)
 
     /// What to call it in a count.
-    func name(_ shape: Shape) -> String {
+    var name: String {
       switch self {
       case .killWorker: "worker killed"
-      case .killRouter: shape == .serve ? "supervisor and router killed" : "router killed"
+      case .killRouter: "router killed"
+      case .killSupervisor: "supervisor killed"
       case .killAll: "all killed at once"
       case .pauseWorker: "worker paused"
       }
@@ -53,12 +56,15 @@ struct ChaosSchedule: Sendable, Equatable {
     var kinds: [Int] = []
     while kinds.count < count { kinds += (0..<5).shuffled(using: &random) }
     let last = max(1, answers * 9 / 10)
+    // Where there is a supervisor it takes turns with its router.
+    var isSupervisorsTurn = shape == .serve
     let points = (0..<count).map { _ in Int.random(in: 1...last, using: &random) }
     self.shape = shape
     steps = zip(points.sorted(), kinds).map { point, kind in
       let worker = Int.random(in: 0..<workers, using: &random)
       let act: Act =
         switch kind {
+        case 0 where isSupervisorsTurn: .killSupervisor
         case 0: .killRouter
         case 1: .killAll
         case 2:
@@ -67,6 +73,7 @@ struct ChaosSchedule: Sendable, Equatable {
         default:
           .killWorker(worker, absentMilliseconds: Int.random(in: 0...1000, using: &random))
         }
+      if kind == 0, shape == .serve { isSupervisorsTurn.toggle() }
       return Step(
         answers: point, milliseconds: Int.random(in: 0...200, using: &random), act: act)
     }

@@ -26,8 +26,8 @@ actor ProvedService {
   /// The file of what the processes say.
   private nonisolated let logPath: String
   private let log: FileHandle
-  /// The process that clients reach.
-  private var router: ChildProcess?
+  /// The process that was started for clients: a router, or its supervisor.
+  private var front: ChildProcess?
   /// The workers that are children of this process, by place.
   private var workers: [Int: ChildProcess] = [:]
   /// Something is being done to it.
@@ -58,13 +58,13 @@ actor ProvedService {
 
   /// Starts what does not run, and waits until clients can connect.
   func start() async throws {
-    try await startRouter()
+    try await startFront()
     guard settings.shape == .split else { return }
     for place in 0..<settings.workers { try startWorker(place) }
   }
 
-  private func startRouter() async throws {
-    guard router == nil else { return }
+  private func startFront() async throws {
+    guard front == nil else { return }
     var arguments = ["--listen", endpoint, "--tenants", settings.tenants] + shared
     switch settings.shape {
     case .serve: arguments = ["serve", "--workers", "\(settings.workers)"] + arguments + threads
@@ -74,7 +74,7 @@ actor ProvedService {
         + arguments
     }
     let process = try start(arguments, readsOutput: true)
-    router = process
+    front = process
     guard await process.firstLine() == "ready \(endpoint)" else {
       throw CommandError("the service did not start")
     }
@@ -122,14 +122,23 @@ actor ProvedService {
       guard let pid = pid(ofWorker: place), kill(pid, SIGSTOP) == 0 else { return false }
       try? await Task.sleep(for: .milliseconds(milliseconds))
       kill(pid, SIGCONT)
-    case .killRouter, .killAll:
-      guard let router else { return false }
-      let others = act == .killAll ? workerPIDs : [:]
-      kill(router.identifier, SIGKILL)
-      for pid in others.values { kill(pid, SIGKILL) }
+    case .killRouter where settings.shape == .serve:
+      guard let pid = supervisedRouter, kill(pid, SIGKILL) == 0 else { return false }
       way.close()
-      await router.ended()
-      self.router = nil
+      // The supervisor brings it back; if that has ended, `accident` says so.
+      while front?.ending == nil, supervisedRouter.map({ $0 == pid }) ?? true {
+        try await Task.sleep(for: .milliseconds(5))
+      }
+      way.open()
+    case .killRouter, .killSupervisor, .killAll:
+      guard let front else { return false }
+      let others =
+        act == .killAll ? Array(workerPIDs.values) + [supervisedRouter].compactMap(\.self) : []
+      front.signal(SIGKILL)
+      for pid in others { kill(pid, SIGKILL) }
+      way.close()
+      await front.ended()
+      self.front = nil
       if act == .killAll {
         for worker in workers.values { await worker.ended() }
         workers = [:]
@@ -143,7 +152,7 @@ actor ProvedService {
   /// What ended by itself, in words; nil if nothing has.
   var accident: String? {
     guard !isDisturbed else { return nil }
-    if let router, let ending = router.ending { return "the router \(ending)" }
+    if let ending = front?.ending { return "the service \(ending)" }
     for (place, worker) in workers {
       if let ending = worker.ending { return "\(Self.name(place)) \(ending)" }
     }
@@ -153,7 +162,7 @@ actor ProvedService {
   /// Ends all processes.
   func stop() async {
     for worker in workers.values { await worker.stop() }
-    await router?.stop()
+    await front?.stop()
     try? log.close()
   }
 
@@ -164,9 +173,12 @@ actor ProvedService {
     workerPIDs[Self.name(place)] ?? workerPIDs.values.first
   }
 
+  /// The router below a supervisor.
+  private var supervisedRouter: Int32? { front.flatMap { ProcessList.router(of: $0.identifier) } }
+
   private var workerPIDs: [String: Int32] {
     switch settings.shape {
-    case .serve: router.map { ProcessList.workers(of: $0.identifier) } ?? [:]
+    case .serve: front.map { ProcessList.workers(of: $0.identifier) } ?? [:]
     case .split:
       Dictionary(uniqueKeysWithValues: workers.map { (Self.name($0.key), $0.value.identifier) })
     }

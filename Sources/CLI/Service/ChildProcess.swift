@@ -1,119 +1,155 @@
 import Foundation
 import Glibc
 import Operations
+import Synchronization
 
 /// Another process of this same program, which ends when this one does.
 ///
-/// The child's standard input is a pipe that only this process can write to: when this process
-/// ends, however it ends, the child reads the end of its input and stops.
+/// The child's standard input is a stream that only this process can write to: when this process
+/// ends, however it ends, the child reads the end of its input and stops. A child that was stopped
+/// by a signal cannot read; but it is a process group of its own, and the kernel wakes and hangs up
+/// such groups when their parent ends.
+///
+/// Foundation's `Process` traps when no descriptor is left, and so does swift-subprocess; here
+/// everything that can fail throws.
 final class ChildProcess: Sendable {
-  private let process: Process
-  private let lifeline: Pipe
-  private let output: Pipe?
+  let identifier: Int32
+  /// What it writes to its stdout, where that is read; ends when the child has closed it.
+  let lines: AsyncStream<String>
+  private let input: Mutex<Descriptor?>
+  private let state = Mutex<ProcessEnding?>(nil)
+
+  /// Lines longer than this are cut.
+  private static let longestLine = 65_536
 
   /// Starts `tinsmith ARGUMENTS --supervised`.
   ///
   /// - Parameters:
   ///   - environment: variables that it has besides ours.
-  ///   - readsOutput: whether `firstLine` will be asked for; otherwise its stdout is its stderr,
-  ///     since our stdout is for results.
+  ///   - readsOutput: whether `lines` has its stdout; otherwise its stdout is its stderr, since our
+  ///     stdout is for results.
   ///   - errors: its stderr; ours unless given.
+  ///   - inherited: descriptors of ours that it has, too, by the same numbers.
   ///   - ended: called once when the child has ended, with how it did.
   init(
     _ arguments: [String], environment: [String: String] = [:], readsOutput: Bool = false,
-    errors: FileHandle = .standardError,
+    errors: FileHandle = .standardError, inherited: [Int32] = [],
     ended: @escaping @Sendable (ProcessEnding) -> Void = { _ in }
   ) throws {
-    lifeline = Pipe()
-    output = readsOutput ? Pipe() : nil
-    process = Process()
-    process.executableURL = try Self.program()
-    process.arguments = arguments + ["--supervised"]
-    if !environment.isEmpty {
-      process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    }
-    process.standardInput = lifeline
-    process.standardOutput = output ?? errors
-    process.standardError = errors
-    process.terminationHandler = { ended(Self.ending(of: $0)) }
     do {
-      try process.run()
+      let input = try Descriptor.pair()
+      let output = readsOutput ? try Descriptor.pair() : nil
+      identifier = try Spawn(
+        program: Self.program(), arguments: arguments + ["--supervised"], environment: environment,
+        input: input.childs.number, output: output?.childs.number ?? errors.fileDescriptor,
+        errors: errors.fileDescriptor, inherited: inherited
+      ).run()
+      withExtendedLifetime((input.childs, output?.childs)) {}
+      self.input = Mutex(input.ours)
+      lines = output.map { Self.read($0.ours) } ?? AsyncStream { $0.finish() }
     } catch {
-      throw CommandError("cannot start \(arguments[0]): \(error.localizedDescription)")
+      throw CommandError("cannot start \(arguments.first ?? "a process"): \(error)")
     }
-  }
-
-  var identifier: Int32 { process.processIdentifier }
-
-  /// How it ended; nil while it runs.
-  var ending: ProcessEnding? { process.isRunning ? nil : Self.ending(of: process) }
-
-  private static func ending(of process: Process) -> ProcessEnding {
-    let number = process.terminationStatus
-    return process.terminationReason == .exit ? .exited(number) : .signalled(number)
+    let waiter = Thread { [self] in ended(waitForEnd()) }
+    waiter.name = "child"
+    waiter.start()
   }
 
   /// The file that this process runs.
-  static func program() throws -> URL {
-    guard let path = realpath("/proc/self/exe", nil) else {
-      throw CommandError("cannot find this program's file: \(DataFolder.lastError)")
+  private static func program() -> String {
+    let link = "/proc/self/exe"
+    guard let path = realpath(link, nil) else {
+      // It was replaced since. Router and workers are of one version as long as the service runs.
+      return link
     }
     defer { free(path) }
-    return URL(fileURLWithPath: String(cString: path))
+    return String(cString: path)
   }
 
-  /// Waits for the first line on the child's stdout; nil if it ends without one.
-  func firstLine() async -> String? {
-    guard let handle = output?.fileHandleForReading else { return nil }
-    // Reading blocks, so it has a thread of its own.
-    return await withCheckedContinuation { continuation in
-      let reader = Thread { continuation.resume(returning: Self.firstLine(handle)) }
-      reader.name = "child-output"
-      reader.start()
-    }
-  }
+  // MARK: Its end
 
-  private static func firstLine(_ handle: FileHandle) -> String? {
-    var bytes: [UInt8] = []
-    while let byte = try? handle.read(upToCount: 1)?.first {
-      if byte == UInt8(ascii: "\n") { return String(decoding: bytes, as: UTF8.self) }
-      bytes.append(byte)
+  /// How it ended; nil while it runs.
+  var ending: ProcessEnding? { state.withLock { $0 } }
+
+  private func waitForEnd() -> ProcessEnding {
+    var facts = siginfo_t()
+    while waitid(P_PID, id_t(identifier), &facts, WEXITED | WNOWAIT) < 0, errno == EINTR {}
+    return state.withLock { state in
+      // Only now the number can become another process's, and nobody sends signals to it any more.
+      var status: Int32 = 0
+      while waitpid(identifier, &status, 0) < 0, errno == EINTR {}
+      let signal = status & 0x7f
+      let ending = signal == 0 ? ProcessEnding.exited((status >> 8) & 0xff) : .signalled(signal)
+      state = ending
+      return ending
     }
-    return nil
   }
 
   /// Waits until the child has ended.
   func ended() async {
-    while process.isRunning { try? await Task.sleep(for: .milliseconds(5)) }
+    while ending == nil { try? await Task.sleep(for: .milliseconds(5)) }
+  }
+
+  /// Sends it a signal, unless it has ended.
+  func signal(_ number: Int32) {
+    state.withLock { if $0 == nil { _ = kill(identifier, number) } }
   }
 
   /// Asks the child to end, and ends it by force if it has not within `patience`.
   func stop(patience: Duration = .seconds(10)) async {
-    try? lifeline.fileHandleForWriting.close()
+    input.withLock { $0 = nil }
     let clock = ContinuousClock()
     let deadline = clock.now + patience
-    while process.isRunning, clock.now < deadline {
-      try? await Task.sleep(for: .milliseconds(20))
-    }
-    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-    // A few milliseconds until its end is noticed, so that nothing of it is left when we go.
-    while process.isRunning, clock.now < deadline + .seconds(2) {
+    while ending == nil, clock.now < deadline {
       try? await Task.sleep(for: .milliseconds(5))
     }
+    signal(SIGKILL)
+    await ended()
+  }
+
+  // MARK: Words
+
+  /// Writes a line to its stdin. It waits for nobody: a child that has not read for long, or has
+  /// ended, misses it.
+  func tell(_ line: String) {
+    input.withLock { input in
+      guard let input else { return }
+      let bytes = Array("\(line)\n".utf8)
+      _ = bytes.withUnsafeBytes {
+        send(input.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+      }
+    }
+  }
+
+  /// The first line that it writes; nil if it ends without one.
+  func firstLine() async -> String? {
+    for await line in lines { return line }
+    return nil
+  }
+
+  /// Reading blocks, so it has a thread of its own.
+  private static func read(_ descriptor: Descriptor) -> AsyncStream<String> {
+    let (stream, continuation) = AsyncStream.makeStream(of: String.self)
+    let thread = Thread {
+      LineReader.read(descriptor.number, longest: longestLine) { continuation.yield($0) }
+      continuation.finish()
+    }
+    thread.name = "child-output"
+    thread.start()
+    return stream
   }
 }
 
 /// The other end of the lifeline.
 enum Lifeline {
   /// Calls `ended` when whoever started this process is gone.
-  static func watch(_ ended: @escaping @Sendable () -> Void) {
+  ///
+  /// - Parameter line: called with each line that it writes before.
+  static func watch(
+    line: @escaping @Sendable (String) -> Void = { _ in }, _ ended: @escaping @Sendable () -> Void
+  ) {
     let thread = Thread {
-      var byte: UInt8 = 0
-      while true {
-        let count = read(STDIN_FILENO, &byte, 1)
-        if count > 0 || (count < 0 && errno == EINTR) { continue }
-        break
-      }
+      LineReader.read(STDIN_FILENO, longest: 4096, line)
       ended()
     }
     thread.name = "lifeline"

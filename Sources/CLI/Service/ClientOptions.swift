@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Operations
 import Tinsmith
 import Trainer
 
@@ -28,6 +29,7 @@ struct Connection {
 
   /// - Throws: `CommandError` if nothing answers within five seconds.
   init(endpoint: String) async throws {
+    if let problem = EndpointText.problem(endpoint, .connect) { throw CommandError(problem) }
     // Not an option: a command line is there for everybody to see.
     let key = ProcessInfo.processInfo.environment["TINSMITH_API_KEY"] ?? ""
     service = ServiceClient(endpoint: endpoint, apiKey: key, displayName: "tinsmith command")

@@ -5,7 +5,8 @@ import Glibc
 /// The folder that holds what a service keeps. One service at a time: the folder is locked.
 final class DataFolder: Sendable {
   let path: String
-  private let lock: Int32
+  /// The lock's descriptor: whoever has it holds the lock. -1 where somebody else does.
+  let lock: Int32
 
   /// Where data go unless told otherwise: `$XDG_DATA_HOME/tinsmith` or `~/.local/share/tinsmith`.
   static var standardPath: String {
@@ -16,26 +17,54 @@ final class DataFolder: Sendable {
     return "\(parent)/tinsmith"
   }
 
+  /// Another service has locked the folder.
+  struct Busy: Error, CustomStringConvertible {
+    let description: String
+  }
+
+  /// The router of a service whose supervisor was killed needs so long at most to notice, and holds
+  /// the lock until then.
+  private static let patience = Duration.seconds(2)
+
+  /// The same as `init`, but waits a moment for what is left of a service that was killed.
+  static func lock(_ path: String) async throws -> DataFolder {
+    let deadline = ContinuousClock.now + patience
+    while true {
+      do {
+        return try DataFolder(path)
+      } catch let busy as Busy {
+        guard ContinuousClock.now < deadline else { throw busy }
+        try await Task.sleep(for: .milliseconds(10))
+      }
+    }
+  }
+
   /// Makes the folder if there is none, and locks it until this object or the process ends.
   ///
-  /// - Throws: `CommandError` if it cannot be written or another service uses it.
-  init(_ path: String) throws {
+  /// - Parameter isLocked: by the process that has started this one, so this one need not.
+  /// - Throws: `CommandError` if it cannot be written, `Busy` if another service uses it.
+  init(_ path: String, isLocked: Bool = false) throws {
     self.path = URL(fileURLWithPath: path).path
     try Self.make(self.path)
+    guard !isLocked else {
+      lock = -1
+      return
+    }
     let file = "\(self.path)/lock"
     lock = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard lock >= 0 else { throw CommandError("cannot open \(file): \(Self.lastError)") }
     guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      let problem =
-        errno == EWOULDBLOCK
-        ? "another service uses the data folder \(self.path)"
-        : "cannot lock \(file): \(Self.lastError)"
+      let isBusy = errno == EWOULDBLOCK
+      let problem = CommandError("cannot lock \(file): \(Self.lastError)")
       close(lock)
-      throw CommandError(problem)
+      if isBusy {
+        throw Busy(description: "another service uses the data folder \(self.path)")
+      }
+      throw problem
     }
   }
 
-  deinit { close(lock) }
+  deinit { if lock >= 0 { close(lock) } }
 
   /// Makes a folder that only this user can enter.
   static func make(_ path: String) throws {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Logging
 import Metrics
 import Operations
 import RPC
@@ -30,6 +31,7 @@ struct MetricsOption: ParsableArguments, Sendable {
       return collector.text
     }
     server.start()
+    Logger(label: "tinsmith.metrics").notice("metrics are at \(server.url)")
     return server
   }
 }

@@ -1,14 +1,14 @@
 import Foundation
+import Glibc
 import Logging
 import Operations
-import RPC
-import Synchronization
 import Trainer
-import ZeroMQ
 
-/// A service on one machine: the router in this process, and workers in processes of their own,
-/// started again when they end.
-final class Supervisor: Sendable {
+/// A service on one machine: a router and workers in processes of their own, started again when
+/// they end. `Supervision` decides; here processes are started, killed and listened to.
+///
+/// This process handles no message of a client: nothing that one sends can end it.
+actor Supervisor {
   /// What a service consists of, besides the options that its parts share.
   struct Plan: Sendable {
     /// Where clients connect.
@@ -19,8 +19,10 @@ final class Supervisor: Sendable {
     var workers: Int
     /// Compute threads of each.
     var threads: Int
-    /// Who may use it; empty for everybody.
-    var tenants: [Tenant]
+    /// Memory of each.
+    var memory: MemoryOption
+    /// Who may use it.
+    var tenants: TenantsOption
     /// Where its numbers are served over HTTP, if they are.
     var metrics: MetricsOption
   }
@@ -28,172 +30,189 @@ final class Supervisor: Sendable {
   /// What happens while the service runs.
   private enum Event: Sendable {
     case stop
-    case ready
-    case routerEnded((any Error)?)
-    case workerEnded(index: Int, ProcessEnding)
-    /// The pause before a worker's next start is over.
-    case restart(index: Int)
+    case tick
+    /// By the process of this number.
+    case said(Int32, RouterLine)
+    case ended(Supervision.Child, ProcessEnding)
   }
 
-  /// A worker process, past or present.
-  private struct Worker {
-    var process: ChildProcess?
-    var started = ContinuousClock.now
-    var policy = RestartPolicy()
-  }
+  private static let tickMilliseconds = 100
+  /// Ticks between two looks at what the system says of processes.
+  private static let ticksPerLook = 10
 
   private let options: ServiceOptions
   private let plan: Plan
   private let folder: DataFolder
   private let sockets: SocketFolder
-  private let router: RouterServer
-  private let metrics: MetricsServer?
-  private let workers: Mutex<[Worker]>
+  /// The router's own copy: what happens to the file later must not keep a router from starting.
+  private let tenantsFile: String?
   private let log = Logger(label: "tinsmith.serve")
-  private let events: AsyncStream<Event>
-  private let post: AsyncStream<Event>.Continuation
+  private let start = ContinuousClock.now
+  private var supervision: Supervision
+  private var processes: [Supervision.Child: ChildProcess] = [:]
+  private var memoryKills = OutOfMemoryKills()
+  private var ticks = 0
+  private nonisolated let events: AsyncStream<Event>
+  private nonisolated let post: AsyncStream<Event>.Continuation
 
-  /// Locks the data folder and binds the endpoints; nothing runs yet.
+  /// Makes the folder for local sockets; nothing runs yet.
   ///
-  /// - Throws: `CommandError` or an error of a lower layer, for instance if a base model cannot be
-  ///   served, or if the port is taken.
-  init(_ options: ServiceOptions, _ plan: Plan) throws {
+  /// - Parameter folder: locked, and handed on to each router: while one is left of an earlier
+  ///   service, the folder is in use.
+  /// - Throws: `CommandError`, for instance if the file of tenants says nothing valid.
+  init(_ options: ServiceOptions, _ plan: Plan, folder: DataFolder) throws {
     self.options = options
     self.plan = plan
-    workers = Mutex(Array(repeating: Worker(), count: plan.workers))
-    folder = try DataFolder(options.data)
+    self.folder = folder
+    _ = try plan.tenants.read()
     sockets = try SocketFolder(for: folder)
     do {
-      var configuration = RouterConfiguration(
-        listen: plan.listen, workers: "ipc://\(sockets.path)/workers")
-      configuration.remoteWorkers = plan.listenWorkers
-      if options.keepModels > 0 {
-        try configuration.rules.keepModels(in: folder)
-        ModelFolders.removeUnused(in: folder.path, days: options.keepModels)
-      }
-      configuration.rules.expectedWorkers = plan.workers
-      configuration.rules.supervisedWorkers = Set((0..<plan.workers).map(Self.name))
-      configuration.tenants = plan.tenants
-      configuration.sessionKey = try folder.sessionKey(SessionAuthority.makeKey)
-      router = try RouterServer(
-        configuration,
-        keeper: try KeeperMethods.table(options.models, dataFolder: folder.path),
-        context: try Context())
-      metrics = try plan.metrics.serve(router)
+      tenantsFile = try plan.tenants.copy(to: "\(sockets.path)/tenants.json")
     } catch {
       sockets.remove()
       throw error
     }
+    supervision = Supervision(workers: plan.workers)
     (events, post) = AsyncStream.makeStream(of: Event.self)
   }
 
   /// Serves until `stop`.
   ///
-  /// - Parameter ready: called with the endpoint for clients once all workers have registered.
-  /// - Throws: when the router ends by itself, or a worker that has not served yet.
-  func run(ready: (_ endpoint: String) -> Void) async throws {
-    try router.start()
-    if let metrics { log.notice("metrics are at \(metrics.url)") }
-    if let endpoint = router.remoteWorkerEndpoint {
-      log.notice("workers of other hosts join with: tinsmith worker --router \(endpoint)")
+  /// - Parameter ready: called once with the endpoint for clients, when all workers have registered.
+  /// - Throws: `CommandError` if a process ends, or cannot be started, before that.
+  func run(ready: @Sendable (_ endpoint: String) -> Void) async throws {
+    if options.keepModels > 0 {
+      ModelFolders.removeUnused(in: folder.path, days: options.keepModels)
     }
-    let watch = Task { [router, post, plan] in
-      while router.statistics.workers < plan.workers, !Task.isCancelled {
-        try await Task.sleep(for: .milliseconds(20))
-      }
-      post.yield(.ready)
-      do {
-        try await router.wait()
-        post.yield(.routerEnded(nil))
-      } catch {
-        post.yield(.routerEnded(error))
+    let clock = Task { [post] in
+      while !Task.isCancelled {
+        try await Task.sleep(for: .milliseconds(Self.tickMilliseconds))
+        post.yield(.tick)
       }
     }
-    let outcome = await Result.of {
-      for index in 0..<plan.workers { try start(index) }
+    var failure: (any Error)?
+    do {
       try await serve(ready)
+    } catch {
+      failure = error
     }
-    watch.cancel()
+    clock.cancel()
     await end()
-    try outcome.get()
+    if let failure { throw failure }
   }
 
   /// Asks `run` to return.
-  func stop() { post.yield(.stop) }
+  nonisolated func stop() { post.yield(.stop) }
 
   private func serve(_ ready: (String) -> Void) async throws {
-    var isReady = false
+    memoryKills.look(OutOfMemoryKills.count())
+    supervision.start(at: time)
+    try perform(ready)
     for await event in events {
       switch event {
       case .stop: return
-      case .ready:
-        isReady = true
-        ready(router.clientEndpoint)
-      case .routerEnded(let error): throw error ?? CommandError("the router has ended")
-      case .workerEnded(let index, let ending):
-        guard isReady else {
-          throw CommandError("\(Self.name(index)) \(ending) before it was ready")
-        }
-        ended(index, ending)
-      case .restart(let index):
-        do {
-          try start(index)
-        } catch {
-          log.error("\(Self.name(index)) cannot be started: \(error)")
-          ended(index, .exited(1))
+      case .tick: tick()
+      case .said(let pid, let line):
+        // The last words of one that has ended may be late.
+        guard processes[.router]?.identifier == pid else { break }
+        supervision.heard(line, at: time)
+      case .ended(let child, let ending):
+        processes[child] = nil
+        let isUnexplained = ending == .signalled(SIGKILL)
+        supervision.ended(
+          child, ending,
+          outOfMemory: isUnexplained && memoryKills.explain(OutOfMemoryKills.count()), at: time)
+      }
+      try perform(ready)
+    }
+  }
+
+  private var time: Duration { ContinuousClock.now - start }
+
+  private func tick() {
+    ticks += 1
+    guard ticks.isMultiple(of: Self.ticksPerLook) else { return supervision.tick(at: time) }
+    memoryKills.look(OutOfMemoryKills.count())
+    let stopped = processes.filter { ProcessList.isStopped($0.value.identifier) }
+    supervision.tick(at: time, stopped: Set(stopped.keys))
+  }
+
+  private func perform(_ ready: (String) -> Void) throws {
+    while true {
+      let actions = supervision.takeActions()
+      if actions.isEmpty { return }
+      for action in actions {
+        switch action {
+        case .start(let child): start(child)
+        case .kill(let child): processes[child]?.signal(SIGKILL)
+        case .tell(let line): processes[.router]?.tell(SupervisionText.encode(line))
+        case .ready(let addresses): ready(addresses.clients)
+        case .report(let text): log.error("\(text)")
+        case .fail(let text): throw CommandError(text)
         }
       }
     }
   }
 
-  // MARK: Workers
+  // MARK: Processes
 
-  private static func name(_ index: Int) -> String { "worker-\(index)" }
-
-  private func start(_ index: Int) throws {
+  private func start(_ child: Supervision.Child) {
     let post = post
-    let process = try ChildProcess(
-      [
-        "worker", "--router", router.workerEndpoint, "--name", Self.name(index),
-        "--threads", String(plan.threads),
-      ] + options.arguments
-    ) { ending in
-      post.yield(.workerEnded(index: index, ending))
-    }
-    workers.withLock { workers in
-      workers[index].process = process
-      workers[index].started = .now
-    }
-  }
-
-  /// A worker is gone, and with it what it held in memory; checkpoints and base models are not.
-  private func ended(_ index: Int, _ ending: ProcessEnding) {
-    router.workerEnded(name: Self.name(index), crashed: ending.isCrash)
-    let pause = workers.withLock { workers in
-      workers[index].process = nil
-      return workers[index].policy.pause(afterRunning: .now - workers[index].started)
-    }
-    let when = pause == .zero ? "at once" : "in \(pause)"
-    log.error("\(Self.name(index)) \(ending); it is started again \(when)")
-    Task { [post] in
-      try await Task.sleep(for: pause)
-      post.yield(.restart(index: index))
-    }
-  }
-
-  /// Ends workers and router, and removes what only this run needed.
-  private func end() async {
-    let running = workers.withLock { $0.compactMap(\.process) }
-    await withTaskGroup { group in
-      for worker in running { group.addTask { await worker.stop() } }
-    }
-    metrics?.stop()
-    router.stop()
     do {
-      try await router.wait()
+      let process = try ChildProcess(
+        arguments(of: child), readsOutput: child == .router,
+        inherited: child == .router ? [folder.lock] : []
+      ) { ending in
+        post.yield(.ended(child, ending))
+      }
+      processes[child] = process
+      supervision.started(child, at: time)
+      guard child == .router else { return }
+      Task {
+        for await text in process.lines {
+          guard let line = SupervisionText.decode(text, as: RouterLine.self) else { continue }
+          post.yield(.said(process.identifier, line))
+        }
+      }
     } catch {
-      log.error("the router ended with an error: \(error)")
+      supervision.cannotStart(child, "\(error)", at: time)
     }
+  }
+
+  private var workerEndpoint: String { "ipc://\(sockets.path)/workers" }
+
+  private func arguments(of child: Supervision.Child) -> [String] {
+    switch child {
+    case .worker(let index):
+      return [
+        "worker", "--router", workerEndpoint, "--name", Supervision.name(index),
+        "--threads", "\(plan.threads)",
+      ] + plan.memory.arguments + options.arguments
+    case .router:
+      // The same places every time.
+      let known = supervision.addresses
+      var arguments = [
+        "router", "--listen", known?.clients ?? plan.listen, "--listen-workers", workerEndpoint,
+        "--supervised-workers", "\(plan.workers)",
+      ]
+      if let place = known?.remoteWorkers ?? plan.listenWorkers {
+        arguments += ["--listen-remote-workers", place]
+      }
+      if let place = known?.metrics ?? plan.metrics.metrics?.text {
+        arguments += ["--metrics", place]
+      }
+      if let tenantsFile { arguments += ["--tenants", tenantsFile] }
+      return arguments + plan.memory.arguments + options.arguments
+    }
+  }
+
+  /// Ends all processes, the router last, and removes what only this run needed.
+  private func end() async {
+    let router = processes.removeValue(forKey: .router)
+    await withTaskGroup { group in
+      for worker in processes.values { group.addTask { await worker.stop() } }
+    }
+    await router?.stop()
     sockets.remove()
   }
 }

@@ -28,6 +28,18 @@ struct TenantsOption: ParsableArguments {
     }
   }
 
+  /// Makes a copy that only this user can read.
+  ///
+  /// - Returns: its path; nil without a file.
+  func copy(to path: String) throws -> String? {
+    guard let tenants else { return nil }
+    guard let data = FileManager.default.contents(atPath: tenants),
+      FileManager.default.createFile(
+        atPath: path, contents: data, attributes: [.posixPermissions: 0o600])
+    else { throw CommandError("cannot copy \(tenants): \(DataFolder.lastError)") }
+    return path
+  }
+
   private static func explain(_ error: any Error) -> String {
     switch error {
     case let error as RPCError: error.message

@@ -5,6 +5,9 @@ package struct MetricsAddress: Sendable, Equatable {
   /// 0 takes a free one.
   package let port: UInt16
 
+  /// As it is given on a command line.
+  package var text: String { "\(host):\(port)" }
+
   /// Nil if the text is neither form.
   package init?(_ text: String) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
@@ -12,6 +15,10 @@ package struct MetricsAddress: Sendable, Equatable {
     let host = parts.count == 2 ? String(parts[0]) : "127.0.0.1"
     let numbers = host.split(separator: ".", omittingEmptySubsequences: false)
     guard numbers.count == 4, numbers.allSatisfy({ UInt8($0) != nil }) else { return nil }
+    self.init(host: host, port: port)
+  }
+
+  init(host: String, port: UInt16) {
     self.host = host
     self.port = port
   }

@@ -14,7 +14,9 @@ package final class MetricsServer: Sendable {
   private static let patience: Int64 = 3000
 
   /// The page's address.
-  package let url: String
+  package var url: String { "http://\(address.text)\(HTTPExchange.path)" }
+  /// Where it listens.
+  package let address: MetricsAddress
   private let socket: Int32
   private let isStopping = Atomic(false)
   private let page: @Sendable () -> String
@@ -43,7 +45,7 @@ package final class MetricsServer: Sendable {
     withUnsafeMutablePointer(to: &place) { place in
       _ = place.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(socket, $0, &size) }
     }
-    url = "http://\(address.host):\(UInt16(bigEndian: place.sin_port))\(HTTPExchange.path)"
+    self.address = MetricsAddress(host: address.host, port: UInt16(bigEndian: place.sin_port))
   }
 
   deinit { close(socket) }

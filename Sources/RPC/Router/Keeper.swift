@@ -4,7 +4,10 @@ internal import Wire
 /// What router and keeper, two threads, tell each other besides messages.
 final class RouterBoard: Sendable {
   private let numbers = Mutex((counters: RouterCounters(), report: [String: Double]()))
+  private let count = Atomic<UInt64>(0)
   private let endedWorkers = Mutex<[(name: String, crashed: Bool)]>([])
+  /// Spares the router a lock in each turn.
+  private let hasEndedWorkers = Atomic(false)
 
   /// The router's numbers, at most a second old.
   var statistics: RouterCounters { numbers.withLock { $0.counters } }
@@ -14,17 +17,26 @@ final class RouterBoard: Sendable {
 
   func publish(_ counters: RouterCounters, report: [String: Double]) {
     numbers.withLock { $0 = (counters, report) }
+    count.wrappingAdd(1, ordering: .releasing)
   }
+
+  /// How often numbers were published: while this grows, the router's loop turns.
+  var publications: UInt64 { count.load(ordering: .acquiring) }
 
   /// A worker process ended; the router hears of it at its next turn.
   func workerEnded(_ name: String, crashed: Bool) {
-    endedWorkers.withLock { $0.append((name, crashed)) }
+    endedWorkers.withLock {
+      $0.append((name, crashed))
+      hasEndedWorkers.store(true, ordering: .releasing)
+    }
   }
 
   /// What ended since the last call.
   func takeEndedWorkers() -> [(name: String, crashed: Bool)] {
-    endedWorkers.withLock { ended in
-      defer { if !ended.isEmpty { ended = [] } }
+    guard hasEndedWorkers.load(ordering: .acquiring) else { return [] }
+    return endedWorkers.withLock { ended in
+      defer { ended = [] }
+      hasEndedWorkers.store(false, ordering: .releasing)
       return ended
     }
   }

@@ -27,6 +27,7 @@ struct Router: ~Copyable {
   private var now = Monotonic.milliseconds()
   private var nextTick: UInt64 = 0
   private var nextReport: UInt64 = 0
+  private var publishedWorkers = 0
 
   init(
     clients: Socket, workers: Socket, rules: RouterRules, authority: SessionAuthority,
@@ -46,6 +47,8 @@ struct Router: ~Copyable {
   mutating func run() throws {
     while !stopFlag.isSet {
       now = Monotonic.milliseconds()
+      // Before anything of another process that has taken the name.
+      endWorkers()
       let requests = try receiveRequests()
       let answers = try receiveAnswers()
       try perform()
@@ -62,15 +65,20 @@ struct Router: ~Copyable {
 
   private mutating func tick() throws {
     nextTick = now + Self.tickMilliseconds
-    for ended in board.takeEndedWorkers() {
-      state.workerEnded(ended.name, crashed: ended.crashed, now: now)
-    }
     state.tick(now: now)
-    if now >= nextReport {
+    let workers = state.workerCount
+    if now >= nextReport || workers != publishedWorkers {
       nextReport = now + Self.publishMilliseconds
+      publishedWorkers = workers
       board.publish(state.statistics, report: state.report)
     }
     try perform()
+  }
+
+  private mutating func endWorkers() {
+    for ended in board.takeEndedWorkers() {
+      state.workerEnded(ended.name, crashed: ended.crashed, now: now)
+    }
   }
 
   // MARK: Receiving

@@ -24,6 +24,20 @@ package struct RouterConfiguration: Sendable {
   }
 }
 
+/// An endpoint that cannot be used.
+package struct ListenError: Error, CustomStringConvertible {
+  package let endpoint: String
+  /// In the system's words.
+  package let reason: String
+
+  package init(endpoint: String, reason: String) {
+    self.endpoint = endpoint
+    self.reason = reason
+  }
+
+  package var description: String { "cannot listen at \(endpoint): \(reason)" }
+}
+
 /// A router and its keeper, each on a thread of its own.
 package final class RouterServer: Sendable {
   /// Where clients connect.
@@ -53,7 +67,9 @@ package final class RouterServer: Sendable {
     let tenants = try TenantDirectory(configuration.tenants)
     let clients = try Self.bind(configuration.listen, context)
     let workers = try Self.bind(configuration.workers, context)
-    let remoteEndpoint = try configuration.remoteWorkers.map { try workers.socket.bind($0) }
+    let remoteEndpoint = try configuration.remoteWorkers.map {
+      try Self.listen(workers.socket, $0)
+    }
     let number = Self.count.add(1, ordering: .relaxed).newValue
     let keeperEndpoint = "inproc://tinsmith-keeper-\(number)"
     try workers.socket.bind(keeperEndpoint)
@@ -89,7 +105,15 @@ package final class RouterServer: Sendable {
     let socket = try Socket(context, .router)
     try socket.setHighWaterMark(RouterLimits.highWaterMark)
     try socket.setMaximumFrame(bytes: Limits.maxFrameBytes)
-    return (socket, try socket.bind(endpoint))
+    return (socket, try listen(socket, endpoint))
+  }
+
+  private static func listen(_ socket: Socket, _ endpoint: String) throws -> String {
+    do {
+      return try socket.bind(endpoint)
+    } catch {
+      throw ListenError(endpoint: endpoint, reason: error.message)
+    }
   }
 
   /// The router's numbers, at most a second old.
@@ -97,6 +121,9 @@ package final class RouterServer: Sendable {
 
   /// All numbers of the service by name, as `Admin.Stats` gives them, at most a second old.
   package var report: [String: Double] { board.report }
+
+  /// Grows about once a second, and whenever a worker comes or goes, while the router's loop turns.
+  package var publications: UInt64 { board.publications }
 
   /// A worker process has ended: what it worked on runs elsewhere when the clients send it again
   /// (but its models are lost where they are not recorded). To be called before another process takes the name. From any thread.

@@ -91,9 +91,12 @@ package struct RouterState: Sendable {
     result.sessions = sessionIndex.count
     result.tenants = tenants.count
     result.connections = connectionPlaces.count
-    result.workers = workers.count { $0.isConnected && !$0.isKeeper }
+    result.workers = workerCount
     return result
   }
+
+  /// Workers that are connected, without the keeper.
+  package var workerCount: Int { workers.count { $0.isConnected && !$0.isKeeper } }
 
   /// Whether owners from before this router's start may still register.
   func isRecovering(_ now: UInt64) -> Bool {

@@ -1,0 +1,26 @@
+import ArgumentParser
+import Operations
+
+extension ByteCount: ExpressibleByArgument {
+  package init?(argument: String) { self.init(argument) }
+}
+
+/// How much memory a worker may take.
+struct MemoryOption: ParsableArguments, Sendable {
+  @Option(
+    help: ArgumentHelp(
+      "Memory of each worker, like 4G (default: what the machine or its control group allows, "
+        + "divided among the workers).",
+      valueName: "size"))
+  var memory: ByteCount?
+
+  @Option(
+    help: ArgumentHelp("Of that, for cached keys and values of sampling.", valueName: "size"))
+  var kvCache: ByteCount?
+
+  /// The same options for a process that this one starts.
+  var arguments: [String] {
+    (memory.map { ["--memory", "\($0.bytes)"] } ?? [])
+      + (kvCache.map { ["--kv-cache", "\($0.bytes)"] } ?? [])
+  }
+}
