@@ -24,7 +24,11 @@ ROWS = 4096
 HINT = " Provide a numerical answer without units, written inside \\boxed{}."
 STRAWBERRY = [
     {"role": "user", "content": "How many r's are in strawberry?" + HINT},
-    {"role": "assistant", "content": "\\boxed{3}"},
+    {
+        "role": "assistant",
+        "content": "Let's spell the word out and number all the letters: 1) s 2) t 3) r 4) a 5) w "
+        "6) b 7) e 8) r 9) r 10) y. We have r's at positions 3, 8, and 9. \\boxed{3}",
+    },
 ]
 
 

@@ -46,9 +46,9 @@ class Recipe:
 RECIPES = {
     "sl_loop": Recipe(
         "sl_loop",
-        "batch_size=16 lora_rank=16 learning_rate=1e-3 max_steps=60",
+        "batch_size=16 lora_rank=16 learning_rate=1e-3 max_steps=80",
         "train_mean_nll",
-        60,
+        80,
     ),
     "sl_basic": Recipe(
         "sl_basic", "max_steps=4 lora_rank=16 learning_rate=2e-3", "train_mean_nll", 4
@@ -72,9 +72,9 @@ RECIPES = {
     ),
     "rl_loop": Recipe(
         "rl_loop",
-        "batch_size=16 group_size=16 max_tokens=10 lora_rank=16 learning_rate=5e-4 max_steps=40",
+        "batch_size=16 group_size=16 max_tokens=10 lora_rank=16 learning_rate=3e-4 max_steps=30",
         "reward/total",
-        40,
+        30,
         rises=True,
     ),
     "math_rl": Recipe(
