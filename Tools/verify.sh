@@ -3,7 +3,7 @@
 # 1. the golden files are what their generator makes; 2. the generator's model is transformers'
 # and PEFT's; 3. adapters go from PEFT to Tinsmith and back; 4. merged models load in transformers;
 # 5. the embedded model is a model that transformers can use. Needs about 6 GB of disk for .venv on
-# the first run.
+# the first run. Last, the router is killed 50 times in a minute under load.
 #
 #   Tools/verify.sh                 everything; builds the tinsmith binary if it is not there
 #   VENV=DIR Tools/verify.sh        with an environment that has Tools/verify/requirements.txt
@@ -44,5 +44,8 @@ echo "== merged models in transformers"
 
 echo "== the embedded model in transformers"
 "$python" Tools/verify/mini.py --tinsmith "$tinsmith"
+
+echo "== the router killed under load"
+Tools/verify/killed-routers.sh
 
 echo "all checks passed"

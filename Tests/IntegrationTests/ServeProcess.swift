@@ -17,9 +17,9 @@ final class ServeProcess: Sendable {
   ///   - data: its data folder.
   ///   - listen: where clients connect; a free port unless given.
   ///   - log: the file for what it writes to stderr; nil for our own stderr.
-  ///   - limit: what `ulimit` is told before.
+  ///   - before: what the shell does before it becomes the service.
   init(
-    data: String, listen: String = "tcp://127.0.0.1:*", log: String? = nil, limit: String? = nil,
+    data: String, listen: String = "tcp://127.0.0.1:*", log: String? = nil, before: String? = nil,
     _ arguments: [String]
   ) async throws {
     self.data = data
@@ -29,7 +29,7 @@ final class ServeProcess: Sendable {
     let output = Pipe()
     process.executableURL = URL(fileURLWithPath: "/bin/bash")
     process.arguments =
-      ["-c", "\(limit.map { "ulimit \($0) && " } ?? "")exec \"$0\" \"$@\"", Program.url.path]
+      ["-c", "\(before.map { "\($0) && " } ?? "")exec \"$0\" \"$@\"", Program.url.path]
       + ["serve", "--listen", listen, "--data", data, "--supervised"] + arguments
     // Swift's crash reporter outlives a first signal that somebody else sent.
     process.environment = ProcessInfo.processInfo.environment

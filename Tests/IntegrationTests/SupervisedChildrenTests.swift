@@ -4,8 +4,8 @@ import Synchronization
 import Testing
 import Tinsmith
 
-/// The router is a child of the supervisor: what ends or stops it costs a moment.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct SupervisedRouterTests {
+/// Router and workers are children of the supervisor: what ends or stops one costs a moment.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct SupervisedChildrenTests {
   private static let tiny = [
     "--threads", "1", "--base", "\(TestService.tiny)=\(Program.fixture("qwen3"))",
   ]
@@ -51,6 +51,60 @@ import Tinsmith
       #expect(outputs.count == 3)
       #expect(service.words.contains("the router was killed: it said nothing for 15 s"))
       #expect(service.router != victim)
+      await client.close()
+      await service.stop()
+    }
+  }
+
+  @Test("A worker that is stopped is replaced within 30 s, and nobody notices")
+  func stoppedWorker() async throws {
+    let seeds: Range<UInt64> = 44..<46
+    let expected = try await RecordedTraining.undisturbed(seeds)
+    let server = try await TestService(workers: 2)
+    defer { server.stop() }
+    let service = server.client(timeout: nil)
+    let stopper = Task {
+      try await Task.sleep(for: .milliseconds(300))
+      let victim = try #require(server.workers["worker-0"])
+      let clock = ContinuousClock()
+      let start = clock.now
+      kill(victim, SIGSTOP)
+      try await eventually(within: .seconds(60), "another worker") {
+        server.workers["worker-0"].map { $0 != victim } ?? false
+      }
+      // Too late: there is nobody to wake.
+      #expect(kill(victim, SIGCONT) == -1)
+      return clock.now - start
+    }
+    let records = try await RecordedTraining.together(service, seeds)
+    #expect(try await stopper.value < .seconds(30))
+    #expect(records == expected)
+    await service.close()
+  }
+
+  @Test(
+    "A request whose worker the kernel kills for its memory is not sent for ever",
+    .enabled(if: MemoryGroup.isAvailable, "needs leave to make control groups"))
+  func outOfMemory() async throws {
+    try await TestFolder.with { folder in
+      let group = try MemoryGroup()
+      defer { group.remove() }
+      let service = try await ServeProcess(
+        data: "\(folder)/data", log: "\(folder)/log", before: "echo $$ > \(group.members)",
+        ["--workers", "1", "--threads", "1", "--memory", "4G"])
+      try group.limit(bytes: 40 << 20)
+      let client = ServiceClient(endpoint: service.endpoint, timeout: .seconds(60))
+      let sampler = try await client.createSamplingClient(baseModel: "tinsmith/mini").value()
+      let error = await #expect(throws: TinsmithError.self) {
+        // Some hundred megabytes of keys and values.
+        _ = try await sampler.sample(
+          ModelInput(tokens: [Int32](repeating: 7, count: 1000)), numSamples: 16,
+          params: SamplingParams(maxTokens: 2000, seed: 1, stop: .tokens([]))
+        ).value()
+      }
+      #expect(error?.code == .internal)
+      #expect(error?.message.contains("crashed its worker") == true, "\(error?.message ?? "")")
+      #expect(service.words.contains("worker-0 was ended by SIGKILL, as memory ran out"))
       await client.close()
       await service.stop()
     }
@@ -116,7 +170,7 @@ import Tinsmith
   @Test func theSoftLimitOfFilesIsRaised() async throws {
     try await TestFolder.with { folder in
       let service = try await ServeProcess(
-        data: "\(folder)/data", limit: "-Sn 100", ["--workers", "1"] + Self.tiny)
+        data: "\(folder)/data", before: "ulimit -Sn 100", ["--workers", "1"] + Self.tiny)
       for pid in [service.pid, try #require(service.router)] + service.workers.values {
         let limits = try String(contentsOfFile: "/proc/\(pid)/limits", encoding: .utf8)
         let words = try #require(limits.firstMatch(of: /Max open files +(\d+) +(\d+)/))
@@ -154,4 +208,41 @@ import Tinsmith
       #expect(errors.contains("cannot listen at \(taken): Address already in use"), "\(errors)")
     }
   }
+}
+
+/// A control group of its own for a service, where tests may make one.
+private struct MemoryGroup {
+  private static let first = "/sys/fs/cgroup/memory"
+  private static let second = "/sys/fs/cgroup"
+  private let path: String
+  private let limitName: String
+
+  /// Version 1, or version 2 with memory handed down.
+  private static var parent: String? {
+    if access("\(first)/memory.limit_in_bytes", W_OK) == 0 { return first }
+    let handedDown = try? String(
+      contentsOfFile: "\(second)/cgroup.subtree_control", encoding: .utf8)
+    return handedDown?.contains("memory") == true && access(second, W_OK) == 0 ? second : nil
+  }
+
+  static var isAvailable: Bool { parent != nil }
+
+  init() throws {
+    let parent = try #require(Self.parent)
+    path = "\(parent)/tinsmith-test-\(getpid())"
+    limitName = parent == Self.first ? "memory.limit_in_bytes" : "memory.max"
+    try #require(mkdir(path, 0o755) == 0)
+  }
+
+  /// The file for its processes.
+  var members: String { "\(path)/cgroup.procs" }
+
+  func limit(bytes: Int) throws {
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(path)/\(limitName)"))
+    try file.write(contentsOf: Data("\(bytes)".utf8))
+    try file.close()
+  }
+
+  /// Its processes have ended.
+  func remove() { rmdir(path) }
 }
