@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -181,6 +182,47 @@ def test_connections_that_are_reset_again_and_again(service: Service, proxy: Pro
         ended.set()
         disturb.set()
         thread.join()
+
+
+def router_of(supervisor: int) -> int:
+    """The process that clients are connected to."""
+    for children in pathlib.Path(f"/proc/{supervisor}/task").glob("*/children"):
+        for child in children.read_text().split():
+            command = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+            if b"router" in command:
+                return int(child)
+    raise LookupError("the service has no router just now")
+
+
+def test_a_router_that_is_killed_again_and_again(tmp_path: pathlib.Path) -> None:
+    own = start_service("tcp://127.0.0.1:*", tmp_path / "data")
+    try:
+        expected = train_and_sample(own.endpoint)
+        disturb, ended = threading.Event(), threading.Event()
+        killed = set()
+
+        def kill() -> None:
+            disturb.wait(120)
+            while not ended.is_set():
+                try:
+                    router = router_of(own.process.pid)
+                    os.kill(router, signal.SIGKILL)
+                    killed.add(router)
+                except (LookupError, OSError):
+                    pass  # It is not there yet, or not any more.
+                ended.wait(1.5)
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        try:
+            assert train_and_sample(own.endpoint, disturb) == expected
+        finally:
+            ended.set()
+            disturb.set()
+            thread.join()
+        assert killed
+    finally:
+        own.stop()
 
 
 def test_a_socket_that_is_moved_away_and_back(tmp_path: pathlib.Path) -> None:
