@@ -682,6 +682,51 @@ void   tinsmith__v1__cancel_request__free_unpacked
   assert(message->base.descriptor == &tinsmith__v1__cancel_request__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tinsmith__v1__refused__init
+                     (Tinsmith__V1__Refused         *message)
+{
+  static const Tinsmith__V1__Refused init_value = TINSMITH__V1__REFUSED__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__refused__get_packed_size
+                     (const Tinsmith__V1__Refused *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__refused__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__refused__pack
+                     (const Tinsmith__V1__Refused *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__refused__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__refused__pack_to_buffer
+                     (const Tinsmith__V1__Refused *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__refused__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__Refused *
+       tinsmith__v1__refused__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__Refused *)
+     protobuf_c_message_unpack (&tinsmith__v1__refused__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__refused__free_unpacked
+                     (Tinsmith__V1__Refused *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__refused__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tinsmith__v1__router_message__init
                      (Tinsmith__V1__RouterMessage         *message)
 {
@@ -1568,7 +1613,45 @@ const ProtobufCMessageDescriptor tinsmith__v1__cancel_request__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__cancel_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__router_message__field_descriptors[7] =
+static const ProtobufCFieldDescriptor tinsmith__v1__refused__field_descriptors[1] =
+{
+  {
+    "reason",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__Refused, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__refused__field_indices_by_name[] = {
+  0,   /* field[0] = reason */
+};
+static const ProtobufCIntRange tinsmith__v1__refused__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__refused__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.Refused",
+  "Refused",
+  "Tinsmith__V1__Refused",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__Refused),
+  1,
+  tinsmith__v1__refused__field_descriptors,
+  tinsmith__v1__refused__field_indices_by_name,
+  1,  tinsmith__v1__refused__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__refused__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__router_message__field_descriptors[8] =
 {
   {
     "welcome",
@@ -1654,12 +1737,25 @@ static const ProtobufCFieldDescriptor tinsmith__v1__router_message__field_descri
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "refused",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__RouterMessage, kind_case),
+    offsetof(Tinsmith__V1__RouterMessage, refused),
+    &tinsmith__v1__refused__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__router_message__field_indices_by_name[] = {
   5,   /* field[5] = cancel */
   4,   /* field[4] = close */
   2,   /* field[2] = heartbeat */
   3,   /* field[3] = open */
+  7,   /* field[7] = refused */
   1,   /* field[1] = register_again */
   6,   /* field[6] = session_ended */
   0,   /* field[0] = welcome */
@@ -1667,7 +1763,7 @@ static const unsigned tinsmith__v1__router_message__field_indices_by_name[] = {
 static const ProtobufCIntRange tinsmith__v1__router_message__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__router_message__descriptor =
 {
@@ -1677,7 +1773,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__router_message__descriptor =
   "Tinsmith__V1__RouterMessage",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__RouterMessage),
-  7,
+  8,
   tinsmith__v1__router_message__field_descriptors,
   tinsmith__v1__router_message__field_indices_by_name,
   1,  tinsmith__v1__router_message__number_ranges,

@@ -4,11 +4,11 @@
 package struct RequestPeek {
   package private(set) var version: UInt32 = 0
   package private(set) var methodNumber: UInt32 = 0
-  /// UTF-8 of the stream's name, not yet checked.
+  /// UTF-8 of the stream's name.
   package private(set) var stream = UnsafeRawBufferPointer(start: nil, count: 0)
   package private(set) var seq: UInt64 = 0
   package private(set) var acked: UInt64 = 0
-  /// UTF-8 of the session token, not yet checked.
+  /// UTF-8 of the session token.
   package private(set) var token = UnsafeRawBufferPointer(start: nil, count: 0)
   package private(set) var timeoutMilliseconds: UInt32 = 0
   package private(set) var traceID: UInt64 = 0
@@ -19,27 +19,35 @@ package struct RequestPeek {
   /// The method, or nil if this build does not know its number.
   package var method: Method? { Method(rawValue: methodNumber) }
 
-  /// Reads a frame as `RequestHeader.init(decoding:)` does, but leaves texts where they are.
-  /// - Throws: `WireError` if the frame is not a header or a text exceeds its limit.
-  package init(_ frame: UnsafeRawBufferPointer) throws(WireError) {
-    try checkHeaderSize(frame)
+  /// Reads a frame as `RequestHeader.init(decoding:)` does, but leaves texts where they are. Each
+  /// of the two takes what the other one takes: who lets a header in by this one never finds it
+  /// unreadable later.
+  /// - Parameter limit: the most bytes; a router adds to the headers that it passes on.
+  /// - Throws: `WireError` if the frame is not a header, a text is none or exceeds its limit.
+  package init(
+    _ frame: UnsafeRawBufferPointer, limit: Int = Limits.maxHeaderBytes
+  ) throws(WireError) {
+    try checkHeaderSize(frame, limit)
     var reader = FieldReader(frame)
     while let tag = try reader.nextTag() {
       switch tag {
       case 1 << 3 | 0: version = UInt32(truncatingIfNeeded: try reader.varint())
       case 2 << 3 | 0: methodNumber = UInt32(truncatingIfNeeded: try reader.varint())
-      case 3 << 3 | 2: stream = try reader.shortBlock(limit: Limits.maxStreamBytes)
+      case 3 << 3 | 2: stream = try reader.shortText(limit: Limits.maxStreamBytes)
       case 4 << 3 | 0: seq = try reader.varint()
       case 5 << 3 | 0: acked = try reader.varint()
-      case 6 << 3 | 2: _ = try reader.shortBlock(limit: Limits.maxClientNameBytes)
-      case 8 << 3 | 2: token = try reader.shortBlock(limit: Limits.maxTokenBytes)
+      case 6 << 3 | 2: _ = try reader.shortText(limit: Limits.maxClientNameBytes)
+      case 7 << 3 | 1: _ = try reader.fixed64()
+      case 8 << 3 | 2: token = try reader.shortText(limit: Limits.maxTokenBytes)
       case 9 << 3 | 0: timeoutMilliseconds = UInt32(truncatingIfNeeded: try reader.varint())
       case 10 << 3 | 1: traceID = try reader.fixed64()
       case 11 << 3 | 0: costPromptTokens = try reader.varint()
       case 12 << 3 | 0: costNewTokens = try reader.varint()
       case 13 << 3 | 0:
         flags = RequestHeader.Flags(rawValue: UInt32(truncatingIfNeeded: try reader.varint()))
-      default: try reader.skip(tag, unless: 1...6, 8...13)
+      case 14 << 3 | 0, 15 << 3 | 0: _ = try reader.varint()
+      case 16 << 3 | 2: _ = try reader.shortText(limit: Limits.maxMessageBytes)
+      default: try reader.skip(tag, unless: 1...16)
       }
     }
   }
@@ -65,7 +73,7 @@ package struct ResponsePeek {
   /// Reads a frame as `ResponseHeader.init(decoding:)` does, but leaves texts where they are.
   /// - Throws: `WireError` if the frame is not a response header or its event is unknown.
   package init(_ frame: UnsafeRawBufferPointer) throws(WireError) {
-    try checkHeaderSize(frame)
+    try checkHeaderSize(frame, Limits.maxHeaderBytes)
     var eventNumber: UInt64 = 0
     var reader = FieldReader(frame)
     while let tag = try reader.nextTag() {
@@ -92,10 +100,11 @@ package struct ResponsePeek {
   }
 }
 
-private func checkHeaderSize(_ frame: UnsafeRawBufferPointer) throws(WireError) {
-  guard frame.count <= Limits.maxHeaderBytes else {
-    throw WireError(
-      .tooLarge, "header of \(frame.count) bytes, at most \(Limits.maxHeaderBytes) allowed")
+private func checkHeaderSize(
+  _ frame: UnsafeRawBufferPointer, _ limit: Int
+) throws(WireError) {
+  guard frame.count <= limit else {
+    throw WireError(.tooLarge, "header of \(frame.count) bytes, at most \(limit) allowed")
   }
 }
 
@@ -116,6 +125,13 @@ extension FieldReader {
     guard block.count <= limit else {
       throw WireError(.tooLarge, "text of \(block.count) bytes, at most \(limit) allowed")
     }
+    return block
+  }
+
+  /// A text that stays where it is.
+  fileprivate mutating func shortText(limit: Int) throws(WireError) -> UnsafeRawBufferPointer {
+    let block = try shortBlock(limit: limit)
+    try Self.checkText(block)
     return block
   }
 }

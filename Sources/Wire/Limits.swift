@@ -12,6 +12,20 @@ package enum Limits {
   /// Attachments of one message.
   package static let maxAttachments = 16 << 10
 
+  /// Bytes of a header that a router has added a stream's name to.
+  package static let maxForwardedHeaderBytes = maxHeaderBytes + 512
+
+  // MARK: Header numbers
+
+  /// The highest seq of a stream in order, and the highest `acked`: nobody gets there by counting,
+  /// and what is added to it cannot overflow.
+  package static let maxOrderedSeq: UInt64 = 1 << 48
+  /// The most that one request counts in tokens.
+  package static let maxCost: UInt64 = 1 << 40
+  /// What a sequence to be sampled is taken to generate, where the request sets no `max_tokens`,
+  /// until its answer tells.
+  package static let assumedNewTokens = 4096
+
   // MARK: Header texts
 
   /// UTF-8 bytes of a stream's name.
@@ -40,6 +54,8 @@ package enum Limits {
   package static let maxPairs = 1024
   /// Numbers that one worker reports of itself.
   package static let maxWorkerStatistics = 128
+  /// Streams that one worker can say it owns.
+  package static let maxOwnedStreams = 1 << 16
   /// Numbers of a whole service in one answer of `Admin.Stats`.
   package static let maxStatistics = 16 << 10
 

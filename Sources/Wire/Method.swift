@@ -93,6 +93,9 @@ package enum Method: UInt32, Sendable, CaseIterable, Hashable {
   /// Whether this method's requests run in the order of their seqs.
   package var ordering: Ordering { route == .model ? .ordered : .independent }
 
+  /// Whether the keeper answers it from the catalog of checkpoints, which may take long.
+  package var isOfCatalog: Bool { rawValue / 100 == 4 && route == .keeper }
+
   /// Which of a worker's budgets this method uses.
   package var room: Room {
     switch self {

@@ -152,6 +152,8 @@ package enum RouterMessage: Sendable, Equatable {
   case close(stream: String, epoch: UInt64)
   case cancel(stream: String, seq: UInt64)
   case sessionEnded(String)
+  /// The worker may not take part, for this reason: it ends.
+  case refused(String)
 
   /// The second frame of the control message.
   package func encoded() -> [UInt8] {
@@ -164,6 +166,8 @@ package enum RouterMessage: Sendable, Equatable {
     case .close(let stream, let number): out.put(5, stream: stream, number: number)
     case .cancel(let stream, let number): out.put(6, stream: stream, number: number)
     case .sessionEnded(let session): out.put(7, stream: session, number: 0)
+    case .refused(let reason):
+      out.put(8, message: { $0.put(1, text: reason, limit: Limits.maxMessageBytes) })
     }
     return out.bytes
   }
@@ -186,6 +190,16 @@ package enum RouterMessage: Sendable, Equatable {
         case 6: .cancel(stream: named.stream, seq: named.epoch)
         default: .sessionEnded(named.stream)
         }
+    case 8:
+      var reason = ""
+      while let (field, type) = try reader.next() {
+        if field == 1, type == 2 {
+          reason = try reader.text(limit: Limits.maxMessageBytes)
+        } else {
+          try reader.skip(type)
+        }
+      }
+      self = .refused(reason)
     default: throw WireError(.unknownField, "router message of kind \(kind)")
     }
   }
@@ -316,6 +330,9 @@ extension WorkerHello {
       case (7, 2): room = try WorkerRoom(reading: try reader.block())
       case (8, 2):
         var inner = FieldReader(try reader.block())
+        guard streams.count < Limits.maxOwnedStreams else {
+          throw WireError(.tooLarge, "more than \(Limits.maxOwnedStreams) streams")
+        }
         streams.append(try namedStream(&inner))
       default: try reader.skip(type)
       }

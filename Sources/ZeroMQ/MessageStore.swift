@@ -130,6 +130,16 @@ package struct MessageStore: ~Copyable {
     return second == Self.none ? UnsafeRawBufferPointer(start: nil, count: 0) : bytes(second)
   }
 
+  /// The sizes of all parts, in order.
+  package func partSizes(of id: ID, into sizes: inout [Int]) {
+    sizes.removeAll(keepingCapacity: true)
+    var index = id.first
+    while index != Self.none {
+      sizes.append(zmq_msg_size(cell(index)))
+      index = next[Int(index)]
+    }
+  }
+
   private func bytes(_ index: Int32) -> UnsafeRawBufferPointer {
     let message = cell(index)
     return UnsafeRawBufferPointer(start: zmq_msg_data(message), count: zmq_msg_size(message))

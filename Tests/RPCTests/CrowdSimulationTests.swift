@@ -30,7 +30,7 @@ struct CrowdSimulationTests {
     #expect(crowd.router.counters.inFlight == 0)
     #expect(crowd.router.heldBytes == 0)
     #expect(crowd.router.tenants.records.allSatisfy { $0.waiting == 0 && $0.inFlight == 0 })
-    #expect(crowd.router.sessions.allSatisfy { $0.requests == 0 && $0.bytes == 0 })
+    #expect(crowd.router.sessions.allSatisfy { $0.outstanding == Account() })
     #expect(crowd.router.workers.allSatisfy { $0.inFlight == 0 && $0.waiting == 0 })
   }
 }
@@ -138,8 +138,7 @@ private struct Crowd {
         ? .samplingSample : key.seq == 0 ? .trainingCreateModel : .trainingForwardBackward
       let header = RequestHeader(
         method: method, stream: key.stream, seq: key.seq, acked: acked(key),
-        sessionToken: tokens[session] ?? "",
-        costPromptTokens: UInt64.random(in: 1...3000, using: &random))
+        sessionToken: tokens[session] ?? "")
       if chance(90) {
         toRouter.append((header.encoded(), ConnectionID(1 + UInt64(session.utf8.last ?? 0))))
       }
@@ -158,7 +157,9 @@ private struct Crowd {
     let parcel = store(message.frame)
     message.frame.withUnsafeBytes { frame in
       guard let peek = try? RequestPeek(frame) else { return }
-      router.request(peek, parcel, bytes: frame.count, from: message.client, now: now)
+      let cost = UInt64.random(in: 1...3000, using: &random)
+      router.request(
+        peek, parcel, bytes: frame.count, cost: cost, from: message.client, now: now)
     }
   }
 

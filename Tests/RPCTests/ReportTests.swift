@@ -14,7 +14,7 @@ import ZeroMQ
         progress: 1, outstanding: 5, room: WorkerRoom(),
         stats: ["memory_bytes": 12, "sampled_tokens_total": 3]),
       from: RouterBench.second)
-    let report = bench.state.report
+    let report = bench.report
     #expect(report["worker.host.example-7.memory_bytes"] == 12)
     #expect(report["worker.host.example-7.sampled_tokens_total"] == 3)
     #expect(report["worker.host.example-7.requests"] == 5)
@@ -30,15 +30,15 @@ import ZeroMQ
       bench.control(
         .heartbeat(progress: 1, outstanding: 0, room: WorkerRoom(), stats: stats))
     }
-    #expect(bench.state.report["worker.w1.a"] == 3)
-    #expect(bench.state.report["worker.w1.b"] == nil)
+    #expect(bench.report["worker.w1.a"] == 3)
+    #expect(bench.report["worker.w1.b"] == nil)
   }
 
   @Test func whatIsNoNameOrNumberElsewhereIsLeftOut() {
     var bench = RouterBench()
     let stats = ["": 1.0, "a.b": 1, "a b": 1, "ä": 1, "nan": .nan, "infinite": .infinity, "ok": 1]
     bench.control(.heartbeat(progress: 1, outstanding: 0, room: WorkerRoom(), stats: stats))
-    let own = bench.state.report.keys.filter { $0.hasPrefix("worker.w1.") }
+    let own = bench.report.keys.filter { $0.hasPrefix("worker.w1.") }
     #expect(own.contains("worker.w1.ok"))
     #expect(!own.contains { $0.hasSuffix("b") || $0.hasSuffix("ä") || $0.hasSuffix(".") })
     #expect(!own.contains("worker.w1.nan") && !own.contains("worker.w1.infinite"))
@@ -47,7 +47,7 @@ import ZeroMQ
   @Test func aLostWorkerLeavesTheReport() {
     var bench = RouterBench()
     bench.state.lost(worker: RouterBench.worker, now: bench.now)
-    #expect(!bench.state.report.keys.contains { $0.hasPrefix("worker.w1.") })
+    #expect(!bench.report.keys.contains { $0.hasPrefix("worker.w1.") })
   }
 
   @Test(.timeLimit(.minutes(1))) func statisticsOfWorkersReachClients() async throws {

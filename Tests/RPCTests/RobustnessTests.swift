@@ -171,4 +171,51 @@ struct RobustnessTests {
     await channel.closeAndWait()
     await fixture.stop()
   }
+
+  @Test func headersThatCannotBeReadTakeNobodysPlace() async throws {
+    let fixture = try Fixture()
+    try await ready(fixture)
+    let attacker = try RawClient(fixture)
+    for method in [Method.sessionsCreate, .adminWorkerPing] {
+      for seq in 0..<1100 {
+        let header = RequestHeader(method: method, seq: UInt64(seq)).encoded()
+        // A client's name that is not UTF-8.
+        try attacker.send([header + [0x32, 1, 0xff], []])
+        let answer = try #require(try attacker.receive())
+        #expect(answer.header.code == .invalidArgument)
+      }
+    }
+    let (channel, _) = try await fixture.session()
+    let pong = try await channel.control.call(
+      .adminWorkerPing, Payload(text: "pong"), Payload.self)
+    #expect(pong.text == "pong")
+    #expect(fixture.router.statistics.inFlight == 0)
+    await channel.closeAndWait()
+    await fixture.stop()
+  }
+
+  @Test func attachmentsWithoutEndDoNotEndTheRouter() async throws {
+    let fixture = try Fixture()
+    try await ready(fixture)
+    let client = try RawClient(fixture)
+    try client.send(header(fixture, .trainingCreateModel, seq: 0), "create")
+    _ = try client.receive()
+    let frames = [[UInt8]](repeating: [], count: Limits.maxAttachments + 2)
+    for seq: UInt64 in 77..<79 {
+      try client.send([header(fixture, .futuresAwait, seq: seq).encoded()] + frames)
+      #expect(try client.receive()?.header.code == .invalidArgument)
+    }
+    try client.send(header(fixture, .trainingOptimStep, seq: 1), "step")
+    #expect(try client.receive()?.body == "step#2")
+    await fixture.stop()
+  }
+
+  @Test func manyWhoAskForTheNumbersShareOneAnswer() async throws {
+    let fixture = try Fixture()
+    try await ready(fixture)
+    let client = try RawClient(fixture)
+    for seq in 0..<2000 { try client.send(RequestHeader(method: .adminStats, seq: UInt64(seq))) }
+    for _ in 0..<2000 { #expect(try client.receive()?.header.code == .ok) }
+    await fixture.stop()
+  }
 }

@@ -9,7 +9,7 @@ import ZeroMQ
 struct RouterBench {
   var state: RouterState
   var now: UInt64 = 1000
-  let authority = SessionAuthority(key: [UInt8](repeating: 1, count: 32))
+  let authority: SessionAuthority
   private var parcels: Int32 = 0
   private var names: [Parcel: String] = [:]
 
@@ -22,11 +22,13 @@ struct RouterBench {
   /// A router with a keeper and one registered worker, whose greetings are done.
   init(
     _ change: (inout RouterRules) -> Void = { _ in }, registered: Bool = true,
-    tenants: TenantDirectory = TenantDirectory()
+    tenants: TenantDirectory = TenantDirectory(), endings: [SessionDigest] = []
   ) {
     var rules = RouterRules()
     change(&rules)
-    state = RouterState(rules, authority: authority, tenants: tenants, now: now)
+    authority = SessionAuthority(key: [UInt8](repeating: 1, count: 32), tenants: tenants)
+    state = RouterState(
+      rules, authority: authority, tenants: tenants, endings: endings, now: now)
     var hello = WorkerHello(name: "keeper")
     hello.isKeeper = true
     state.control(.hello(hello), from: Self.keeper, now: now)
@@ -36,9 +38,12 @@ struct RouterBench {
 
   mutating func register(
     _ worker: ConnectionID = RouterBench.worker, _ name: String = "w1",
-    room: WorkerRoom = WorkerRoom(), streams: [OwnedStream] = [], incarnation: UInt64 = 0
+    room: WorkerRoom = WorkerRoom(), streams: [OwnedStream] = [], incarnation: UInt64 = 0,
+    numerics: NumericsClass = NumericsClass(version: "", precision: "")
   ) {
     var hello = WorkerHello(name: name)
+    hello.numericsVersion = numerics.version
+    hello.precision = numerics.precision
     hello.incarnation = incarnation
     hello.room = room
     hello.streams = streams
@@ -56,13 +61,12 @@ struct RouterBench {
     var header = RequestHeader(
       method: method, stream: stream, seq: seq, acked: acked,
       sessionToken: session.map { authority.token(for: $0, tenant: tenant) } ?? "",
-      timeoutMilliseconds: timeout,
-      costPromptTokens: cost)
+      timeoutMilliseconds: timeout)
     change(&header)
     let parcel = name(text)
     header.encoded().withUnsafeBytes { frame in
       guard let peek = try? RequestPeek(frame) else { return }
-      state.request(peek, parcel, bytes: bytes, from: client, now: now)
+      state.request(peek, parcel, bytes: bytes, cost: cost, from: client, now: now)
     }
   }
 
@@ -108,10 +112,18 @@ struct RouterBench {
     state.workerEnded(worker, crashed: crashed, now: now)
   }
 
+  /// Time passes, with a tick at least every half second, as of a router that runs on time.
   mutating func pass(_ milliseconds: UInt64) {
-    now += milliseconds
-    state.tick(now: now)
+    var left = milliseconds
+    repeat {
+      let step = min(left, RouterState.punctualMilliseconds)
+      now += step
+      left -= step
+      state.tick(now: now)
+    } while left > 0
   }
+
+  var report: [String: Double] { state.report(now: now) }
 
   /// Creates the stream and answers its creation.
   mutating func create(_ stream: String = "s:train:0", worker: ConnectionID = RouterBench.worker) {
@@ -150,6 +162,9 @@ struct RouterBench {
         + (header.field.isEmpty ? "" : " field \(header.field)")
     case .command(let message, let worker): "command \(message) to \(worker.number)"
     case .drop(let parcel): "drop \(text(parcel))"
+    case .sessionEnded(let session): "ended \(session)"
+    case .note(let line): "note \(line)"
+    case .stalled(let worker, let reason): "stalled \(worker): \(reason)"
     }
   }
 

@@ -133,8 +133,7 @@ import Wire
     var bench = small()
     for seq: UInt64 in 1...3 {
       bench.request(
-        "r\(seq)", .samplingSample, "s:sample:0", seq: seq, cost: .max
-      ) { $0.costNewTokens = .max }
+        "r\(seq)", .samplingSample, "s:sample:0", seq: seq, cost: .max)
     }
     #expect(bench.actions() == ["forward r1 to 101"])
     bench.sampled("x", seq: 1, cost: .max)
@@ -157,8 +156,8 @@ import Wire
       ])
     bench.sampled("x", seq: 1)
     #expect(bench.actions() == ["deliver x to 1", "forward s4 to 101"])
-    #expect(bench.state.report["tenant.default.waiting"] == 0)
-    #expect(bench.state.report["tenant.default.in_flight"] == 1)
+    #expect(bench.report["tenant.default.waiting"] == 0)
+    #expect(bench.report["tenant.default.in_flight"] == 1)
   }
 
   @Test func moreRoomInAHeartbeatIsUsedAtOnce() {
@@ -179,7 +178,7 @@ import Wire
     bench.control(.sessionEnded("a"), from: RouterBench.keeper)
     #expect(
       bench.actions() == [
-        "answer 1 UNAUTHENTICATED to 1", "command sessionEnded(\"a\") to 101",
+        "ended a", "answer 1 UNAUTHENTICATED to 1", "command sessionEnded(\"a\") to 101",
         "forward b1 to 101",
       ])
   }
@@ -190,7 +189,7 @@ import Wire
       bench.sample("s", "a:sample:0", seq: seq, cost: 60, tenant: "acme")
     }
     bench.sampled("x", "a:sample:0", seq: 1, cost: 17)
-    let report = bench.state.report
+    let report = bench.report
     #expect(report["tenant.acme.sessions"] == 1)
     #expect(report["tenant.acme.waiting"] == 1)
     #expect(report["tenant.acme.in_flight"] == 1)
@@ -205,9 +204,9 @@ import Wire
     bench.sample("s", "a:sample:0", tenant: "acme")
     bench.sampled("x", "a:sample:0")
     bench.pass(1000)
-    #expect(bench.state.report["tenant.acme.sessions"] == 0)
+    #expect(bench.report["tenant.acme.sessions"] == 0)
     bench.pass(RouterLimits.idleMilliseconds)
-    #expect(bench.state.report["tenant.acme.sessions"] == nil)
+    #expect(bench.report["tenant.acme.sessions"] == nil)
     #expect(bench.state.tenants.count == 1)
   }
 }

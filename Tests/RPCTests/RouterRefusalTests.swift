@@ -134,24 +134,50 @@ import Wire
     #expect(bench.actions() == ["deliver x to 1", "deliver y to 1"])
   }
 
-  @Test func aSessionHasOnlySoManyStreams() {
-    var bench = RouterBench { $0.leaseMilliseconds = 10 * RouterLimits.idleMilliseconds }
-    let limit = RouterLimits.streamsPerSession
-    for number in 0..<limit {
-      bench.request("r", .samplingSample, "s:sample:\(number)", seq: 1)
-      bench.response("a", "s:sample:\(number)", seq: 1, epoch: 0)
+  @Test func aSessionHasOnlySoManyModels() {
+    var bench = RouterBench()
+    for number in 0..<RouterLimits.streamsPerSession {
+      bench.request("r", .trainingCreateModel, "s:train:\(number)", seq: 0)
+      bench.control(
+        .opened(OwnedStream(stream: "s:train:\(number)", nextSeq: 0, epoch: 1)))
+      bench.response("a", "s:train:\(number)", seq: 0)
     }
     _ = bench.actions()
-    bench.request("r", .samplingSample, "s:sample:\(limit)", seq: 1)
-    #expect(bench.actions() == ["answer 1 RESOURCE_EXHAUSTED to 1", "drop r"])
-    // Another session is not concerned, and idle streams are forgotten in time.
-    bench.request("r", .samplingSample, "t:sample:0", seq: 1, session: "t")
-    #expect(bench.actions() == ["forward r to 101"])
-    bench.pass(RouterLimits.idleMilliseconds)
-    bench.register()
-    _ = bench.actions()
-    bench.request("r", .samplingSample, "s:sample:\(limit)", seq: 1)
-    #expect(bench.actions() == ["forward r to 101"])
+    bench.request("r", .trainingCreateModel, "s:train:x", seq: 0)
+    #expect(bench.actions() == ["answer 0 RESOURCE_EXHAUSTED to 1", "drop r"])
+    // Another session is not concerned.
+    bench.request("r", .trainingCreateModel, "t:train:0", seq: 0, session: "t")
+    #expect(bench.actions().first?.hasPrefix("command open") == true)
+  }
+
+  @Test(arguments: ["s:train:a/b", "s:train:é", "s:train:" + String(repeating: "n", count: 200)])
+  func aModelsNameIsThatOfAFolder(stream: String) {
+    var bench = RouterBench()
+    bench.request("r", .trainingCreateModel, stream, seq: 0)
+    #expect(bench.actions() == ["answer 0 INVALID_ARGUMENT to 1 field stream", "drop r"])
+  }
+
+  @Test(arguments: ["s:\u{7f}", "s:\u{85}", "s:a\n"])
+  func controlCharactersAreNoNames(stream: String) {
+    var bench = RouterBench()
+    bench.sample("r", stream, seq: 0, session: "s")
+    #expect(bench.actions() == ["answer 0 INVALID_ARGUMENT to 1 field stream", "drop r"])
+  }
+
+  @Test func seqsOfModelsAreNotBeyondCounting() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r", seq: .max)
+    bench.request("q", seq: 1, acked: .max)
+    #expect(
+      bench.actions() == [
+        "answer \(UInt64.max) INVALID_ARGUMENT to 1 field seq", "drop r",
+        "answer 1 INVALID_ARGUMENT to 1 field acked", "drop q",
+      ])
+    // Of an independent request it is only a name.
+    bench.sample("s", seq: .max)
+    bench.sampled("a", seq: .max)
+    #expect(bench.actions() == ["forward s to 101", "deliver a to 1"])
   }
 
   // MARK: Futures

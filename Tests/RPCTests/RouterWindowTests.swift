@@ -89,7 +89,7 @@ import Wire
     bench.response("b", seq: 2)
     _ = bench.actions()
     #expect(bench.state.heldBytes == 0)
-    #expect(bench.state.sessions.allSatisfy { $0.bytes == 0 && $0.requests == 0 })
+    #expect(bench.state.sessions.allSatisfy { $0.outstanding == Account() })
   }
 
   @Test func allSessionsTogetherAreLimited() {
@@ -97,19 +97,25 @@ import Wire
     var bench = RouterBench { $0.windowBytes = .max / 2 }
     for stream in ["s:train:0", "t:train:0", "u:train:0"] {
       let session = String(stream.prefix(1))
-      bench.request("create", .trainingCreateModel, stream, seq: 0, session: session)
+      bench.request(
+        "create", .trainingCreateModel, stream, seq: 0, session: session, tenant: session)
       bench.control(.opened(OwnedStream(stream: stream, nextSeq: 0, epoch: 1)))
       bench.response("created", stream, seq: 0)
     }
     _ = bench.actions()
-    bench.request("r2", .trainingOptimStep, "s:train:0", seq: 2, session: "s", bytes: half)
-    bench.request("r2", .trainingOptimStep, "t:train:0", seq: 2, session: "t", bytes: half)
+    for session in ["s", "t"] {
+      bench.request(
+        "r2", .trainingOptimStep, "\(session):train:0", seq: 2, session: session, tenant: session,
+        bytes: half)
+    }
     #expect(bench.actions() == [])
-    bench.request("no", .trainingOptimStep, "u:train:0", seq: 2, session: "u", bytes: 1)
+    bench.request(
+      "no", .trainingOptimStep, "u:train:0", seq: 2, session: "u", tenant: "u", bytes: 1)
     #expect(bench.actions() == ["answer 2 RESOURCE_EXHAUSTED to 1", "drop no"])
     // The next ones go through, whatever is held.
     for session in ["s", "t", "u"] {
-      bench.request("r1", .trainingOptimStep, "\(session):train:0", seq: 1, session: session)
+      bench.request(
+        "r1", .trainingOptimStep, "\(session):train:0", seq: 1, session: session, tenant: session)
     }
     #expect(bench.actions().filter { $0 == "forward r1 to 101" }.count == 3)
   }
@@ -129,11 +135,11 @@ import Wire
 
   @Test func endedSessionsAreRememberedUpToALimit() {
     var ended = EndedSessions()
-    for number in 0..<RouterLimits.endedSessions + 10 { ended.insert("s\(number)") }
+    for number in 0..<RouterLimits.endedSessions + 10 { ended.insert(SessionDigest("s\(number)")) }
     #expect(ended.count == RouterLimits.endedSessions)
     #expect(!ended.contains("s9"))
     #expect(ended.contains("s10"))
-    ended.insert("s10")
+    ended.insert(SessionDigest("s10"))
     #expect(ended.count == RouterLimits.endedSessions)
   }
 

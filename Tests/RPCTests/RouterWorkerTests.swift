@@ -185,7 +185,7 @@ import Wire
     bench.control(.sessionEnded("s"), from: RouterBench.keeper)
     #expect(
       bench.actions() == [
-        "answer 2 UNAUTHENTICATED to 1", "drop r2", "command sessionEnded(\"s\") to 101",
+        "ended s", "answer 2 UNAUTHENTICATED to 1", "drop r2", "command sessionEnded(\"s\") to 101",
       ])
     bench.request("r1", seq: 1)
     #expect(bench.actions() == ["answer 1 UNAUTHENTICATED to 1", "drop r1"])
@@ -209,7 +209,7 @@ import Wire
     bench.pass(999)
     #expect(bench.actions() == [])
     bench.pass(501)
-    #expect(bench.actions() == ["command sessionEnded(\"s\") to 101"])
+    #expect(bench.actions() == ["ended s", "command sessionEnded(\"s\") to 101"])
   }
 
   @Test func partialsGoToTheConnectionThatAskedLast() {

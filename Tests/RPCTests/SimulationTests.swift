@@ -118,7 +118,7 @@ private struct World {
     message.header.withUnsafeBytes { frame in
       guard let peek = try? RequestPeek(frame) else { return }
       router.request(
-        peek, parcel, bytes: message.header.count, from: ConnectionID(1), now: now)
+        peek, parcel, bytes: message.header.count, cost: 1, from: ConnectionID(1), now: now)
     }
   }
 

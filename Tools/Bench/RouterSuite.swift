@@ -165,8 +165,7 @@ private struct RouterScript {
     _ method: Wire.Method, _ stream: String, _ seq: UInt64, acked: UInt64, _ session: Int
   ) -> Message {
     let header = RequestHeader(
-      method: method, stream: stream, seq: seq, acked: acked, sessionToken: tokens[session],
-      costPromptTokens: Self.cost)
+      method: method, stream: stream, seq: seq, acked: acked, sessionToken: tokens[session])
     return Message(frame: header.encoded(), peer: ConnectionID(UInt64(session) + 1))
   }
 
@@ -242,7 +241,8 @@ private struct RouterScript {
     message.frame.withUnsafeBytes { frame in
       guard let peek = try? RequestPeek(frame) else { return }
       state.request(
-        peek, Parcel(first: Int32(number)), bytes: frame.count, from: message.peer, now: now)
+        peek, Parcel(first: Int32(number)), bytes: frame.count, cost: Self.cost,
+        from: message.peer, now: now)
     }
   }
 

@@ -270,12 +270,12 @@ struct  Tinsmith__V1__RequestHeader
    */
   uint64_t trace_id;
   /*
-   * Size of the work in tokens as the client counts it, for fairness between tenants: prompt or
-   * training tokens ... 0: counted as 1 until the answer corrects it.
+   * Size of the work in tokens as the client counts it: prompt or training tokens ... Not looked at
+   * by this version, which counts them in the body.
    */
   uint64_t cost_prompt_tokens;
   /*
-   * ... and the most tokens it may generate (num_samples x max_tokens). Corrected by the service.
+   * ... and the most tokens it may generate (num_samples x max_tokens). Likewise.
    */
   uint64_t cost_new_tokens;
   /*

@@ -32,6 +32,7 @@ typedef struct Tinsmith__V1__RouterHeartbeat Tinsmith__V1__RouterHeartbeat;
 typedef struct Tinsmith__V1__OpenStream Tinsmith__V1__OpenStream;
 typedef struct Tinsmith__V1__CloseStream Tinsmith__V1__CloseStream;
 typedef struct Tinsmith__V1__CancelRequest Tinsmith__V1__CancelRequest;
+typedef struct Tinsmith__V1__Refused Tinsmith__V1__Refused;
 typedef struct Tinsmith__V1__RouterMessage Tinsmith__V1__RouterMessage;
 
 
@@ -391,6 +392,22 @@ struct  Tinsmith__V1__CancelRequest
     , (char *)protobuf_c_empty_string, 0 }
 
 
+/*
+ * The worker may not take part: it ends with this reason.
+ */
+struct  Tinsmith__V1__Refused
+{
+  ProtobufCMessage base;
+  /*
+   * Explanation for people.
+   */
+  char *reason;
+};
+#define TINSMITH__V1__REFUSED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__refused__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
 typedef enum {
   TINSMITH__V1__ROUTER_MESSAGE__KIND__NOT_SET = 0,
   TINSMITH__V1__ROUTER_MESSAGE__KIND_WELCOME = 1,
@@ -399,7 +416,8 @@ typedef enum {
   TINSMITH__V1__ROUTER_MESSAGE__KIND_OPEN = 4,
   TINSMITH__V1__ROUTER_MESSAGE__KIND_CLOSE = 5,
   TINSMITH__V1__ROUTER_MESSAGE__KIND_CANCEL = 6,
-  TINSMITH__V1__ROUTER_MESSAGE__KIND_SESSION_ENDED = 7
+  TINSMITH__V1__ROUTER_MESSAGE__KIND_SESSION_ENDED = 7,
+  TINSMITH__V1__ROUTER_MESSAGE__KIND_REFUSED = 8
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__ROUTER_MESSAGE__KIND__CASE)
 } Tinsmith__V1__RouterMessage__KindCase;
 
@@ -439,6 +457,10 @@ struct  Tinsmith__V1__RouterMessage
      * A session ended: forget its streams.
      */
     Tinsmith__V1__SessionEnded *session_ended;
+    /*
+     * It may not take part.
+     */
+    Tinsmith__V1__Refused *refused;
   };
 };
 #define TINSMITH__V1__ROUTER_MESSAGE__INIT \
@@ -731,6 +753,25 @@ Tinsmith__V1__CancelRequest *
 void   tinsmith__v1__cancel_request__free_unpacked
                      (Tinsmith__V1__CancelRequest *message,
                       ProtobufCAllocator *allocator);
+/* Tinsmith__V1__Refused methods */
+void   tinsmith__v1__refused__init
+                     (Tinsmith__V1__Refused         *message);
+size_t tinsmith__v1__refused__get_packed_size
+                     (const Tinsmith__V1__Refused   *message);
+size_t tinsmith__v1__refused__pack
+                     (const Tinsmith__V1__Refused   *message,
+                      uint8_t             *out);
+size_t tinsmith__v1__refused__pack_to_buffer
+                     (const Tinsmith__V1__Refused   *message,
+                      ProtobufCBuffer     *buffer);
+Tinsmith__V1__Refused *
+       tinsmith__v1__refused__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tinsmith__v1__refused__free_unpacked
+                     (Tinsmith__V1__Refused *message,
+                      ProtobufCAllocator *allocator);
 /* Tinsmith__V1__RouterMessage methods */
 void   tinsmith__v1__router_message__init
                      (Tinsmith__V1__RouterMessage         *message);
@@ -797,6 +838,9 @@ typedef void (*Tinsmith__V1__CloseStream_Closure)
 typedef void (*Tinsmith__V1__CancelRequest_Closure)
                  (const Tinsmith__V1__CancelRequest *message,
                   void *closure_data);
+typedef void (*Tinsmith__V1__Refused_Closure)
+                 (const Tinsmith__V1__Refused *message,
+                  void *closure_data);
 typedef void (*Tinsmith__V1__RouterMessage_Closure)
                  (const Tinsmith__V1__RouterMessage *message,
                   void *closure_data);
@@ -821,6 +865,7 @@ extern const ProtobufCMessageDescriptor tinsmith__v1__router_heartbeat__descript
 extern const ProtobufCMessageDescriptor tinsmith__v1__open_stream__descriptor;
 extern const ProtobufCMessageDescriptor tinsmith__v1__close_stream__descriptor;
 extern const ProtobufCMessageDescriptor tinsmith__v1__cancel_request__descriptor;
+extern const ProtobufCMessageDescriptor tinsmith__v1__refused__descriptor;
 extern const ProtobufCMessageDescriptor tinsmith__v1__router_message__descriptor;
 
 PROTOBUF_C__END_DECLS

@@ -33,7 +33,7 @@ extension RouterState {
         waitingSuspects.append(key(place, seq))
         return serveSuspects()
       }
-      guard hasRoom(worker, load.room, load.cost) else {
+      guard hasRoom(worker, load) else {
         streams[place].isQueued = true
         return append(place, seq: seq, load.room, to: worker)
       }
@@ -47,11 +47,13 @@ extension RouterState {
   // MARK: Queues of workers
 
   mutating func append(_ place: Int, seq: UInt64, _ room: Method.Room, to worker: Int) {
-    let session = streams[place].session
-    let tenant = sessions[session].tenant
-    details[worker][room].append(key(place, seq), tenant: tenant, session: session)
+    guard
+      let (charge, cost) = streams[place].requests.held.read(seq, { ($0.charge, $0.cost) })
+    else { return }
+    let tenant = sessions[charge.session].tenant
+    details[worker][room].append(key(place, seq), tenant: tenant, session: charge.turn)
     workers[worker].waiting += 1
-    workers[worker].waitingCost += streams[place].requests.load(ofHeld: seq)?.cost ?? 0
+    workers[worker].waitingCost += cost
     tenants[tenant].waiting += 1
   }
 
@@ -59,7 +61,7 @@ extension RouterState {
   mutating func drainQueue(_ room: Method.Room, of worker: Int) {
     guard workers[worker].waiting > 0 else { return }
     while let (item, tenant) = details[worker][room].first {
-      guard let cost = costIfCurrent(item, worker) else {
+      guard let load = loadIfCurrent(item, worker) else {
         details[worker][room].dropFirst()
         leftQueue(of: worker, tenant)
         if let place = place(of: item), streams[place].isQueued, isOwner(worker, of: place) {
@@ -73,16 +75,16 @@ extension RouterState {
       guard streams[place].ordering == .independent || !isSuspect(place, item.seq) else {
         details[worker][room].dropFirst()
         leftQueue(of: worker, tenant)
-        workers[worker].waitingCost -= min(cost, workers[worker].waitingCost)
+        workers[worker].waitingCost -= min(load.cost, workers[worker].waitingCost)
         waitingSuspects.append(item)
         serveSuspects()
         continue
       }
-      guard fits(worker, room, cost), let request = takeHeldForDispatch(item.seq, place: place)
+      guard fits(worker, load), let request = takeHeldForDispatch(item.seq, place: place)
       else { return }
-      details[worker][room].takeFirst(charging: Double(cost) * tenants[tenant].costFactor)
+      details[worker][room].takeFirst(charging: Double(load.cost) * tenants[tenant].costFactor)
       leftQueue(of: worker, tenant)
-      workers[worker].waitingCost -= min(cost, workers[worker].waitingCost)
+      workers[worker].waitingCost -= min(load.cost, workers[worker].waitingCost)
       let isOrdered = streams[place].ordering == .ordered
       if isOrdered {
         streams[place].isQueued = false
@@ -104,16 +106,16 @@ extension RouterState {
     streams[place].ordering == .ordered && streams[place].worker == worker
   }
 
-  /// The cost of a queued request, nil if it is not what should go next any more: evicted,
+  /// The load of a queued request, nil if it is not what should go next any more: evicted,
   /// cancelled, moved, or an earlier seq of its stream must run again.
-  private func costIfCurrent(_ item: RequestKey, _ worker: Int) -> UInt64? {
+  private func loadIfCurrent(_ item: RequestKey, _ worker: Int) -> Load? {
     guard let place = place(of: item), let load = streams[place].requests.load(ofHeld: item.seq)
     else { return nil }
-    guard streams[place].ordering == .ordered else { return load.cost }
+    guard streams[place].ordering == .ordered else { return load }
     guard streams[place].worker == worker, streams[place].isQueued,
       streams[place].requests.next == item.seq
     else { return nil }
-    return load.cost
+    return load
   }
 
   // MARK: The queue for sampling
@@ -128,7 +130,7 @@ extension RouterState {
         tenants[tenant].waiting -= 1
         continue
       }
-      guard let worker = workerForPool(place, load.cost),
+      guard let worker = workerForPool(place, load),
         let request = takeHeldForDispatch(item.seq, place: place)
       else { return }
       pool.takeFirst(charging: Double(load.cost) * tenants[tenant].costFactor)
@@ -153,6 +155,7 @@ extension RouterState {
     _ request: HeldRequest, seq: UInt64, place: Int, to worker: Int, isRepeat: Bool
   ) {
     counters.inFlight += 1
+    workers[worker].bytes += request.charge.bytes
     if !isRepeat {
       workers[worker].take(request.room, request.cost)
       tenants[sessions[request.session].tenant].inFlight += 1
@@ -162,8 +165,8 @@ extension RouterState {
     }
     streams[place].requests.dispatched(
       InFlight(
-        connection: request.connection, session: request.session, worker: worker,
-        room: isRepeat ? nil : request.room, cost: request.cost, bytes: request.bytes,
+        connection: request.connection, charge: request.charge, worker: worker,
+        room: isRepeat ? nil : request.room, cost: request.cost, arrived: request.arrived,
         copies: 1 + request.copies.count),
       seq: seq)
     let connection = workers[worker].connection

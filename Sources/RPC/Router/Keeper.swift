@@ -8,6 +8,9 @@ final class RouterBoard: Sendable {
   private let endedWorkers = Mutex<[(name: String, crashed: Bool)]>([])
   /// Spares the router a lock in each turn.
   private let hasEndedWorkers = Atomic(false)
+  private let stalledWorkers = Mutex<[(name: String, reason: String)]>([])
+  /// The answer of `Admin.Stats`, made once for all who ask until the next numbers come.
+  private let answer = Mutex<Payload?>(nil)
 
   /// The router's numbers, at most a second old.
   var statistics: RouterCounters { numbers.withLock { $0.counters } }
@@ -18,6 +21,33 @@ final class RouterBoard: Sendable {
   func publish(_ counters: RouterCounters, report: [String: Double]) {
     numbers.withLock { $0 = (counters, report) }
     count.wrappingAdd(1, ordering: .releasing)
+    answer.withLock { $0 = nil }
+  }
+
+  /// The numbers as `Admin.Stats` sends them.
+  var reportAnswer: Payload {
+    answer.withLock { answer in
+      if let answer { return answer }
+      let made = StatsResponse(values: report).encode()
+      answer = made
+      return made
+    }
+  }
+
+  /// A supervised worker does nothing any more.
+  func workerStalled(_ name: String, reason: String) {
+    stalledWorkers.withLock { stalled in
+      stalled.removeAll { $0.name == name }
+      stalled.append((name, reason))
+    }
+  }
+
+  /// What stalled since the last call.
+  func takeStalledWorkers() -> [(name: String, reason: String)] {
+    stalledWorkers.withLock { stalled in
+      defer { if !stalled.isEmpty { stalled = [] } }
+      return stalled
+    }
   }
 
   /// How often numbers were published: while this grows, the router's loop turns.
@@ -45,13 +75,16 @@ final class RouterBoard: Sendable {
 /// The keeper's built-in methods: sessions, ping, health and numbers. It runs as a worker on a
 /// thread beside the router; a service adds `Admin.Capabilities` and the catalog's methods.
 enum Keeper {
-  /// - Parameter ended: called when a client finished its session.
+  /// - Parameters:
+  ///   - endings: where ends of sessions are kept, if they are.
+  ///   - ended: called when a client finished its session.
   static func methods(
     authority: SessionAuthority, tenants: TenantDirectory, board: RouterBoard,
-    rules: RouterRules, ended: @escaping @Sendable (String) -> Void
+    rules: RouterRules, endings: EndedSessionsFile?, ended: @escaping @Sendable (String) -> Void
   ) -> MethodTable {
     var table = MethodTable()
-    addSessions(to: &table, authority, tenants, board, rules, ended)
+    addSessions(to: &table, authority, tenants, rules)
+    addFinish(to: &table, authority, endings, ended)
     let started = Monotonic.milliseconds()
     table.handle(.adminPing, Payload.self, Payload.self) { request, _, reply in
       // PingRequest and PingResponse have the same form.
@@ -64,24 +97,17 @@ enum Keeper {
         workersExpected: rules.expectedWorkers,
         uptimeMilliseconds: Monotonic.milliseconds() - started)
     }
-    table.answer(.adminStats, StatsRequest.self) { _, _ in
-      StatsResponse(values: board.report)
-    }
+    table.answer(.adminStats, StatsRequest.self) { _, _ in board.reportAnswer }
     return table
   }
 
   private static func addSessions(
     to table: inout MethodTable, _ authority: SessionAuthority, _ tenants: TenantDirectory,
-    _ board: RouterBoard, _ rules: RouterRules, _ ended: @escaping @Sendable (String) -> Void
+    _ rules: RouterRules
   ) {
     let leaseSeconds = Int(max(1, rules.leaseMilliseconds / 1000))
     table.answer(.sessionsCreate, CreateSessionRequest.self) { request, _ in
       let tenant = try tenants.tenant(forKey: request.apiKey)
-      guard board.statistics.sessions < RouterLimits.sessions else {
-        throw RPCError(
-          .resourceExhausted, "more than \(RouterLimits.sessions) sessions",
-          retryAfterMilliseconds: 1000)
-      }
       let session = makeSessionID()
       return CreateSessionResponse(
         sessionID: session, token: authority.token(for: session, tenant: tenant),
@@ -92,10 +118,36 @@ enum Keeper {
       _ = try session(of: context, authority)
       return HeartbeatResponse(leaseSeconds: leaseSeconds)
     }
-    table.answer(.sessionsFinish, FinishSessionRequest.self) { _, context in
-      let session = try session(of: context, authority)
-      ended(session)
-      return FinishSessionResponse()
+  }
+
+  /// The answer waits until the end is recorded: a client that has it can count on that its token
+  /// is of no use to anybody, also after a restart.
+  private static func addFinish(
+    to table: inout MethodTable, _ authority: SessionAuthority, _ endings: EndedSessionsFile?,
+    _ ended: @escaping @Sendable (String) -> Void
+  ) {
+    table.handle(.sessionsFinish, FinishSessionRequest.self, FinishSessionResponse.self) {
+      _, context, reply in
+      do {
+        let session = try session(of: context, authority)
+        guard let endings else {
+          ended(session)
+          return reply.finish(FinishSessionResponse())
+        }
+        endings.add(session) { problem in
+          ended(session)
+          if let problem {
+            reply.fail(
+              RPCError(
+                .unavailable, "the session has ended, but that is not recorded: \(problem.message)",
+                retryAfterMilliseconds: 1000))
+          } else {
+            reply.finish(FinishSessionResponse())
+          }
+        }
+      } catch {
+        reply.fail(RPCError(wrapping: error))
+      }
     }
   }
 

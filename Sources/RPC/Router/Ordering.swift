@@ -5,45 +5,84 @@ internal import Wire
 struct HeldRequest {
   /// Nil for a refusal: the message is gone, its seq must still be used up.
   var parcel: Parcel?
-  /// What the owner shall record instead of running the request.
-  var refusal: RPCError?
+  /// In a box: few have one, and all would be as large as it.
+  private var refusalBox: RefusalBox?
   /// Nil for one that this version does not know.
   var method: Method?
   /// Repeats of the same key that arrived meanwhile: the owner compares their payloads.
   var copies: [Parcel] = []
   var connection: ConnectionID
-  var session: Int
+  /// Its bytes are those of its copies, too.
+  var charge: Charge
   var room: Method.Room
   var cost: UInt64
-  var bytes: Int
   var acked: UInt64
   var traceID: UInt64
   var arrived: UInt64
   /// 0 for none.
   var deadline: UInt64
 
+  init(
+    _ parcel: Parcel, _ charge: Charge, connection: ConnectionID, room: Method.Room, cost: UInt64,
+    acked: UInt64, traceID: UInt64, arrived: UInt64
+  ) {
+    self.parcel = parcel
+    self.charge = charge
+    self.connection = connection
+    self.room = room
+    self.cost = cost
+    self.acked = acked
+    self.traceID = traceID
+    self.arrived = arrived
+    deadline = 0
+  }
+
+  var session: Int { charge.session }
+  var load: Load { Load(room: room, cost: cost, bytes: charge.bytes) }
+
+  /// What the owner shall record instead of running the request.
+  var refusal: RPCError? {
+    get { refusalBox?.error }
+    set { refusalBox = newValue.map(RefusalBox.init) }
+  }
+
   /// Its client has answers that an owner whose next seq is `next` does not know of: the owner
   /// lost them and must say so.
   func claims(moreThan next: UInt64) -> Bool { acked > 0 && acked >= next }
+}
+
+private final class RefusalBox: Sendable {
+  let error: RPCError
+  init(_ error: RPCError) { self.error = error }
+}
+
+/// What a request takes of its worker.
+struct Load {
+  var room: Method.Room
+  var cost: UInt64
+  var bytes: Int
 }
 
 /// A request that is at a worker.
 struct InFlight {
   /// The connection that sent the key last: the answer goes there.
   var connection: ConnectionID
-  var session: Int
+  var charge: Charge
   /// The place of its worker.
   var worker: Int
   /// Nil for repeats, which cost the worker nothing.
   var room: Method.Room?
   var cost: UInt64
-  var bytes: Int
+  /// When it came to the router.
+  var arrived: UInt64
   /// How many answers the worker owes: it answers every copy.
   var copies: Int
   /// Its worker was told to give it up, because its client's connection was lost.
   var isAbandoned = false
   /// A client sent the key again after that.
   var isWantedAgain = false
+
+  var session: Int { charge.session }
 }
 
 /// The requests of one stream at the router: a reorder buffer and what is at the worker.
@@ -60,9 +99,7 @@ struct Ordering {
   mutating func takeHeld(_ seq: UInt64) -> HeldRequest? { held.remove(seq) }
 
   /// What a held request takes of its worker.
-  func load(ofHeld seq: UInt64) -> (room: Method.Room, cost: UInt64)? {
-    held.read(seq) { ($0.room, $0.cost) }
-  }
+  func load(ofHeld seq: UInt64) -> Load? { held.read(seq) { $0.load } }
 
   /// Changes a held request in place.
   mutating func updateHeld(_ seq: UInt64, _ body: (inout HeldRequest) -> Void) {

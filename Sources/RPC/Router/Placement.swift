@@ -94,14 +94,14 @@ extension RouterState {
   ) throws(RPCError) -> Choice {
     if streams[place].isForKeeper {
       guard let keeper, workers[keeper].isConnected else { throw Self.noWorker }
-      return hasRoom(keeper, request.room, request.cost) ? .worker(keeper) : .queue(keeper)
+      return hasRoom(keeper, request.load) ? .worker(keeper) : .queue(keeper)
     }
     if let error = condemnation(of: key(place, seq)) { throw error }
     if isSuspect(place, seq) { return .alone }
     guard let home = home(of: place) else { throw Self.noWorker }
     if request.room == .decode, !pool.isEmpty { return .pool }
-    if hasRoom(home, request.room, request.cost) { return .worker(home) }
-    if let other = roomiest(for: request.room, request.cost) { return .worker(other) }
+    if hasRoom(home, request.load) { return .worker(home) }
+    if let other = roomiest(for: request.load) { return .worker(other) }
     return request.room == .decode ? .pool : .queue(home)
   }
 
@@ -128,20 +128,20 @@ extension RouterState {
 
   /// Of the workers that a request fits the one that has the most room left; nothing of its class
   /// must wait before it there.
-  private func roomiest(for room: Method.Room, _ cost: UInt64) -> Int? {
+  private func roomiest(for load: Load) -> Int? {
     var best: (worker: Int, left: UInt64)?
-    for worker in workers.indices where !workers[worker].isKeeper && fits(worker, room, cost) {
-      guard room == .decode || details[worker][room].isEmpty else { continue }
-      let left = workers[worker].left(room)
+    for worker in workers.indices where !workers[worker].isKeeper && fits(worker, load) {
+      guard load.room == .decode || details[worker][load.room].isEmpty else { continue }
+      let left = workers[worker].left(load.room)
       if best.map({ left > $0.left }) ?? true { best = (worker, left) }
     }
     return best?.worker
   }
 
   /// The worker for the first request of the pool, nil if none has room.
-  func workerForPool(_ place: Int, _ cost: UInt64) -> Int? {
+  func workerForPool(_ place: Int, _ load: Load) -> Int? {
     guard let home = home(of: place) else { return nil }
-    return fits(home, .decode, cost) ? home : roomiest(for: .decode, cost)
+    return fits(home, load) ? home : roomiest(for: load)
   }
 
   /// Rendezvous hashing (FNV-1a over both names): each stream ranks the workers in an order of its
@@ -158,15 +158,14 @@ extension RouterState {
   // MARK: Room
 
   /// Whether a worker can be given a request of this size.
-  func fits(_ worker: Int, _ room: Method.Room, _ cost: UInt64) -> Bool {
-    workers[worker].isConnected && !workers[worker].isReserved
-      && workers[worker].fits(room, cost)
+  func fits(_ worker: Int, _ load: Load) -> Bool {
+    workers[worker].isConnected && !workers[worker].isReserved && workers[worker].fits(load)
   }
 
   /// Whether a request may go now: it fits, and nothing of its class waits before it.
-  func hasRoom(_ worker: Int, _ room: Method.Room, _ cost: UInt64) -> Bool {
-    guard fits(worker, room, cost) else { return false }
-    if room == .decode { return pool.isEmpty }
-    return workers[worker].waiting == 0 || details[worker][room].isEmpty
+  func hasRoom(_ worker: Int, _ load: Load) -> Bool {
+    guard fits(worker, load) else { return false }
+    if load.room == .decode { return pool.isEmpty }
+    return workers[worker].waiting == 0 || details[worker][load.room].isEmpty
   }
 }

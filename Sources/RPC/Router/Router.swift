@@ -14,6 +14,7 @@ struct Router: ~Copyable {
   private let clients: Socket
   private let workers: Socket
   private let board: RouterBoard
+  private let endings: EndedSessionsFile?
   private let wakeup: Wakeup
   private let stopFlag: StopFlag
   private let logger = Logger(label: "rpc.router")
@@ -23,6 +24,7 @@ struct Router: ~Copyable {
   private var workerTable = ConnectionTable(limit: RouterLimits.connections)
   private var state: RouterState
   private var actions: [RouterAction] = []
+  private var partSizes: [Int] = []
   private var poller = Poller()
   private var now = Monotonic.milliseconds()
   private var nextTick: UInt64 = 0
@@ -31,14 +33,16 @@ struct Router: ~Copyable {
 
   init(
     clients: Socket, workers: Socket, rules: RouterRules, authority: SessionAuthority,
-    tenants: TenantDirectory, board: RouterBoard, wakeup: Wakeup, stopFlag: StopFlag
+    tenants: TenantDirectory, endings: EndedSessionsFile?, ended: [SessionDigest],
+    board: RouterBoard, wakeup: Wakeup, stopFlag: StopFlag
   ) throws {
     self.clients = clients
     self.workers = workers
     self.board = board
+    self.endings = endings
     self.wakeup = wakeup
     self.stopFlag = stopFlag
-    state = RouterState(rules, authority: authority, tenants: tenants, now: now)
+    state = RouterState(rules, authority: authority, tenants: tenants, endings: ended, now: now)
     try poller.add(clients)
     try poller.add(workers)
     poller.add(descriptor: wakeup.descriptor)
@@ -70,7 +74,7 @@ struct Router: ~Copyable {
     if now >= nextReport || workers != publishedWorkers {
       nextReport = now + Self.publishMilliseconds
       publishedWorkers = workers
-      board.publish(state.statistics, report: state.report)
+      board.publish(state.statistics, report: state.report(now: now))
     }
     try perform()
   }
@@ -98,10 +102,22 @@ struct Router: ~Copyable {
     do throws(WireError) {
       let peek = try RequestPeek(store.firstPart(of: parcel))
       let bytes = message.isTruncated ? Int.max : message.bytes
-      state.request(peek, parcel, bytes: bytes, from: client, now: now)
+      state.request(
+        peek, parcel, bytes: bytes, cost: cost(of: peek, parcel, bytes: bytes), from: client,
+        now: now)
     } catch {
       store.release(parcel)
       state.unreadable(error.description, from: client)
+    }
+  }
+
+  /// What a request asks for in tokens; the only look into its body.
+  private mutating func cost(of peek: RequestPeek, _ parcel: Parcel, bytes: Int) -> UInt64 {
+    guard let method = peek.method, method.room != .control else { return 1 }
+    store.partSizes(of: parcel, into: &partSizes)
+    return CostPeek.cost(of: method, body: store.secondPart(of: parcel), bytes: bytes) { index in
+      // Before the attachments are header and body.
+      index < partSizes.count - 2 ? partSizes[index + 2] : nil
     }
   }
 
@@ -147,19 +163,19 @@ struct Router: ~Copyable {
     switch action {
     case .forward(let parcel, let worker): try forward(parcel, to: worker)
     case .forwardRenamed(let parcel, let stream, let worker):
-      if var header = try? RequestHeader(decoding: store.firstPart(of: parcel)) {
-        header.stream = stream
-        try store.replaceFirst(of: parcel, with: header.encoded())
-      }
+      try store.replaceFirst(
+        of: parcel,
+        with: HeaderEdit.replacing(
+          HeaderEdit.requestStream, with: stream, in: store.firstPart(of: parcel)))
       try forward(parcel, to: worker)
     case .tombstone(let header, let worker):
       try tell(worker, [header.encoded()])
     case .deliver(let parcel, let client): try deliver(parcel, to: client)
     case .deliverUnnamed(let parcel, let client):
-      if var header = try? ResponseHeader(decoding: store.firstPart(of: parcel)) {
-        header.stream = ""
-        try store.replaceFirst(of: parcel, with: header.encoded())
-      }
+      try store.replaceFirst(
+        of: parcel,
+        with: HeaderEdit.replacing(
+          HeaderEdit.responseStream, with: "", in: store.firstPart(of: parcel)))
       try deliver(parcel, to: client)
     case .answer(let header, let client):
       if try !send([header.encoded()], to: clients, clientTable.routingID(of: client)) {
@@ -168,6 +184,11 @@ struct Router: ~Copyable {
     case .command(let message, let worker):
       try tell(worker, [[], message.encoded()])
     case .drop(let parcel): store.release(parcel)
+    case .sessionEnded(let session): endings?.add(session)
+    case .note(let line): logger.notice("\(line)")
+    case .stalled(let worker, let reason):
+      logger.warning("worker \(worker) \(reason)")
+      board.workerStalled(worker, reason: reason)
     }
   }
 

@@ -8,28 +8,56 @@ package enum RouterLimits {
   package static let windowBytes = 256 << 20
   /// Requests that all clients without a session together may have outstanding.
   package static let anonymousRequests = 4096
-  /// Bytes held by the router for all sessions together.
+  /// Bytes of them.
+  package static let anonymousBytes = 512 << 20
+  /// Requests that everybody together may have outstanding, shared as `Share` says.
+  package static let requests = 1 << 19
+  /// Bytes held by the router for all sessions together, shared as `Share` says.
   package static let heldBytes = 1 << 30
-  /// Sessions alive at once.
+  /// Bytes on their way to, or at, one worker.
+  package static let workerBytes = 1 << 30
+  /// Sessions remembered at once, shared as `Share` says. One with nothing outstanding and no model
+  /// yields to another one of its tenant, and is back with its next request.
   package static let sessions = 65_536
+  /// Requests that the keeper is given at once.
+  package static let keeperRequests: UInt64 = 256
+  /// Of those, requests of the catalog of checkpoints, which may take long.
+  package static let catalogRequests: UInt64 = 8
+  /// Bytes of one request to the keeper.
+  package static let keeperRequestBytes = 1 << 20
+  /// Tenants with an account of their own, where no list says who there is.
+  package static let tenants = 256
+  /// Tenants that are reported one by one.
+  package static let reportedTenants = 64
+  /// Workers that the router knows at once.
+  package static let workers = 1024
+  /// How far above all epochs that are known one may be that a worker claims.
+  package static let epochWindow: UInt64 = 1 << 32
+  /// A supervised worker that said nothing for so long, while the router ran on time, is stopped.
+  package static let stallMilliseconds: UInt64 = 15_000
+  /// A worker that has work and finished none of it for so long hangs.
+  package static let hangMilliseconds: UInt64 = 600_000
+  /// After so long a request is old: whoever asks for it makes the router say what it knows.
+  package static let oldRequestMilliseconds: UInt64 = 30_000
   /// How long a session lives without a heartbeat; never ended with work queued.
   package static let leaseMilliseconds: UInt64 = 600_000
   /// How often a client should send a heartbeat.
   package static let heartbeatSeconds = 10
   /// Ended sessions whose tokens are refused; the oldest are forgotten first.
-  package static let endedSessions = 65_536
+  package static let endedSessions = 262_144
+  /// Ended sessions of which workers are told that come (back) later.
+  package static let endings = 4096
   /// After so long without a word from a connection nobody waits for its sampling any more.
   package static let silenceMilliseconds: UInt64 = 30_000
-  /// What one request may cost at most, in prompt tokens and in new tokens; more counts as that.
-  package static let cost: UInt64 = 1 << 40
   /// Requests that are suspected of crashing workers.
   package static let suspects = 4096
-  /// Streams that the router knows at once.
+  /// Streams in order that the router knows at once, shared as `Share` says.
   package static let streams = 65_536
-  /// Streams of one session: each may have one request waiting beyond the window.
+  /// Streams in order of one session: each may have one request waiting beyond the window.
   package static let streamsPerSession = 8192
-  /// Streams of all clients without a session together, one for each connection at least.
-  package static let anonymousStreams = 16_384
+  /// Independent streams that are remembered at once. They say only which worker was the last, so
+  /// idle ones yield: those of the same session above `streamsPerSession`, the idlest above this.
+  package static let independentStreams = 65_536
   /// Connections that the router remembers at once.
   package static let connections = 65_536
   /// Copies of one running request that are passed to its owner; more only move the connection.

@@ -17,6 +17,8 @@ package struct RouterConfiguration: Sendable {
   package var sessionKey = SessionAuthority.makeKey()
   /// Who may open sessions, and with which weights; empty lets everybody in.
   package var tenants: [Tenant] = []
+  /// Where ends of sessions are kept over restarts; nil for nowhere.
+  package var endings: EndedSessionsFile?
 
   package init(listen: String, workers: String) {
     self.listen = listen
@@ -73,7 +75,9 @@ package final class RouterServer: Sendable {
     let number = Self.count.add(1, ordering: .relaxed).newValue
     let keeperEndpoint = "inproc://tinsmith-keeper-\(number)"
     try workers.socket.bind(keeperEndpoint)
-    let authority = SessionAuthority(key: configuration.sessionKey)
+    let authority = SessionAuthority(key: configuration.sessionKey, tenants: tenants)
+    let endings = configuration.endings
+    let ended = try endings?.load() ?? []
     let sockets = Handover((clients.socket, workers.socket))
     let (board, stopFlag) = (board, stopFlag)
     self.wakeup = wakeup
@@ -84,18 +88,23 @@ package final class RouterServer: Sendable {
       let (clients, workers) = sockets.take()
       var router = try Router(
         clients: clients, workers: workers, rules: configuration.rules, authority: authority,
-        tenants: tenants, board: board, wakeup: wakeup, stopFlag: stopFlag)
+        tenants: tenants, endings: endings, ended: ended, board: board, wakeup: wakeup,
+        stopFlag: stopFlag)
       try router.run()
     }
-    let endings = SessionEndings()
+    let finished = SessionEndings()
     var table = Keeper.methods(
       authority: authority, tenants: tenants, board: board, rules: configuration.rules,
-      ended: { endings.end($0) })
+      endings: endings, ended: { finished.end($0) })
     table.merge(methods)
     var keeper = WorkerConfiguration(endpoint: keeperEndpoint, name: "keeper")
     keeper.isKeeper = true
+    // What it does not train is the catalog's: few requests at once, the others take turns.
+    keeper.room = WorkerRoom(
+      trainingTokens: RouterLimits.catalogRequests, decodeTokens: 0,
+      controlRequests: RouterLimits.keeperRequests)
     let service = try WorkerService(keeper, methods: table, context: context)
-    endings.connect(service)
+    finished.connect(service)
     self.keeper = service
   }
 
@@ -132,6 +141,12 @@ package final class RouterServer: Sendable {
   package func workerEnded(name: String, crashed: Bool) {
     board.workerEnded(name, crashed: crashed)
     wakeup.signal()
+  }
+
+  /// Supervised workers that do nothing any more (stopped, or hanging), since the last call: to be
+  /// killed, whereupon `workerEnded` is to be called. One that stays so is told again after 10 s.
+  package func takeStalledWorkers() -> [(name: String, reason: String)] {
+    board.takeStalledWorkers()
   }
 
   /// Starts both threads and returns.

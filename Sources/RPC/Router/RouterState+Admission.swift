@@ -3,19 +3,20 @@ internal import Wire
 /// What becomes of a request whose session and stream are known.
 extension RouterState {
   mutating func admit(
-    _ peek: RequestPeek, _ parcel: Parcel, bytes: Int, place: Int, session: Int,
+    _ peek: RequestPeek, _ parcel: Parcel, _ charge: Charge, cost: UInt64, place: Int,
     _ client: ConnectionID, _ now: UInt64
   ) throws(RPCError) {
     streams[place].lastUse = now
+    let refusal = permanentRefusal(peek, place, bytes: charge.bytes)
     if let method = peek.method, method.route == .future {
-      return try future(method, peek, parcel, bytes: bytes, place: place, client, now)
+      if let refusal { throw refusal }
+      return try future(method, peek, parcel, charge, place: place, client, now)
     }
     var request = HeldRequest(
-      parcel: parcel, connection: client, session: session, room: peek.method?.room ?? .control,
-      cost: 1, bytes: bytes, acked: peek.acked, traceID: peek.traceID, arrived: now, deadline: 0)
-    request.cost = cost(of: peek, request.room)
+      parcel, charge, connection: client, room: room(of: peek.method),
+      cost: max(1, min(cost, Limits.maxCost)),
+      acked: peek.acked, traceID: peek.traceID, arrived: now)
     if peek.timeoutMilliseconds > 0 { request.deadline = now + UInt64(peek.timeoutMilliseconds) }
-    let refusal = permanentRefusal(peek, place, bytes: bytes)
     request.method = peek.method
     if streams[place].ordering == .independent {
       if let refusal { throw refusal }
@@ -25,7 +26,7 @@ extension RouterState {
       // The seq is the owner's to use up, so the refusal takes the request's turn.
       request.refusal = refusal
       request.parcel = nil
-      request.bytes = 0
+      request.charge.bytes = 0
       request.room = .control
       request.cost = 1
     }
@@ -33,16 +34,14 @@ extension RouterState {
     if refusal != nil { actions.append(.drop(parcel)) }
   }
 
-  /// What a client says of its request, within what can be added up.
-  private func cost(of peek: RequestPeek, _ room: Method.Room) -> UInt64 {
-    let prompt = min(peek.costPromptTokens, RouterLimits.cost)
-    return switch room {
-    case .training: max(1, prompt)
-    case .decode: max(1, prompt + min(peek.costNewTokens, RouterLimits.cost))
-    case .control: 1
-    }
+  /// Requests of the catalog may take long, so the keeper is given few at once, out of the room
+  /// that it does not use for training; the tenants that wait take turns.
+  private func room(of method: Method?) -> Method.Room {
+    guard let method else { return .control }
+    return method.isOfCatalog ? .training : method.room
   }
 
+  /// The one check that every request passes, whatever its method.
   private func permanentRefusal(
     _ peek: RequestPeek, _ place: Int, bytes: Int
   ) -> RPCError? {
@@ -53,6 +52,12 @@ extension RouterState {
     }
     guard let method = peek.method else {
       return RPCError(.unimplemented, "method \(peek.methodNumber)", field: "method")
+    }
+    guard method.route != .future else { return nil }
+    guard method.route != .keeper || bytes <= RouterLimits.keeperRequestBytes else {
+      return RPCError(
+        .invalidArgument,
+        "\(bytes) bytes, at most \(RouterLimits.keeperRequestBytes) for \(method.fullName)")
     }
     guard method.ordering == streams[place].ordering else {
       return RPCError(
@@ -77,10 +82,17 @@ extension RouterState {
       if let parcel = request.parcel { actions.append(.drop(parcel)) }
       return
     }
-    try checkWindow(request)
-    switch try choosePlace(for: request, seq: seq, place: place) {
+    if let refusal = windowRefusal(request.charge) ?? shareRefusal(request.charge, isHeld: false) {
+      throw refusal
+    }
+    let choice = try choosePlace(for: request, seq: seq, place: place)
+    switch choice {
+    case .worker: break
+    default: if let refusal = shareRefusal(request.charge, isHeld: true) { throw refusal }
+    }
+    switch choice {
     case .worker(let worker):
-      charge(request.session, bytes: request.bytes)
+      take(request.charge)
       chargeTenant(request, place: place, worker)
       dispatch(request, seq: seq, place: place, to: worker, isRepeat: false)
     case .queue(let worker):
@@ -90,7 +102,7 @@ extension RouterState {
     case .pool:
       hold(request, seq: seq, place: place)
       pool.append(
-        key(place, seq), tenant: sessions[request.session].tenant, session: request.session)
+        key(place, seq), tenant: sessions[request.session].tenant, session: request.charge.turn)
       tenants[sessions[request.session].tenant].waiting += 1
       watchDeadline(request, place, seq)
       // It may be its turn at once, and fit where the one before it did not.
@@ -115,32 +127,36 @@ extension RouterState {
     if let held = streams[place].requests.held[seq] {
       moveConnection(place, seq, to: request.connection)
       guard request.parcel != nil else { return }
-      guard held.copies.count + 1 < RouterLimits.copies, held.refusal == nil else {
-        return actions.append(.drop(parcel))
+      guard held.copies.count + 1 < RouterLimits.copies, held.refusal == nil,
+        takeCopy(request.charge, isHeld: true)
+      else { return actions.append(.drop(parcel)) }
+      return streams[place].requests.updateHeld(seq) {
+        $0.copies.append(parcel)
+        $0.charge.bytes += request.charge.bytes
       }
-      return streams[place].requests.updateHeld(seq) { $0.copies.append(parcel) }
     }
     try findOwner(place, peek, now)
     let next = streams[place].requests.next
     if let worker = streams[place].worker {
       if seq < next || request.claims(moreThan: next) {
         // Answered before: the owner has the answer, or knows why not.
-        charge(request.session, bytes: request.bytes)
+        try checkRepeat(request.charge, at: worker)
+        take(request.charge)
         return dispatch(request, seq: seq, place: place, to: worker, isRepeat: true)
       }
       if seq == next, !streams[place].isQueued, !isSuspect(place, seq),
-        hasRoom(worker, request.room, request.cost)
+        hasRoom(worker, request.load)
       {
-        charge(request.session, bytes: request.bytes)
+        if let refusal = shareRefusal(request.charge, isHeld: false) { throw refusal }
+        take(request.charge)
         chargeTenant(request, place: place, worker)
         streams[place].requests.next += 1
         dispatch(request, seq: seq, place: place, to: worker, isRepeat: false)
         return advance(place)
       }
     }
-    if seq != next || streams[place].owner == .none {
-      try makeRoom(for: request, seq: seq, place: place)
-    }
+    let isNext = seq == next && streams[place].owner != .none
+    try makeRoom(for: request.charge, seq: seq, place: place, isNext: isNext)
     hold(request, seq: seq, place: place)
     watchDeadline(request, place, seq)
     watchGap(place, now)
@@ -156,8 +172,14 @@ extension RouterState {
   ) {
     moveConnection(place, seq, to: request.connection)
     guard request.parcel != nil else { return }
-    guard running.copies < RouterLimits.copies else { return actions.append(.drop(parcel)) }
-    streams[place].requests.updateInFlight(seq) { $0.copies += 1 }
+    guard running.copies < RouterLimits.copies, takeCopy(request.charge, isHeld: false) else {
+      return actions.append(.drop(parcel))
+    }
+    workers[running.worker].bytes += request.charge.bytes
+    streams[place].requests.updateInFlight(seq) {
+      $0.copies += 1
+      $0.charge.bytes += request.charge.bytes
+    }
     actions.append(.forward(parcel, to: workers[running.worker].connection))
   }
 
@@ -170,8 +192,8 @@ extension RouterState {
   }
 
   mutating func hold(_ request: HeldRequest, seq: UInt64, place: Int) {
-    charge(request.session, bytes: request.bytes)
-    heldBytes += request.bytes
+    take(request.charge)
+    takeHeld(request.charge)
     counters.held += 1
     if request.deadline > 0 { timedRequests += 1 }
     streams[place].requests.hold(request, seq: seq)

@@ -4,14 +4,39 @@ internal import Wire
 extension RouterState {
   /// Neither has an answer of its own: the named request's answer says what became of it.
   mutating func future(
-    _ method: Method, _ peek: RequestPeek, _ parcel: Parcel, bytes: Int, place: Int,
+    _ method: Method, _ peek: RequestPeek, _ parcel: Parcel, _ charge: Charge, place: Int,
     _ client: ConnectionID, _ now: UInt64
   ) throws(RPCError) {
     if method == .futuresCancel {
       cancel(peek.seq, place: place)
       return actions.append(.drop(parcel))
     }
-    try awaitAnswer(peek, parcel, bytes: bytes, place: place, client, now)
+    try awaitAnswer(peek, parcel, charge, place: place, client, now)
+  }
+
+  /// Somebody asks for a request that has been here for long: what is known of it, for the log.
+  private mutating func noteOld(_ seq: UInt64, place: Int, _ now: UInt64) {
+    let age: (UInt64) -> UInt64? = { arrived in
+      let age = now - min(now, arrived)
+      return age >= RouterLimits.oldRequestMilliseconds ? age / 1000 : nil
+    }
+    let stream = streams[place].name
+    if let running = streams[place].requests.inFlight[seq], let seconds = age(running.arrived) {
+      let worker = running.worker
+      actions.append(
+        .note(
+          "seq \(seq) of \(stream) is asked for after \(seconds) s: it is at worker "
+            + "\(details[worker].name)\(workers[worker].isConnected ? "" : ", which is away"), "
+            + "owner \(streams[place].owner), epoch \(streams[place].epoch), "
+            + "\(running.copies) answers owed, progress \(workers[worker].progress)"))
+    } else if let held = streams[place].requests.held[seq], let seconds = age(held.arrived) {
+      actions.append(
+        .note(
+          "seq \(seq) of \(stream) is asked for after \(seconds) s: it waits here, next seq "
+            + "\(streams[place].requests.next), owner \(streams[place].owner), epoch "
+            + "\(streams[place].epoch), \(streams[place].isQueued ? "queued for room" : "not queued")"
+        ))
+    }
   }
 
   private mutating func cancel(_ seq: UInt64, place: Int) {
@@ -28,25 +53,25 @@ extension RouterState {
     }
     guard let request = streams[place].requests.held[seq], request.refusal == nil else { return }
     dropParcels(request)
-    heldBytes -= request.bytes
-    discharge(request.session, bytes: request.bytes)
-    charge(request.session, bytes: 0)
+    giveBackHeld(request.charge)
+    giveBack(request.charge, requests: 0)
     if request.deadline > 0 { timedRequests -= 1 }
     streams[place].requests.updateHeld(seq) { held in
       held.refusal = error
       held.parcel = nil
       held.copies = []
       held.deadline = 0
-      held.bytes = 0
+      held.charge.bytes = 0
       held.cost = 1
     }
   }
 
   private mutating func awaitAnswer(
-    _ peek: RequestPeek, _ parcel: Parcel, bytes: Int, place: Int, _ client: ConnectionID,
+    _ peek: RequestPeek, _ parcel: Parcel, _ charge: Charge, place: Int, _ client: ConnectionID,
     _ now: UInt64
   ) throws(RPCError) {
     let seq = peek.seq
+    noteOld(seq, place: place, now)
     if streams[place].requests.inFlight.contains(seq)
       || streams[place].requests.held.contains(seq)
     {
@@ -59,12 +84,13 @@ extension RouterState {
         .unavailable, "seq \(seq) is not here; send the request again",
         retryAfterMilliseconds: 50)
     }
-    let session = streams[place].session
-    charge(session, bytes: bytes)
+    try checkRepeat(charge, at: worker)
+    take(charge)
     counters.inFlight += 1
+    workers[worker].bytes += charge.bytes
     streams[place].requests.dispatched(
       InFlight(
-        connection: client, session: session, worker: worker, room: nil, cost: 0, bytes: bytes,
+        connection: client, charge: charge, worker: worker, room: nil, cost: 0, arrived: now,
         copies: 1),
       seq: seq)
     actions.append(.forward(parcel, to: workers[worker].connection))

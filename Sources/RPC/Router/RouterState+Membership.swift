@@ -5,7 +5,12 @@ extension RouterState {
   // MARK: Coming
 
   mutating func register(_ hello: WorkerHello, _ connection: ConnectionID, _ now: UInt64) {
-    guard hello.protocolVersion == RequestHeader.currentVersion else { return }
+    if let reason = refusal(of: hello) {
+      actions.append(.note("worker \(hello.name) is refused: \(reason)"))
+      actions.append(.command(.refused(reason), to: connection))
+      return
+    }
+    if !hello.isKeeper, numerics == nil { numerics = NumericsClass(of: hello) }
     let known = workerNames[hello.name]
     let worker = known ?? addWorker(hello, connection, now)
     let isBack =
@@ -21,7 +26,9 @@ extension RouterState {
       details[worker].alone = nil
     }
     details[worker].incarnation = hello.incarnation
-    workers[worker].room = hello.room
+    details[worker].hasSaidGoodbye = false
+    workers[worker].room = hello.room.bounded
+    workers[worker].lastHeard = now
     workerPlaces[connection] = worker
     if !hello.isKeeper, knownWorkers.count < rules.expectedWorkers {
       knownWorkers.insert(hello.name)
@@ -30,6 +37,7 @@ extension RouterState {
     let before = details[worker].streams
     for owned in hello.streams { claim(owned, worker, isBack: isBack, now) }
     if isBack { dropUnclaimed(before, hello, worker, isSameProcess) }
+    if !hello.isKeeper { tellEndings(to: worker) }
     drainAll(of: worker)
   }
 
@@ -46,6 +54,7 @@ extension RouterState {
       details.append(WorkerDetails(hello))
       place = workers.count - 1
     }
+    workers[place].room = hello.room.bounded
     workers[place].isSupervised = rules.supervisedWorkers.contains(hello.name)
     workerNames[hello.name] = place
     if hello.isKeeper { keeper = place }
@@ -57,10 +66,21 @@ extension RouterState {
     _ owned: OwnedStream, _ worker: Int, isBack: Bool, _ now: UInt64
   ) {
     let session = String(owned.stream.prefix { $0 != ":" })
+    guard isPlausible(owned) else {
+      actions.append(
+        .note(
+          "worker \(details[worker].name) claims a stream as it cannot have it: epoch "
+            + "\(owned.epoch), seq \(owned.nextSeq) of \(owned.stream)"))
+      return command(.close(stream: owned.stream, epoch: owned.epoch), to: worker)
+    }
     let place: Int
     if let known = streamIndex[owned.stream] {
       place = known
     } else if endedSessions.contains(session) {
+      // Not only closed: what it left on the disk goes, too.
+      command(.sessionEnded(session), to: worker)
+      return command(.close(stream: owned.stream, epoch: owned.epoch), to: worker)
+    } else if orderedStreams >= RouterLimits.streams {
       return command(.close(stream: owned.stream, epoch: owned.epoch), to: worker)
     } else {
       place = addStream(
@@ -76,7 +96,7 @@ extension RouterState {
     }
     streams[place].epoch = owned.epoch
     setOwner(of: place, .open(worker))
-    settleOpening(place, nextSeq: owned.nextSeq)
+    settleOpening(place, nextSeq: owned.boundedNextSeq)
   }
 
   /// What a worker owned before and does not own now: a new process lost it, the old one closed it.
@@ -150,6 +170,7 @@ extension RouterState {
     }
     workers[worker].used = WorkerRoom(trainingTokens: 0, decodeTokens: 0, controlRequests: 0)
     workers[worker].inFlight = 0
+    workers[worker].bytes = 0
     workers[worker].waiting = 0
     workers[worker].waitingCost = 0
   }
@@ -184,15 +205,18 @@ extension RouterState {
 
   /// A worker will not come back as the process that it was.
   mutating func end(worker: Int, crashed: Bool, _ now: UInt64) {
+    // Whoever ended a worker that hung killed it from outside, but what it hung at was there.
+    let crashed = crashed || details[worker].pulse.stall == .hanging
     let alone = details[worker].alone
     if workers[worker].isConnected {
       let error = rules.recoversModels ? Self.ownerIsGone : Self.modelIsLost
       disconnect(worker, now, models: error, crashed: crashed)
     }
-    if crashed { suspects.crashed(details[worker].lastFlight, alone: alone, now: now) }
+    if crashed { suspect(details[worker].lastFlight, alone: alone, now) }
     for place in details[worker].streams { lose(place) }
     workerNames[details[worker].name] = nil
     details[worker].name = ""
+    details[worker].pulse = Pulse()
     details[worker].alone = nil
     details[worker].lastFlight = []
     freeWorkers.append(worker)

@@ -10,9 +10,12 @@ extension RouterState {
   }
 
   /// A request arrived; `peek` is read during the call only.
-  /// - Parameter bytes: of all its frames; `Int.max` if there were more frames than allowed.
+  /// - Parameters:
+  ///   - bytes: of all its frames; `Int.max` if there were more frames than allowed.
+  ///   - cost: in tokens, as `CostPeek` reads it.
   package mutating func request(
-    _ peek: RequestPeek, _ parcel: Parcel, bytes: Int, from client: ConnectionID, now: UInt64
+    _ peek: RequestPeek, _ parcel: Parcel, bytes: Int, cost: UInt64, from client: ConnectionID,
+    now: UInt64
   ) {
     counters.requests += 1
     do throws(RPCError) {
@@ -25,16 +28,32 @@ extension RouterState {
       guard !peek.flags.contains(.tombstone) else {
         throw RPCError(.invalidArgument, "a flag for routers only", field: "flags")
       }
+      try checkNumbers(of: peek)
       let connection = try connectionPlace(client, now)
       let session = try session(of: peek, connection, now)
       let place = try stream(of: peek, session: session, connection, now)
-      try admit(peek, parcel, bytes: bytes, place: place, session: session, client, now)
+      var charge = Charge(session: session, bytes: bytes)
+      if session == 0 {
+        charge.payer = Int32(connection)
+        charge.payerGeneration = connections[connection].generation
+      }
+      try admit(peek, parcel, charge, cost: cost, place: place, client, now)
     } catch {
       answer(
         error, stream: String(decoding: peek.stream, as: UTF8.self), seq: peek.seq,
         traceID: peek.traceID, to: client)
       actions.append(.drop(parcel))
     }
+  }
+
+  /// Seqs of streams in order are counted on from; those of others are only names.
+  private func checkNumbers(of peek: RequestPeek) throws(RPCError) {
+    guard peek.method?.ordering != .independent else { return }
+    let largest = max(peek.seq, peek.acked)
+    guard largest > Limits.maxOrderedSeq else { return }
+    throw RPCError(
+      .invalidArgument, "\(largest), at most \(Limits.maxOrderedSeq) allowed",
+      field: peek.seq == largest ? "seq" : "acked")
   }
 
   // MARK: Who asks
@@ -55,7 +74,7 @@ extension RouterState {
       throw RPCError(.unauthenticated, "no session token", field: "session_token")
     }
     let token = String(decoding: peek.token, as: UTF8.self)
-    let place = try admitSession(token, now)
+    let place = try admitSession(token, connection, now)
     connections[connection].token = token
     connections[connection].session = place
     connections[connection].sessionGeneration = sessions[place].generation
@@ -99,20 +118,22 @@ extension RouterState {
         .unavailable, "nothing is known of this stream; send the request again",
         retryAfterMilliseconds: isRecovering(now) ? 100 : 0)
     }
-    let limit =
-      session == 0 ? RouterLimits.anonymousStreams : RouterLimits.streamsPerSession
-    guard streamIndex.count < RouterLimits.streams, sessions[session].streams.count < limit else {
-      throw RPCError(.resourceExhausted, "too many streams", retryAfterMilliseconds: 1000)
+    if method.ordering == .ordered {
+      try makeRoomForModel(name, session: session)
+    } else {
+      makeRoomForStream(of: session, now)
     }
+    // The nameless stream of a connection is nobody's, whoever uses it first.
     let place = addStream(
-      name, forKeeper: isForKeeper, ordering: method.ordering, session: session, now: now)
+      name, forKeeper: isForKeeper, ordering: method.ordering, session: isUnnamed ? 0 : session,
+      now: now)
     streams[place].isUnnamed = isUnnamed
     return place
   }
 
   private func checkedName(_ peek: RequestPeek, session: Int) throws(RPCError) -> String {
     guard let name = String(validating: peek.stream, as: UTF8.self), !name.hasPrefix("@"),
-      !name.unicodeScalars.contains(where: { $0.value < 0x20 })
+      !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
     else {
       throw RPCError(.invalidArgument, "not a stream name", field: "stream")
     }

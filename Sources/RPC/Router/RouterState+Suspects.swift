@@ -2,6 +2,14 @@ internal import Wire
 
 /// Suspects run alone: at a worker with nothing else, and nothing else goes there meanwhile.
 extension RouterState {
+  /// A worker crashed with these requests.
+  mutating func suspect(_ keys: [RequestKey], alone: RequestKey?, _ now: UInt64) {
+    let there = keys.map { key in
+      (key, tenant: place(of: key).map { sessions[streams[$0].session].tenant } ?? 0)
+    }
+    suspects.crashed(there, alone: alone, now: now)
+  }
+
   /// Whether a request was at a worker that crashed, and has not been answered since.
   func isSuspect(_ place: Int, _ seq: UInt64) -> Bool {
     suspects.crashes(of: key(place, seq)) != nil
@@ -16,9 +24,18 @@ extension RouterState {
   /// Gives waiting suspects workers of their own: those of a model its owner, others idle ones, or
   /// else one that is kept free for them from now on.
   mutating func serveSuspects() {
+    // What is done here leads here again: the loop that is at work sees to that.
+    guard !isServingSuspects else { return }
+    isServingSuspects = true
+    defer { isServingSuspects = false }
     while let item = waitingSuspects.first {
       guard let place = place(of: item), streams[place].requests.held.contains(item.seq) else {
         waitingSuspects.removeFirst()
+        // It was evicted or refused, but its stream still waits for it here.
+        if let place = self.place(of: item), streams[place].ordering == .ordered {
+          streams[place].isQueued = false
+          advance(place)
+        }
         continue
       }
       let isOrdered = streams[place].ordering == .ordered

@@ -5,6 +5,7 @@ internal import Wire
 extension RouterState {
   /// To be called every few tens of milliseconds.
   package mutating func tick(now: UInt64) {
+    watchWorkers(now)
     endLostWorkers(now)
     refuseExpired(now)
     refuseGaps(now)
@@ -82,9 +83,19 @@ extension RouterState {
       now >= $0.value.arrived + rules.gapMilliseconds
     }
     for entry in due { refuseHeldNow(entry.seq, place: place, gapError(place)) }
+    // Whoever was asked to open it may not have heard it, or not have been heard.
+    if !due.isEmpty, case .opening(let worker) = streams[place].owner,
+      workers[worker].isConnected
+    {
+      command(.open(stream: streams[place].name, epoch: streams[place].epoch), to: worker)
+    }
   }
 
   private func gapError(_ place: Int) -> RPCError {
+    if case .opening = streams[place].owner {
+      return RPCError(
+        .unavailable, "the model is being taken over", retryAfterMilliseconds: 1000)
+    }
     guard streams[place].owner == .none || streams[place].requests.next == 0 else {
       return RPCError(
         .unavailable, "seq \(streams[place].requests.next) has not arrived",
@@ -101,6 +112,9 @@ extension RouterState {
     idleStreams.append(
       place, generation: streams[place].generation,
       due: streams[place].lastUse + RouterLimits.idleMilliseconds)
+    idleStreams.clean(live: independentStreams) { [streams] in
+      streams[$0.place].generation == $0.generation
+    }
   }
 
   private mutating func forgetIdleStreams(_ now: UInt64) {

@@ -45,7 +45,10 @@ extension RouterState {
     } else {
       deliver(parcel, place, to: request.connection)
     }
-    if isLast { settle(request, peek, place: place) }
+    guard isLast else { return }
+    // A lease begins when the last work ends.
+    sessions[request.session].lastUse = now
+    settle(request, peek, place: place)
   }
 
   private static func key(_ bytes: UnsafeRawBufferPointer, ofKeeper: Bool) -> String {
@@ -60,8 +63,12 @@ extension RouterState {
   }
 
   private mutating func settle(_ request: InFlight, _ peek: ResponsePeek, place: Int) {
-    discharge(request.session, bytes: request.bytes)
+    let tenant = sessions[request.session].tenant
+    giveBack(request.charge)
     counters.inFlight -= 1
+    let worker = request.worker
+    workers[worker].bytes = max(0, workers[worker].bytes - request.charge.bytes)
+    workers[worker].answers &+= 1
     // A repeat was no new turn of its stream, whatever the owner says of it: a late copy of
     // something long acknowledged must not turn the stream back.
     suspects.answered(key(place, peek.seq))
@@ -70,9 +77,8 @@ extension RouterState {
       // The client sends it again, and what is behind it must wait for that.
       streams[place].requests.next = min(streams[place].requests.next, peek.seq)
     }
-    let worker = request.worker
     workers[worker].giveBack(room, request.cost)
-    correctCost(of: request, room, peek, place: place)
+    correctCost(of: request, tenant, room, peek, place: place)
     if workers[worker].isReserved {
       reservedWorkerAnswered(worker, key(place, peek.seq))
     } else if isPooled(place, room) {
@@ -89,14 +95,13 @@ extension RouterState {
 
   /// The tenant is charged what the request really cost; nothing if it did not run.
   private mutating func correctCost(
-    of request: InFlight, _ room: Method.Room, _ peek: ResponsePeek, place: Int
+    of request: InFlight, _ tenant: Int, _ room: Method.Room, _ peek: ResponsePeek, place: Int
   ) {
-    let tenant = sessions[request.session].tenant
     tenants[tenant].inFlight -= 1
     guard room != .control else { return }
     let told =
-      min(peek.costPromptTokens, RouterLimits.cost)
-      + (room == .decode ? min(peek.costNewTokens, RouterLimits.cost) : 0)
+      min(peek.costPromptTokens, Limits.maxCost)
+      + (room == .decode ? min(peek.costNewTokens, Limits.maxCost) : 0)
     let actual = peek.code.consumesSeq ? (told > 0 ? told : request.cost) : 0
     tenants[tenant].servedTokens &+= actual
     guard actual != request.cost else { return }
@@ -124,8 +129,8 @@ extension RouterState {
     case .heartbeat(let progress, let outstanding, let room, let stats):
       workers[worker].progress = progress
       details[worker].report(stats, outstanding: outstanding)
-      if workers[worker].room != room {
-        workers[worker].room = room
+      if workers[worker].room != room.bounded {
+        workers[worker].room = room.bounded
         drainAll(of: worker)
       }
       command(.heartbeat, to: worker)
@@ -133,7 +138,9 @@ extension RouterState {
     case .closed(let stream, let code, let message): closed(stream, code, message, worker)
     case .sessionEnded(let session):
       if workers[worker].isKeeper { end(session: session, now) }
-    case .goodbye: detach(worker, now)
+    case .goodbye:
+      details[worker].hasSaidGoodbye = true
+      detach(worker, now)
     }
   }
 
@@ -141,9 +148,16 @@ extension RouterState {
     guard let place = streamIndex[owned.stream], streams[place].owner == .opening(worker),
       owned.epoch >= streams[place].epoch
     else { return }
+    guard isPlausible(owned) else {
+      actions.append(
+        .note("worker \(details[worker].name) opened \(owned.stream) as it cannot be"))
+      command(.close(stream: owned.stream, epoch: owned.epoch), to: worker)
+      forgetClosed(place)
+      return drainAll(of: worker)
+    }
     streams[place].epoch = owned.epoch
     setOwner(of: place, .open(worker))
-    settleOpening(place, nextSeq: owned.nextSeq)
+    settleOpening(place, nextSeq: owned.boundedNextSeq)
   }
 
   /// The owner is known, and with it what has run: below it are repeats, which it answers.

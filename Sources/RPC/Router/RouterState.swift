@@ -29,7 +29,9 @@ package struct RouterState: Sendable {
   var sessionIndex: [String: Int] = [:]
   var freeSessions: [Int] = []
   var endedSessions = EndedSessions()
-  var tenants = TenantTable()
+  /// The last sessions that ended here, for workers that were away.
+  var endings = Endings()
+  var tenants: TenantTable
   var connections: [ConnectionRecord] = []
   var connectionPlaces: [ConnectionID: Int] = [:]
   var freeConnections: [Int] = []
@@ -42,7 +44,20 @@ package struct RouterState: Sendable {
   var waitingSuspects = Deque<RequestKey>()
   /// Workers (by name) that have registered, until all that belong here have.
   var knownWorkers: Set<String> = []
+  /// What everybody has outstanding.
+  var outstanding = Account()
   var heldBytes = 0
+  /// Streams in order, and independent ones.
+  var orderedStreams = 0
+  var independentStreams = 0
+  /// What the workers' numbers must be, once it is known.
+  var numerics: NumericsClass?
+  /// A session was forgotten to make room since `liveSessions` was asked for.
+  var hasForgottenSessions = false
+  /// When `tick` was called last.
+  var lastTick: UInt64
+  /// `serveSuspects` is at work: what it does may lead to it again.
+  var isServingSuspects = false
   var actions: [RouterAction] = []
 
   var deadlines = DeadlineQueue()
@@ -58,14 +73,19 @@ package struct RouterState: Sendable {
   package var counters = RouterCounters()
 
   /// - Parameter now: from here on the clock runs.
+  /// - Parameter endings: sessions that ended before, oldest first.
   package init(
     _ rules: RouterRules, authority: SessionAuthority,
-    tenants directory: TenantDirectory, now: UInt64
+    tenants directory: TenantDirectory, endings: [SessionDigest] = [], now: UInt64
   ) {
     self.rules = rules
     self.authority = authority
     self.directory = directory
+    numerics = rules.numerics
     started = now
+    lastTick = now
+    tenants = TenantTable(limit: directory.isOpen ? RouterLimits.tenants : .max)
+    for digest in endings { endedSessions.insert(digest) }
     sessions = [SessionRecord(id: "", lastUse: now)]
     actions.reserveCapacity(64)
     // Place 0 is never a client's: a fresh `lastStream` must not hit.
@@ -96,7 +116,11 @@ package struct RouterState: Sendable {
   }
 
   /// Workers that are connected, without the keeper.
-  package var workerCount: Int { workers.count { $0.isConnected && !$0.isKeeper } }
+  package var workerCount: Int {
+    workers.indices.count {
+      workers[$0].isConnected && !workers[$0].isKeeper && details[$0].pulse.stall == nil
+    }
+  }
 
   /// Whether owners from before this router's start may still register.
   func isRecovering(_ now: UInt64) -> Bool {
@@ -131,6 +155,13 @@ package struct RouterState: Sendable {
       ordering: ordering, session: session, lastUse: now)
     record.isForKeeper = forKeeper
     record.placeInSession = sessions[session].streams.count
+    if ordering == .ordered {
+      orderedStreams += 1
+      sessions[session].orderedStreams += 1
+      tenants[sessions[session].tenant].orderedStreams += 1
+    } else {
+      independentStreams += 1
+    }
     let place: Int
     if let free = freeStreams.popLast() {
       record.generation = streams[free].generation &+ 1
@@ -150,6 +181,13 @@ package struct RouterState: Sendable {
   mutating func removeStream(_ place: Int) {
     setOwner(of: place, .none)
     let session = streams[place].session
+    if streams[place].ordering == .ordered {
+      orderedStreams -= 1
+      sessions[session].orderedStreams -= 1
+      tenants[sessions[session].tenant].orderedStreams -= 1
+    } else {
+      independentStreams -= 1
+    }
     let hole = streams[place].placeInSession
     let last = sessions[session].streams.removeLast()
     if last != place {
@@ -162,12 +200,14 @@ package struct RouterState: Sendable {
     streams[place].session = 0
     streams[place].generation &+= 1
     freeStreams.append(place)
-    if sessions[session].hasEnded, sessions[session].streams.isEmpty { freeSession(session) }
+    if sessions[session].hasEnded { freeSession(session) }
   }
 
   /// Changes who owns an ordered stream, and the owners' lists with it.
   mutating func setOwner(of place: Int, _ owner: StreamRecord.Owner) {
     let (old, new) = (streams[place].owner.place, owner.place)
+    if case .opening(let worker) = streams[place].owner { workers[worker].openings -= 1 }
+    if case .opening(let worker) = owner { workers[worker].openings += 1 }
     streams[place].owner = owner
     guard old != new else { return }
     if let old {
@@ -193,17 +233,5 @@ package struct RouterState: Sendable {
   /// The stream of a key, nil if that stream is gone.
   func place(of key: RequestKey) -> Int? {
     streams[Int(key.stream)].generation == key.generation ? Int(key.stream) : nil
-  }
-
-  // MARK: Accounts
-
-  mutating func charge(_ session: Int, bytes: Int) {
-    sessions[session].requests += 1
-    sessions[session].bytes += bytes
-  }
-
-  mutating func discharge(_ session: Int, bytes: Int) {
-    sessions[session].requests -= 1
-    sessions[session].bytes -= bytes
   }
 }

@@ -72,6 +72,12 @@ struct WorkerRecord {
   var used = WorkerRoom(trainingTokens: 0, decodeTokens: 0, controlRequests: 0)
   /// Requests at the worker, repeats not counted.
   var inFlight = 0
+  /// Bytes of all requests at the worker.
+  var bytes = 0
+  /// Answers that it gave: a worker that answers makes progress.
+  var answers: UInt64 = 0
+  /// Streams that it was asked to open.
+  var openings = 0
   /// Requests in its own queues, all classes, and their cost in tokens.
   var waiting = 0
   var waitingCost: UInt64 = 0
@@ -90,10 +96,14 @@ struct WorkerRecord {
   }
 
   /// Whether a request fits. One always does, else one larger than the room would wait for ever.
-  func fits(_ class: Method.Room, _ cost: UInt64) -> Bool {
-    switch `class` {
-    case .training: used.trainingTokens == 0 || used.trainingTokens + cost <= room.trainingTokens
-    case .decode: used.decodeTokens == 0 || used.decodeTokens + cost <= room.decodeTokens
+  ///
+  /// No sum here overflows: costs are at most `Limits.maxCost`, rooms as much (`WorkerRoom.bounded`).
+  func fits(_ load: Load) -> Bool {
+    guard bytes == 0 || load.bytes <= RouterLimits.workerBytes - bytes else { return false }
+    return switch load.room {
+    case .training:
+      used.trainingTokens == 0 || used.trainingTokens + load.cost <= room.trainingTokens
+    case .decode: used.decodeTokens == 0 || used.decodeTokens + load.cost <= room.decodeTokens
     case .control: used.controlRequests < max(1, room.controlRequests)
     }
   }
@@ -145,6 +155,12 @@ struct WorkerDetails {
   var alone: RequestKey?
   /// The requests that were here when its connection was lost.
   var lastFlight: [RequestKey] = []
+  /// Whether it still works.
+  var pulse = Pulse()
+  /// It said goodbye: that it says nothing more means nothing.
+  var hasSaidGoodbye = false
+  /// Of the sessions that ended (`RouterState.endings`) the first that it has not heard of.
+  var nextEnding = 0
   private var training = FairQueue()
   private var control = FairQueue()
 
@@ -192,12 +208,23 @@ struct SessionRecord {
   var generation: UInt32 = 0
   /// The place of its tenant; 0 until its token was seen.
   var tenant = 0
-  var requests = 0
-  var bytes = 0
+  var outstanding = Account()
+  /// Bytes of its requests that wait in the router.
+  var heldBytes = 0
   /// Places of its streams.
   var streams: [Int] = []
+  /// Streams in order among them.
+  var orderedStreams = 0
+  /// Where to look next for a stream that can be forgotten.
+  var nextToForget = 0
+  /// The connection that its token came on first.
+  var opener: Int32 = -1
+  var openerGeneration: UInt32 = 0
   var hasEnded = false
   var lastUse: UInt64
+
+  /// Nothing is lost if the router forgets it: its token opens it again.
+  var isForgettable: Bool { outstanding.requests == 0 && orderedStreams == 0 && !hasEnded }
 }
 
 /// A client's connection.
@@ -210,5 +237,9 @@ struct ConnectionRecord {
   var sessionGeneration: UInt32 = 0
   /// The stream of its last request: requests come in runs.
   var lastStream = 0
+  /// Its requests without a session.
+  var outstanding = Account()
+  /// Sessions that it opened and that are remembered.
+  var sessions = 0
   var lastUse: UInt64
 }

@@ -29,6 +29,23 @@ package enum RouterAction: Sendable {
   indirect case command(RouterMessage, to: ConnectionID)
   /// Forget a message.
   case drop(Parcel)
+  /// A session has ended: what is to be known of that after a restart is to be kept.
+  case sessionEnded(String)
+  /// A line for the log.
+  indirect case note(String)
+  /// A supervised worker does nothing any more: whoever started it should end it.
+  indirect case stalled(worker: String, reason: String)
+}
+
+/// Workers of one class give the same bits; a service has workers of one class.
+package struct NumericsClass: Sendable, Equatable {
+  package var version: String
+  package var precision: String
+
+  package init(version: String, precision: String) {
+    self.version = version
+    self.precision = precision
+  }
 }
 
 /// How a router is set up.
@@ -43,6 +60,12 @@ package struct RouterRules: Sendable {
   /// Workers whose end is only known from `RouterServer.workerEnded`: on a busy host silence says
   /// nothing, and whoever started them sees them end.
   package var supervisedWorkers: Set<String> = []
+  /// A supervised worker that said nothing for so long, while the router ran on time, is stopped.
+  package var stallMilliseconds = RouterLimits.stallMilliseconds
+  /// A worker that has work and finished none of it for so long hangs.
+  package var hangMilliseconds = RouterLimits.hangMilliseconds
+  /// What workers must be; nil: as the first one is.
+  package var numerics: NumericsClass?
   /// Requests that one session may have outstanding.
   package var windowRequests = RouterLimits.windowRequests
   /// Bytes that one session may have outstanding.

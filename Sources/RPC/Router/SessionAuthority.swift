@@ -9,13 +9,18 @@ package struct SessionGrant: Sendable, Equatable {
 }
 
 /// Makes and checks session tokens. A token holds its session's id, its tenant's name and an
-/// HMAC-SHA256 over both, so whoever has the key can check it with no table:
+/// HMAC-SHA256 over both and the tenant's key, so whoever has the secret and the list of tenants can
+/// check it with no table, and a key that is changed or removed ends its tokens:
 /// `<session>.<tenant>.<64 hex digits>`. Neither id nor name contains a dot.
 package struct SessionAuthority: Sendable {
   private let key: SymmetricKey
+  private let tenants: TenantDirectory
 
   /// - Parameter key: at least 32 secret bytes, the same for router and keeper, kept over restarts.
-  package init(key: [UInt8]) { self.key = SymmetricKey(data: key) }
+  package init(key: [UInt8], tenants: TenantDirectory = TenantDirectory()) {
+    self.key = SymmetricKey(data: key)
+    self.tenants = tenants
+  }
 
   /// A new random key.
   package static func makeKey() -> [UInt8] { (0..<32).map { _ in UInt8.random(in: 0...255) } }
@@ -23,7 +28,8 @@ package struct SessionAuthority: Sendable {
   /// The token of a session.
   package func token(for session: String, tenant: String = Tenant.defaultName) -> String {
     let text = session + "." + tenant
-    let code = HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: key)
+    let signed = Array(text.utf8) + (tenants.keyDigest(of: tenant) ?? [])
+    let code = HMAC<SHA256>.authenticationCode(for: signed, using: key)
     return text + "." + code.map(Self.hex).joined()
   }
 
@@ -39,12 +45,12 @@ package struct SessionAuthority: Sendable {
       code.append(high << 4 | low)
     }
     let text = utf8[..<(utf8.count - 65)]
-    guard HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: text, using: key),
-      let dot = text.firstIndex(of: UInt8(ascii: "."))
+    guard let dot = text.firstIndex(of: UInt8(ascii: ".")) else { return nil }
+    let tenant = String(decoding: text[(dot + 1)...], as: UTF8.self)
+    guard let digest = tenants.keyDigest(of: tenant),
+      HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: text + digest, using: key)
     else { return nil }
-    return SessionGrant(
-      session: String(decoding: text[..<dot], as: UTF8.self),
-      tenant: String(decoding: text[(dot + 1)...], as: UTF8.self))
+    return SessionGrant(session: String(decoding: text[..<dot], as: UTF8.self), tenant: tenant)
   }
 
   /// The tenant named in a token that somebody else has checked; `default` without one.

@@ -5,6 +5,13 @@ struct TenantRecord {
   var costFactor: Double
   var generation: UInt32 = 0
   var sessions = 0
+  /// Streams in order of its sessions.
+  var orderedStreams = 0
+  var outstanding = Account()
+  /// Bytes of its requests that wait in the router.
+  var heldBytes = 0
+  /// Its sessions in the order in which they are looked at when one has to be forgotten.
+  var sessionClock = SessionClock()
   /// Requests in queues for room, and at workers.
   var waiting = 0
   var inFlight = 0
@@ -13,7 +20,8 @@ struct TenantRecord {
 }
 
 /// The tenants that have sessions, by place. Place 0 is `default`, to which also the calls without
-/// a session belong.
+/// a session belong. Where everybody is let in, keys can be made up: of those beyond
+/// `RouterLimits.tenants` all are one account, the last place's.
 struct TenantTable {
   private(set) var records = [TenantRecord(name: Tenant.defaultName, costFactor: 1)]
   private var index = [Tenant.defaultName: 0]
@@ -23,6 +31,13 @@ struct TenantTable {
     get { records[place] }
     _modify { yield &records[place] }
   }
+
+  /// The account of those that have none of their own; no tenant can be called so.
+  static let others = "+"
+  /// How many have an account of their own; a list of tenants may be longer.
+  let limit: Int
+
+  init(limit: Int = RouterLimits.tenants) { self.limit = limit }
 
   /// How many there are.
   var count: Int { index.count }
@@ -34,6 +49,7 @@ struct TenantTable {
       records[known].costFactor = 1 / weight
       return known
     }
+    if index.count >= limit, name != Self.others { return self.place(of: Self.others, weight: 1) }
     let place: Int
     if let last = free.popLast() {
       let generation = records[last].generation

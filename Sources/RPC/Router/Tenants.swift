@@ -49,12 +49,16 @@ package struct Tenant: Sendable, Equatable {
 package struct TenantDirectory: Sendable {
   private let names: [[UInt8]: String]
   private let weights: [String: Double]
-  private let isOpen: Bool
+  /// A digest of each tenant's key, by its name.
+  private let keyDigests: [String: [UInt8]]
+  /// Whether everybody is let in.
+  let isOpen: Bool
 
   /// Lets everybody in.
   package init() {
     names = [:]
     weights = [:]
+    keyDigests = [:]
     isOpen = true
   }
 
@@ -73,6 +77,7 @@ package struct TenantDirectory: Sendable {
     }
     self.names = names
     self.weights = weights
+    keyDigests = Dictionary(uniqueKeysWithValues: names.map { ($1, $0) })
     isOpen = tenants.isEmpty
   }
 
@@ -92,6 +97,11 @@ package struct TenantDirectory: Sendable {
 
   /// The weight of a tenant, nil for one that is not (any more) in the list.
   package func weight(of name: String) -> Double? { isOpen ? 1 : weights[name] }
+
+  /// What a tenant's tokens depend on besides the router's secret: its key, so that they end with
+  /// it. Nothing where everybody is let in (a tenant's name has its key's digest in it then), nil
+  /// for a tenant that is not (any more) in the list.
+  func keyDigest(of name: String) -> [UInt8]? { isOpen ? [] : keyDigests[name] }
 
   private static func digest(_ key: String) -> [UInt8] {
     Array(SHA256.hash(data: Array(key.utf8)))

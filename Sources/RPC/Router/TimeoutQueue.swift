@@ -29,6 +29,12 @@ struct TimeoutQueue {
 
   /// The first entry, whether or not its time has come.
   mutating func popFirst() -> Entry? { entries.popMin() }
+
+  /// Forgets entries of what is gone, once they are the most.
+  mutating func clean(live: Int, _ isCurrent: (Entry) -> Bool) {
+    guard entries.count > 1024 + 2 * live else { return }
+    entries = Heap(entries.unordered.filter(isCurrent))
+  }
 }
 
 /// The deadlines of requests that wait in the router. One that does not wait any more is only

@@ -7,6 +7,7 @@ extension ServiceLoop {
     switch message {
     case .success(.welcome), .success(.heartbeat): break
     case .success(.registerAgain): try sayHello()
+    case .success(.refused(let reason)): throw RPCError(.failedPrecondition, reason)
     case .success(.open(let stream, let epoch)): try open(stream, epoch: epoch)
     case .success(.close(let stream, let epoch)):
       if let entry = streams[stream], entry.epoch <= epoch { forget(entry) }

@@ -211,7 +211,7 @@ final class ServiceLoop {
 
   private func read(_ frame: UnsafeRawBufferPointer) -> First {
     do throws(WireError) {
-      let peek = try RequestPeek(frame)
+      let peek = try RequestPeek(frame, limit: Limits.maxForwardedHeaderBytes)
       let entry = try entry(named: peek.stream)
       entry.note(token: peek.token)
       var facts = RequestFacts(peek)
