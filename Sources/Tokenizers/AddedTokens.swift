@@ -3,7 +3,7 @@ struct AddedTokens: Sendable {
   struct Entry: Sendable {
     let id: Int32
     let content: String
-    let isSpecial: Bool
+    var isSpecial: Bool
     let stripsLeft: Bool
     let stripsRight: Bool
     let isSingleWord: Bool
@@ -25,10 +25,15 @@ struct AddedTokens: Sendable {
   /// Normalised contents, where that changes them: what the reference decodes such a token to.
   private let shown: [Int32: String]
 
+  /// The entries of a tokenizer file's `added_tokens`.
   /// - Throws: `invalidFile` where a field is missing or of the wrong type.
-  init(_ json: JSONValue?, normalizer: Normalizer) throws(TokenizerError) {
+  static func entries(_ json: JSONValue?) throws(TokenizerError) -> [Entry] {
     var entries: [Entry] = []
-    for item in json?.array ?? [] { entries.append(try Self.entry(item)) }
+    for item in json?.array ?? [] { entries.append(try entry(item)) }
+    return entries
+  }
+
+  init(_ entries: [Entry], normalizer: Normalizer) {
     self.entries = entries
     // Special ones first, as in the reference: of two that normalise to one text the first counts.
     let special = entries.filter(\.isSpecial)
@@ -54,9 +59,7 @@ struct AddedTokens: Sendable {
     guard let object = json.object, let content = object["content"]?.string,
       let id = object["id"]?.int.flatMap({ Int32(exactly: $0) }), !content.isEmpty
     else { throw TokenizerError(.invalidFile, "added_tokens: an entry without id and content") }
-    guard content.utf8.count <= maximumBytes else {
-      throw TokenizerError(.limitExceeded, "added_tokens: a token above \(maximumBytes) bytes")
-    }
+    try checkLength(content)
     func flag(_ name: String) throws(TokenizerError) -> Bool {
       guard let flag = object[name]?.bool else {
         throw TokenizerError(.invalidFile, "added_tokens: \(content): \(name)")
@@ -67,6 +70,66 @@ struct AddedTokens: Sendable {
       id: id, content: content, isSpecial: try flag("special"), stripsLeft: try flag("lstrip"),
       stripsRight: try flag("rstrip"), isSingleWord: try flag("single_word"),
       isNormalized: try flag("normalized"))
+  }
+
+  private static func checkLength(_ content: String) throws(TokenizerError) {
+    guard content.utf8.count <= maximumBytes else {
+      throw TokenizerError(.limitExceeded, "added_tokens: a token above \(maximumBytes) bytes")
+    }
+  }
+
+  /// Gives the file's tokens their places in the vocabulary, then the config's.
+  ///
+  /// The reference gives added tokens ids of its own choosing and ignores those of the files; a
+  /// folder where the two differ would mean different ids there and here, so it is refused.
+  /// - Throws: `invalidFile` or `unsupported` for such an id.
+  static func place(
+    _ entries: inout [Entry], _ additions: [TokenizerConfig.Addition], in table: inout TokenTable
+  ) throws(TokenizerError) {
+    var next = table.count
+    var places: [CodePoints: Int] = [:]
+    for (index, entry) in entries.enumerated() {
+      _ = try place(entry.content, Int(entry.id), &next, &table)
+      places[CodePoints(entry.content)] = index
+    }
+    for addition in additions where !addition.content.isEmpty {
+      try checkLength(addition.content)
+      let known = places[CodePoints(addition.content)]
+      if addition.id == nil, known != nil { continue }
+      let id = try place(addition.content, addition.id, &next, &table)
+      let wasSpecial = known.map { entries[$0].isSpecial } ?? false
+      let entry = Entry(
+        id: id, content: addition.content, isSpecial: addition.isSpecial || wasSpecial,
+        stripsLeft: addition.stripsLeft, stripsRight: addition.stripsRight,
+        isSingleWord: addition.isSingleWord, isNormalized: addition.isNormalized)
+      if let known {
+        entries[known] = entry
+      } else {
+        places[CodePoints(addition.content)] = entries.count
+        entries.append(entry)
+      }
+    }
+  }
+
+  /// The id of a token, which is put into the vocabulary if it is not there.
+  private static func place(
+    _ content: String, _ stated: Int?, _ next: inout Int, _ table: inout TokenTable
+  ) throws(TokenizerError) -> Int32 {
+    if let id = table.id(of: content) {
+      guard stated == nil || stated == Int(id) else {
+        throw TokenizerError(
+          .invalidFile, "added token \(content): id \(stated ?? 0), in the vocabulary \(id)")
+      }
+      next = max(next, Int(id) + 1)
+      return id
+    }
+    guard stated == nil || stated == next else {
+      throw TokenizerError(
+        .unsupported, "added token \(content): id \(stated ?? 0) where \(next) is next")
+    }
+    try table.insert(content, id: next)
+    defer { next += 1 }
+    return Int32(next)
   }
 
   func isSpecial(_ id: Int32) -> Bool { specialIDs.contains(id) }

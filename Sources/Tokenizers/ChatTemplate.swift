@@ -2,33 +2,30 @@ package import Foundation
 
 /// A model's chat template: turns messages into the text that the model was trained on.
 ///
-/// The template is Jinja, run as `transformers` runs it, by an interpreter that has what the
-/// templates of Qwen, Llama, Mistral and Gemma need and refuses the rest by name when it is read.
-/// A template can neither loop for ever, nor grow without bound, nor reach anything outside.
+/// The template is Jinja, run as `transformers` runs it, by an interpreter that has what chat
+/// templates use and refuses the rest by name: statements when it is read, filters and methods
+/// where they run. A template can neither loop for ever, nor grow without bound, nor reach anything
+/// outside: see `TemplateLimits`.
 package struct ChatTemplate: Sendable {
-  private let statements: [TemplateStatement]
+  /// By name; where there is but one template it is called `default`. One that cannot be read
+  /// matters only where it is used.
+  private let templates: [String: Result<TemplateBlock, TokenizerError>]
   private let specialTokens: [(name: String, text: String)]
 
-  /// Loads `chat_template.jinja`, or the `chat_template` of `tokenizer_config.json`, and the special
-  /// tokens of that file, which the template sees by their names (`bos_token` …).
+  /// Loads `chat_template.jinja` and the files of `chat_templates`, or else the `chat_template` of
+  /// `tokenizer_config.json`, one or a list of named ones; and the special tokens of that file,
+  /// which the template sees by their names (`bos_token` …).
   /// - Throws: `invalidFile` if there is none, else as `init(source:specialTokens:)`.
   package init(directory: URL) throws(TokenizerError) {
     let folder = ModelFolder(directory: directory)
-    let config = try folder.object("tokenizer_config.json") ?? JSONObject()
-    let tokens = try Self.specialTokens(config)
-    if let bytes = try folder.bytes("chat_template.jinja") {
-      guard let source = String(validating: bytes, as: UTF8.self) else {
-        throw TokenizerError(.invalidFile, "chat_template.jinja is not UTF-8")
-      }
-      try self.init(source: source, specialTokens: tokens)
-      return
+    let config = try TokenizerConfig(folder)
+    var sources = try folder.chatTemplates()
+    if sources.isEmpty { sources = try Self.sources(config.fields["chat_template"]) }
+    guard !sources.isEmpty else {
+      throw TokenizerError(.invalidFile, "no chat template in \(directory.path)")
     }
-    switch config["chat_template"] {
-    case .string(let source): try self.init(source: source, specialTokens: tokens)
-    case .array:
-      throw TokenizerError(.unsupported, "tokenizer_config.json: several chat templates")
-    default: throw TokenizerError(.invalidFile, "no chat template in \(directory.path)")
-    }
+    try self.init(
+      sources: sources, specialTokens: config.named.map { (name: $0.name, text: $0.text) })
   }
 
   /// - Parameters:
@@ -39,19 +36,44 @@ package struct ChatTemplate: Sendable {
   package init(
     source: String, specialTokens: [(name: String, text: String)] = []
   ) throws(TokenizerError) {
-    statements = try TemplateParser.parse(source)
-    self.specialTokens = specialTokens
+    try self.init(sources: ["default": source], specialTokens: specialTokens)
   }
 
-  private static func specialTokens(
-    _ config: JSONObject
-  ) throws(TokenizerError) -> [(name: String, text: String)] {
-    let names = [
-      "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
-    ]
-    return names.compactMap { name in
-      ModelFolder.specialToken(config[name]).map { (name, $0) }
+  init(
+    sources: [String: String], specialTokens: [(name: String, text: String)] = []
+  ) throws(TokenizerError) {
+    templates = sources.mapValues { source in
+      Result { () throws(TokenizerError) in try TemplateParser.parse(source) }
     }
+    self.specialTokens = specialTokens
+    if case .failure(let error)? = templates["default"] { throw error }
+  }
+
+  private static func sources(_ json: JSONValue?) throws(TokenizerError) -> [String: String] {
+    switch json {
+    case .string(let source): return ["default": source]
+    case .array(let items):
+      var sources: [String: String] = [:]
+      for item in items {
+        guard let name = item.object?["name"]?.string,
+          let source = item.object?["template"]?.string
+        else {
+          throw TokenizerError(
+            .invalidFile, "tokenizer_config.json: a chat template without name and template")
+        }
+        sources[name] = source
+      }
+      return sources
+    default: return [:]
+    }
+  }
+
+  /// The template for a conversation: that for tools where there are some, else the default one.
+  private func block(hasTools: Bool) throws(TokenizerError) -> TemplateBlock {
+    if hasTools, let template = templates["tool_use"] { return try template.get() }
+    if let template = templates["default"] { return try template.get() }
+    let names = templates.keys.sorted().joined(separator: ", ")
+    throw TokenizerError(.invalidInput, "several chat templates and no default one: \(names)")
   }
 
   /// The text of a conversation.
@@ -76,25 +98,25 @@ package struct ChatTemplate: Sendable {
       guard case .object(let object) = message else {
         throw TokenizerError(.invalidInput, "a chat message that is not an object")
       }
-      chat.append(.object(Self.withReasoning(object)))
+      // Keys that are null are as if they were not there: APIs write them, templates print them.
+      let given = JSONObject(object.members.filter { !$0.value.isNull })
+      chat.append(.object(Self.withReasoning(given)))
     }
     variables.append("messages", .array(chat))
     variables.append("tools", tools.map { .array($0) } ?? .null)
     variables.append("documents", extra["documents"] ?? .null)
     variables.append("add_generation_prompt", .bool(addGenerationPrompt))
-    return try render(variables, now: now, timeZone: timeZone)
+    return try TemplateInterpreter.render(
+      block(hasTools: tools != nil), variables, in: TemplateScope(parent: nil), now: now,
+      timeZone: timeZone)
   }
 
   func render(
-    _ variables: JSONObject, now: Date = Date(), timeZone: TimeZone = .current
+    _ variables: JSONObject, in scope: TemplateScope = TemplateScope(parent: nil),
+    now: Date = Date(), timeZone: TimeZone = .current
   ) throws(TokenizerError) -> String {
-    let scope = TemplateScope(parent: nil)
-    for (name, value) in variables.members { scope.set(name, try TemplateValue(value)) }
-    var interpreter = TemplateInterpreter(now: now, timeZone: timeZone)
-    guard try interpreter.run(statements, scope) == .normal else {
-      throw TokenizerError(.invalidInput, "template: break or continue outside a loop")
-    }
-    return interpreter.output
+    try TemplateInterpreter.render(
+      block(hasTools: false), variables, in: scope, now: now, timeZone: timeZone)
   }
 
   /// A message's reasoning under the names that templates read, as transformers fills them in.

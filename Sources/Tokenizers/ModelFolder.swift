@@ -65,6 +65,25 @@ struct ModelFolder {
     }
   }
 
+  /// The templates of `chat_template.jinja` and of the folder `chat_templates`, by name.
+  func chatTemplates() throws(TokenizerError) -> [String: String] {
+    var files = ["default": "chat_template.jinja"]
+    let folder = directory.appendingPathComponent("chat_templates").path
+    for file in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    where file.hasSuffix(".jinja") {
+      files[String(file.dropLast(6))] = "chat_templates/" + file
+    }
+    var sources: [String: String] = [:]
+    for (name, file) in files {
+      guard let bytes = try bytes(file) else { continue }
+      guard let source = String(validating: bytes, as: UTF8.self) else {
+        throw TokenizerError(.invalidFile, "\(file) is not UTF-8")
+      }
+      sources[name] = source
+    }
+    return sources
+  }
+
   /// The text of a special token in `tokenizer_config.json`, written plainly or as an object.
   static func specialToken(_ value: JSONValue?) -> String? {
     value?.string ?? value?.object?["content"]?.string

@@ -11,7 +11,8 @@ package struct Tokenizer: Sendable {
 
   /// One more than the highest token id: rows of logits that mean something.
   package let vocabularySize: Int
-  /// Tokens that end an answer: of `tokenizer_config.json`, then of `generation_config.json`.
+  /// Tokens that end an answer: of `tokenizer_config.json` or `special_tokens_map.json`, then of
+  /// `generation_config.json` or, where there is none, `config.json`.
   package let eosTokenIds: [Int32]
 
   private let vocabulary: TokenTable
@@ -21,7 +22,8 @@ package struct Tokenizer: Sendable {
   private let preTokenizer: PreTokenizer
   private let postProcessor: PostProcessor
 
-  /// Loads `tokenizer.json` of a model folder, and the end tokens that its configs name.
+  /// Loads `tokenizer.json` of a model folder, the tokens that its configs add, and the end tokens
+  /// that they name.
   /// - Throws: `TokenizerError`: `invalidFile`, `unsupported` or `limitExceeded`.
   package init(directory: URL) throws(TokenizerError) {
     let folder = ModelFolder(directory: directory)
@@ -29,8 +31,9 @@ package struct Tokenizer: Sendable {
       throw TokenizerError(.invalidFile, "no tokenizer.json in \(directory.path)")
     }
     try self.init(
-      file: file, config: try folder.object("tokenizer_config.json"),
-      generation: try folder.object("generation_config.json"))
+      file: file, config: try TokenizerConfig(folder),
+      generation: try folder.object("generation_config.json"),
+      model: try folder.object("config.json"))
   }
 
   /// Reads the text of a `tokenizer.json` alone; no token is known to end an answer.
@@ -39,21 +42,23 @@ package struct Tokenizer: Sendable {
     guard let file = try JSONParser.parse(json).object else {
       throw TokenizerError(.invalidFile, "tokenizer.json is not an object")
     }
-    try self.init(file: file, config: nil, generation: nil)
+    try self.init(
+      file: file, config: try TokenizerConfig(JSONObject()), generation: nil, model: nil)
   }
 
   private init(
-    file: JSONObject, config: JSONObject?, generation: JSONObject?
+    file: JSONObject, config: TokenizerConfig, generation: JSONObject?, model settings: JSONObject?
   ) throws(TokenizerError) {
     guard let model = file["model"]?.object, let entries = model["vocab"]?.object else {
       throw TokenizerError(.invalidFile, "tokenizer.json: no model with a vocab")
     }
+    try Self.checkKind(model, entries)
     normalizer = try Normalizer(file["normalizer"])
     preTokenizer = try PreTokenizer(file["pre_tokenizer"])
     postProcessor = try PostProcessor(file["post_processor"])
     try Self.checkDecoder(file["decoder"])
-    addedTokens = try AddedTokens(file["added_tokens"], normalizer: normalizer)
-    var table = TokenTable(capacity: entries.members.count + addedTokens.entries.count)
+    var added = try AddedTokens.entries(file["added_tokens"])
+    var table = TokenTable(capacity: entries.members.count + added.count)
     for (token, id) in entries.members {
       guard let id = id.int else {
         throw TokenizerError(.invalidFile, "tokenizer.json: the id of \(token) is not a number")
@@ -61,13 +66,26 @@ package struct Tokenizer: Sendable {
       try table.insert(token, id: id)
     }
     encoder = try BytePairEncoder(model, vocabulary: table)
-    try Self.add(addedTokens.entries, to: &table)
+    try AddedTokens.place(&added, config.additions, in: &table)
+    addedTokens = AddedTokens(added, normalizer: normalizer)
     vocabulary = table
     vocabularySize = table.endID
-    eosTokenIds = Self.endTokens(config, generation, table)
+    eosTokenIds = Self.endTokens(config, generation, settings, table)
     for id in postProcessor.prefix + postProcessor.suffix where table.token(id) == nil {
       throw TokenizerError(.invalidFile, "post_processor: no token has the id \(id)")
     }
+  }
+
+  /// SentencePiece tokenizers are told apart at once: what would be refused of them first is a
+  /// detail, and its name would help nobody.
+  private static func checkKind(
+    _ model: JSONObject, _ entries: JSONObject
+  ) throws(TokenizerError) {
+    guard model["byte_fallback"]?.bool ?? false, entries["<0x41>"] != nil else { return }
+    throw TokenizerError(
+      .unsupported,
+      "tokenizer.json: a SentencePiece tokenizer with byte_fallback, as Llama 2, Mistral and Gemma "
+        + "have; only byte-level BPE (Llama 3, Qwen, GPT-2 style) is read")
   }
 
   private static func checkDecoder(_ json: JSONValue?) throws(TokenizerError) {
@@ -82,38 +100,18 @@ package struct Tokenizer: Sendable {
     }
   }
 
-  /// The reference gives added tokens ids of its own choosing and ignores those of the file; a
-  /// file where the two differ would mean different ids there and here, so it is refused.
-  private static func add(
-    _ entries: [AddedTokens.Entry], to table: inout TokenTable
-  ) throws(TokenizerError) {
-    var next = table.count
-    for entry in entries {
-      if let id = table.id(of: entry.content) {
-        guard id == entry.id else {
-          throw TokenizerError(
-            .invalidFile, "added token \(entry.content): id \(entry.id), in the vocabulary \(id)")
-        }
-        next = max(next, Int(id) + 1)
-        continue
-      }
-      guard entry.id == next else {
-        throw TokenizerError(
-          .unsupported, "added token \(entry.content): id \(entry.id) where \(next) is next")
-      }
-      try table.insert(entry.content, id: next)
-      next += 1
-    }
-  }
-
+  /// What ends an answer, as transformers has it: the tokenizer's end token and those of the
+  /// generation config, which is made from the model's config where there is none.
   private static func endTokens(
-    _ config: JSONObject?, _ generation: JSONObject?, _ table: TokenTable
+    _ config: TokenizerConfig, _ generation: JSONObject?, _ model: JSONObject?, _ table: TokenTable
   ) -> [Int32] {
     var ids: [Int32] = []
-    if let token = ModelFolder.specialToken(config?["eos_token"]), let id = table.id(of: token) {
+    if let token = config.named.first(where: { $0.name == "eos_token" }),
+      let id = table.id(of: token.text)
+    {
       ids.append(id)
     }
-    let listed = generation?["eos_token_id"]
+    let listed = generation == nil ? model?["eos_token_id"] : generation?["eos_token_id"]
     for id in listed?.array ?? listed.map({ [$0] }) ?? [] {
       if let id = id.int.flatMap({ Int32(exactly: $0) }), table.token(id) != nil,
         !ids.contains(id)

@@ -54,13 +54,14 @@ import Testing
     }
     #expect(error?.code == .limitExceeded)
     let token = String(repeating: "a", count: 3_000) + "b"
-    let added = try AddedTokens(
-      [
+    let added = AddedTokens(
+      try AddedTokens.entries(
         [
-          "id": 0, "content": .string(token), "special": true, "lstrip": false, "rstrip": false,
-          "single_word": false, "normalized": false,
-        ]
-      ], normalizer: .none)
+          [
+            "id": 0, "content": .string(token), "special": true, "lstrip": false, "rstrip": false,
+            "single_word": false, "normalized": false,
+          ]
+        ]), normalizer: .none)
     let near = [UInt8](repeating: UInt8(ascii: "a"), count: 100_000)
     steps = PatternMatcher.stepLimit(near.count)
     let other = #expect(throws: TokenizerError.self) { try added.split(near[...], steps: &steps) }
@@ -69,13 +70,14 @@ import Testing
 
   /// Tokens that take the white space around them, in a text of white space.
   @Test func strippingTokensTakeLinearTime() throws {
-    let added = try AddedTokens(
-      [
+    let added = AddedTokens(
+      try AddedTokens.entries(
         [
-          "id": 0, "content": " ", "special": true, "lstrip": true, "rstrip": true,
-          "single_word": false, "normalized": false,
-        ]
-      ], normalizer: .none)
+          [
+            "id": 0, "content": " ", "special": true, "lstrip": true, "rstrip": true,
+            "single_word": false, "normalized": false,
+          ]
+        ]), normalizer: .none)
     let text = [UInt8](repeating: 0x20, count: 400_000)
     var steps = PatternMatcher.stepLimit(text.count)
     let started = ContinuousClock.now

@@ -22,7 +22,7 @@ import Testing
         })
       : replaced(file)
     let text = try TemplateJSON(isASCII: false, sortsKeys: false)
-      .text(TemplateValue(.object(changed)))
+      .text(TemplateValue(.object(changed), TemplateBudget()), TemplateBudget())
     return try Tokenizer(json: Array(text.utf8))
   }
 
@@ -73,6 +73,13 @@ import Testing
       try tokenizer(field, value, inModel: true)
     }
     #expect(error.message.contains(name), "\(error)")
+  }
+
+  @Test func sentencePieceIsRefusedInWords() throws {
+    let model = #"{"type":"BPE","byte_fallback":true,"vocab":{"<unk>":0,"<0x41>":1},"merges":[]}"#
+    let file = #"{"normalizer":{"type":"Prepend","prepend":"▁"},"model":\#(model)}"#
+    let error = try #require(throws: TokenizerError.self) { try Tokenizer(json: Array(file.utf8)) }
+    #expect(error.code == .unsupported && error.message.contains("SentencePiece"), "\(error)")
   }
 
   @Test func repeatedTokensAreRefused() throws {

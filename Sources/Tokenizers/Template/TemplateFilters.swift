@@ -1,23 +1,36 @@
 import Foundation
 
-/// The filters that templates may use; Jinja's others are refused by name.
+/// The filters that templates may use; Jinja's others are refused by name where they run.
 enum TemplateFilter: String {
-  case abs, capitalize, count, d, dictsort, first, float, indent, int, items, join, last, length
-  case list, lower, map, max, min, reject, rejectattr, replace, reverse, round, safe, select
-  case selectattr, sort, string, sum, title, tojson, trim, unique, upper
+  case abs, attr, batch, capitalize, center, count, d, dictsort, e, escape, first, float
+  case forceescape, format, groupby, indent, int, items, join, last, length, list, lower, map, max
+  case min, reject, rejectattr, replace, reverse, round, safe, select, selectattr, slice, sort
+  case string, sum, title, tojson, trim, truncate, unique, upper, wordcount
   case standard = "default"
+
+  /// Jinja's filters that are missing here.
+  private static let lacking: Set<String> = [
+    "filesizeformat", "pprint", "random", "striptags", "urlencode", "urlize", "wordwrap", "xmlattr",
+  ]
+
+  /// Whether Jinja has the filter.
+  static func exists(_ name: String) -> Bool {
+    TemplateFilter(rawValue: name) != nil || lacking.contains(name)
+  }
 }
 
 extension TemplateInterpreter {
   mutating func apply(
     filter name: String, to value: TemplateValue, _ arguments: Arguments
   ) throws(TokenizerError) -> TemplateValue {
+    try budget.scan(name.utf8.count)
     guard let filter = TemplateFilter(rawValue: name) else {
-      throw TokenizerError(.unsupported, "template: the filter \(name)")
+      throw TokenizerError(
+        TemplateFilter.exists(name) ? .unsupported : .invalidInput, "template: the filter \(name)")
     }
-    try charge()
     switch filter {
-    case .capitalize, .indent, .lower, .replace, .safe, .string, .title, .tojson, .trim, .upper:
+    case .capitalize, .center, .e, .escape, .forceescape, .format, .indent, .lower, .replace, .safe,
+      .string, .title, .tojson, .trim, .truncate, .upper, .wordcount:
       return try textFilter(filter, value, arguments)
     case .map, .reject, .rejectattr, .select, .selectattr:
       return try selection(filter, value, arguments)
@@ -25,6 +38,15 @@ extension TemplateInterpreter {
       let bound = try arguments.bound(to: ["default_value", "boolean"], of: name)
       let isMissing = value.isUndefined || (bound[1]?.isTrue ?? false && !value.isTrue)
       return isMissing ? bound[0] ?? .string("") : value
+    case .attr:
+      guard let name = try arguments.bound(to: ["name"], of: name)[0]?.text else {
+        throw failure("attr without a name")
+      }
+      // Only attributes: the items of a dict are not looked at.
+      if case .dictionary = value, TemplateInterpreter.isDictionaryMethod(name) == false {
+        return .undefined("the dict's \(name)")
+      }
+      return try attribute(value, name)
     case .count, .length:
       _ = try arguments.bound(to: [], of: name)
       return .int(try length(value))
@@ -36,7 +58,7 @@ extension TemplateInterpreter {
   private func length(_ value: TemplateValue) throws(TokenizerError) -> Int {
     switch value {
     case .undefined: return 0
-    case .string(let text): return text.unicodeScalars.count
+    case .string(let text), .markup(let text): return try PythonText.length(text, budget)
     case .list(let list): return list.items.count
     case .dictionary(let dictionary): return dictionary.keys.count
     case .loop(let loop): return loop.items.count
@@ -50,48 +72,123 @@ extension TemplateInterpreter {
     _ filter: TemplateFilter, _ value: TemplateValue, _ arguments: Arguments
   ) throws(TokenizerError) -> TemplateValue {
     if filter == .tojson { return .string(try json(value, arguments)) }
-    let text = try PythonText.string(value)
-    try charge(bytes: text.utf8.count)
+    let text = try string(value)
     switch filter {
     case .replace:
       let bound = try arguments.bound(to: ["old", "new", "count"], of: "replace")
       guard let old = bound[0], let new = bound[1] else { throw failure("replace what by what") }
       let limit = try bound[2].map { (value) throws(TokenizerError) in try integer(value) } ?? -1
-      return .string(try replaced(text, PythonText.string(old), PythonText.string(new), limit))
+      return .string(
+        try PythonText.replace(text, string(old), string(new), limit: limit, budget))
     case .trim:
       let characters = try arguments.bound(to: ["chars"], of: "trim")[0]
-      return .string(
-        PythonText.strip(text, try characterSet(characters), left: true, right: true))
+      return value.like(
+        try PythonText.strip(text, characterSet(characters), left: true, right: true, budget))
     case .indent:
-      guard case .string = value else { throw failure("indent of a \(value.typeName)") }
-      return .string(try indented(text, arguments))
+      guard value.text != nil else { throw failure("indent of a \(value.typeName)") }
+      return value.like(try indented(text, arguments))
+    case .truncate: return value.like(try truncated(text, arguments))
+    case .center:
+      let width = try arguments.bound(to: ["width"], of: "center")[0]
+      return value.like(
+        try padded(
+          text, try width.map { (value) throws(TokenizerError) in try integer(value) } ?? 80, " ",
+          .center))
+    case .format:
+      guard arguments.named.isEmpty else {
+        throw TokenizerError(.unsupported, "template: format with names")
+      }
+      return .string(try TemplateFormat.text(text, .tuple(arguments.positional), budget))
     default: _ = try arguments.bound(to: [], of: filter.rawValue)
     }
+    return try plainFilter(filter, value, text)
+  }
+
+  /// The filters without arguments.
+  private func plainFilter(
+    _ filter: TemplateFilter, _ value: TemplateValue, _ text: String
+  ) throws(TokenizerError) -> TemplateValue {
     switch filter {
-    case .capitalize: return .string(PythonText.capitalized(text))
-    case .lower: return .string(PythonText.lowercased(text))
-    case .title: return .string(PythonText.title(text))
-    case .upper: return .string(PythonText.uppercased(text))
-    default: return .string(text)
+    case .capitalize: return value.like(try PythonText.capitalized(text, budget))
+    case .lower: return value.like(try PythonText.lowercased(text, budget))
+    case .title: return .string(try PythonText.title(text, budget))
+    case .upper: return value.like(try PythonText.uppercased(text, budget))
+    case .safe: return .markup(text)
+    case .forceescape: return .markup(try PythonText.escaped(text, budget))
+    case .wordcount: return .int(try words(text))
+    case .e, .escape:
+      if case .markup = value { return value }
+      return .markup(try PythonText.escaped(text, budget))
+    default: return value.like(text)
     }
   }
 
-  /// `str.replace`, its result's size known before it is made.
-  mutating func replaced(
-    _ text: String, _ old: String, _ new: String, _ limit: Int
+  /// Runs of letters, digits and underscores.
+  private func words(_ text: String) throws(TokenizerError) -> Int {
+    try budget.scan(text.utf8.count)
+    var count = 0
+    var isInside = false
+    for scalar in text.unicodeScalars {
+      let isWord =
+        ScalarTable.contains(scalar.value, in: .word)
+        || ScalarTable.contains(scalar.value, in: .number)
+      if isWord, !isInside { count += 1 }
+      isInside = isWord
+    }
+    return count
+  }
+
+  private func truncated(
+    _ text: String, _ arguments: Arguments
   ) throws(TokenizerError) -> String {
-    try charge(bytes: text.utf8.count)
-    let places =
-      old.isEmpty
-      ? text.unicodeScalars.count + 1 : PythonText.split(text, old, limit: limit).count - 1
-    try charge(bytes: text.utf8.count + places * new.utf8.count)
-    return PythonText.replace(text, old, new, limit: limit)
+    let bound = try arguments.bound(to: ["length", "killwords", "end", "leeway"], of: "truncate")
+    let end = try bound[2].map { (value) throws(TokenizerError) in try string(value) } ?? "..."
+    let limit = try bound[0].map { (value) throws(TokenizerError) in try integer(value) } ?? 255
+    let leeway = try bound[3].map { (value) throws(TokenizerError) in try integer(value) } ?? 5
+    let scalars = try PythonText.scalars(text, budget)
+    let endLength = try PythonText.length(end, budget)
+    guard limit >= endLength, leeway >= 0 else { throw failure("truncate to less than its end") }
+    if scalars.count - leeway <= limit { return text }
+    var kept = scalars[..<Swift.min(limit - endLength, scalars.count)]
+    if !(bound[1]?.isTrue ?? false), let space = kept.lastIndex(of: " ") { kept = kept[..<space] }
+    var out = TemplateTextBuilder(budget)
+    try out.append(PythonText.text(kept, budget))
+    try out.append(end)
+    return out.text
+  }
+
+  enum Side {
+    case left, right, center
+  }
+
+  /// `str.ljust` (text on the left), `rjust` and `center`.
+  func padded(
+    _ text: String, _ width: Int, _ fill: Unicode.Scalar, _ side: Side
+  ) throws(TokenizerError) -> String {
+    let missing = Swift.max(
+      0,
+      width.subtractingReportingOverflow(
+        try PythonText.length(text, budget)
+      ).partialValue)
+    try budget.charge(Swift.min(missing, TemplateLimits.stringBytes) / 16)
+    // Python puts the odd one to the left where the width is odd.
+    let left =
+      switch side {
+      case .left: 0
+      case .right: missing
+      case .center: missing / 2 + (missing & width & 1)
+      }
+    var out = TemplateTextBuilder(budget)
+    for _ in 0..<left { try out.append(fill) }
+    try out.append(text)
+    for _ in left..<missing { try out.append(fill) }
+    return out.text
   }
 
   func characterSet(_ value: TemplateValue?) throws(TokenizerError) -> String? {
     switch value {
     case nil, .some(.none): return nil
-    case .string(let text): return text
+    case .string(let text), .markup(let text): return text
     case .some(let value): throw failure("a \(value.typeName) where characters are due")
     }
   }
@@ -108,21 +205,24 @@ extension TemplateInterpreter {
   ) throws(TokenizerError) -> String {
     let bound = try arguments.bound(to: ["width", "first", "blank"], of: "indent")
     var indent = "    "
-    if case .string(let given)? = bound[0] {
+    if let given = bound[0]?.text {
       indent = given
     } else if let width = bound[0] {
-      let width = try integer(width)
-      try charge(bytes: Swift.max(0, width))
-      indent = String(repeating: " ", count: Swift.max(0, width))
+      let width = Swift.max(0, try integer(width))
+      try budget.allocate(text: width)
+      indent = String(repeating: " ", count: width)
     }
-    var lines = PythonText.lines(text + "\n")
-    try charge(bytes: text.utf8.count + lines.count * indent.utf8.count)
-    for index in lines.indices.dropFirst() where bound[2]?.isTrue ?? false || !lines[index].isEmpty
-    {
-      lines[index] = indent + lines[index]
+    let lines = try PythonText.lines(text + "\n", budget)
+    var out = TemplateTextBuilder(budget)
+    if bound[1]?.isTrue ?? false { try out.append(indent) }
+    for (index, line) in lines.enumerated() {
+      if index > 0 {
+        try out.append("\n")
+        if bound[2]?.isTrue ?? false || !line.isEmpty { try out.append(indent) }
+      }
+      try out.append(line)
     }
-    let joined = lines.joined(separator: "\n")
-    return bound[1]?.isTrue ?? false ? indent + joined : joined
+    return out.text
   }
 
   private mutating func json(
@@ -134,7 +234,7 @@ extension TemplateInterpreter {
       isASCII: bound[0]?.isTrue ?? false, sortsKeys: bound[3]?.isTrue ?? false)
     switch bound[1] {
     case nil, .some(.none): break
-    case .string(let indent): writer.indent = indent
+    case .string(let indent), .markup(let indent): writer.indent = indent
     case .some(let indent):
       let width = try integer(indent)
       guard width <= 64 else { throw failure("tojson with an indent above 64") }
@@ -143,13 +243,11 @@ extension TemplateInterpreter {
     switch bound[2] {
     case nil, .some(.none): break
     case .list(let list) where list.items.count == 2:
-      writer.itemSeparator = try PythonText.string(list.items[0])
-      writer.keySeparator = try PythonText.string(list.items[1])
+      writer.itemSeparator = try string(list.items[0])
+      writer.keySeparator = try string(list.items[1])
     default: throw failure("tojson: separators are two strings")
     }
-    let text = try writer.text(value)
-    try charge(bytes: text.utf8.count)
-    return text
+    return try writer.text(value, budget)
   }
 
   // MARK: Numbers
@@ -172,8 +270,8 @@ extension TemplateInterpreter {
     case .float:
       let standard = try arguments.bound(to: ["default"], of: "float")[0] ?? .double(0)
       if let number = value.number { return .double(number.double) }
-      guard case .string(let text) = value else { return standard }
-      return try PythonText.double(text).map { .double($0) } ?? standard
+      guard let text = value.text else { return standard }
+      return try PythonText.double(text, budget).map { .double($0) } ?? standard
     default:
       let bound = try arguments.bound(to: ["default", "base"], of: "int")
       if bound[1] != nil { throw TokenizerError(.unsupported, "template: int with a base") }
@@ -183,14 +281,15 @@ extension TemplateInterpreter {
 
   private func truncated(_ value: TemplateValue) throws(TokenizerError) -> TemplateValue? {
     var number = value.number
-    if case .string(let text) = value {
-      let digits = PythonText.strip(text, nil, left: true, right: true)
+    if let text = value.text {
+      let digits = try PythonText.strip(text, nil, left: true, right: true, budget)
       if let integer = Int(digits) { return .int(integer) }
-      number = try PythonText.double(text).map { .double($0) }
+      number = try PythonText.double(text, budget).map { .double($0) }
     }
     switch number {
     case .int(let integer): return .int(integer)
     case .double(let double):
+      guard !double.isNaN else { return nil }
       guard let integer = Int(exactly: double.rounded(.towardZero)) else {
         throw TokenizerError(.limitExceeded, "template: a number beyond 64 bits")
       }

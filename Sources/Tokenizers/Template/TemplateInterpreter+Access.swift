@@ -3,8 +3,10 @@ extension TemplateInterpreter {
   /// Methods that this interpreter has.
   private static let stringMethods: Set<String> = [
     "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith", "endswith",
-    "replace", "lower", "upper", "capitalize", "find", "count", "join", "removeprefix",
-    "removesuffix",
+    "replace", "lower", "upper", "capitalize", "title", "find", "rfind", "index", "rindex", "count",
+    "join", "removeprefix", "removesuffix", "islower", "isupper", "isspace", "isalpha", "isdigit",
+    "isdecimal", "isnumeric", "isalnum", "isascii", "partition", "rpartition", "zfill", "ljust",
+    "rjust", "center", "format",
   ]
   private static let dictionaryMethods: Set<String> = ["items", "keys", "values", "get", "copy"]
   private static let listMethods: Set<String> = ["index", "count", "copy"]
@@ -12,37 +14,36 @@ extension TemplateInterpreter {
   /// Python's attributes that this interpreter lacks; a template that asks for one is refused,
   /// since any other name would be undefined instead.
   private static let lackingAttributes: Set<String> = [
-    "casefold", "center", "encode", "expandtabs", "format", "format_map", "index", "isalnum",
-    "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric",
-    "isprintable", "isspace", "istitle", "isupper", "ljust", "maketrans", "partition", "rfind",
-    "rindex", "rjust", "rpartition", "swapcase", "title", "translate", "zfill", "append", "clear",
-    "extend", "insert", "pop", "remove", "reverse", "sort", "fromkeys", "popitem", "setdefault",
-    "update", "mapping", "isdisjoint", "real", "imag", "numerator", "denominator", "bit_length",
-    "bit_count", "conjugate", "to_bytes", "from_bytes", "as_integer_ratio", "is_integer", "hex",
-    "fromhex", "start", "stop", "step",
+    "casefold", "encode", "expandtabs", "format_map", "isidentifier", "isprintable", "istitle",
+    "maketrans", "swapcase", "translate", "fromkeys", "mapping", "isdisjoint", "real", "imag",
+    "numerator", "denominator", "bit_length", "bit_count", "conjugate", "to_bytes",
+    "from_bytes", "as_integer_ratio", "is_integer", "hex", "fromhex", "start", "stop", "step",
+    "striptags", "unescape", "escape",
   ]
-  private static let lackingDictionaryMethods: Set<String> = [
+  /// What changes a dictionary is undefined in Jinja's sandbox, and calling it an error.
+  private static let changingDictionaryMethods: Set<String> = [
     "clear", "fromkeys", "pop", "popitem", "setdefault", "update",
   ]
+
+  static func isDictionaryMethod(_ name: String) -> Bool { dictionaryMethods.contains(name) }
 
   /// `base.name`.
   mutating func attribute(
     _ base: TemplateValue, _ name: String
   ) throws(TokenizerError) -> TemplateValue {
+    try budget.scan(name.utf8.count)
     if name.hasPrefix("__") { throw TokenizerError(.unsupported, "template: \(name)") }
     switch base {
     case .undefined(let hint): throw failure("\(hint) is undefined and has no \(name)")
     case .namespace(let namespace):
-      return namespace.attributes[name] ?? .undefined("the namespace's \(name)")
+      return namespace.value(name) ?? .undefined("the namespace's \(name)")
     case .loop(let loop): return try attribute(of: loop, name)
     case .dictionary(let dictionary):
       if Self.dictionaryMethods.contains(name) {
         return .method(TemplateMethod(base: base, name: name))
       }
-      if Self.lackingDictionaryMethods.contains(name) {
-        throw TokenizerError(.unsupported, "template: the method \(name) of a dict")
-      }
-      return dictionary[name] ?? .undefined("the dict's \(name)")
+      if Self.changingDictionaryMethods.contains(name) { return .undefined("a dict's \(name)") }
+      return try dictionary.value(named: name, budget) ?? .undefined("the dict's \(name)")
     default: return try method(base, name) ?? .undefined("the \(base.typeName)'s \(name)")
     }
   }
@@ -52,7 +53,7 @@ extension TemplateInterpreter {
   ) throws(TokenizerError) -> TemplateValue? {
     let isKnown =
       switch base {
-      case .string: Self.stringMethods.contains(name)
+      case .string, .markup: Self.stringMethods.contains(name)
       case .list(let list): list.isPlain && Self.listMethods.contains(name)
       case .dictionary: Self.dictionaryMethods.contains(name)
       default: false
@@ -77,15 +78,13 @@ extension TemplateInterpreter {
     case "first": return .bool(loop.index == 0)
     case "last": return .bool(loop.index == count - 1)
     case "length": return .int(count)
-    // Only recursive loops, which are refused, go deeper.
-    case "depth": return .int(1)
-    case "depth0": return .int(0)
+    case "depth": return .int(loop.level)
+    case "depth0": return .int(loop.level - 1)
     case "previtem":
       return loop.index > 0 ? loop.items[loop.index - 1] : .undefined("the loop's previtem")
     case "nextitem":
       return loop.index + 1 < count ? loop.items[loop.index + 1] : .undefined("the loop's nextitem")
-    case "cycle": return .method(TemplateMethod(base: .loop(loop), name: name))
-    case "changed": throw TokenizerError(.unsupported, "template: loop.changed")
+    case "cycle", "changed": return .method(TemplateMethod(base: .loop(loop), name: name))
     default: return .undefined("the loop's \(name)")
     }
   }
@@ -96,27 +95,29 @@ extension TemplateInterpreter {
   ) throws(TokenizerError) -> TemplateValue {
     switch (base, key) {
     case (.undefined(let hint), _): throw failure("\(hint) is undefined and has no items")
-    case (.dictionary(let dictionary), .string(let name)):
-      if let value = dictionary[name] { return value }
+    case (.dictionary(let dictionary), _):
+      // What cannot be a key is not there either.
+      if let place = try? TemplateKey(key, budget), let value = dictionary.value(place) {
+        return value
+      }
     case (.list(let list), .int), (.list(let list), .bool):
       guard list.kind != .view, case .int(let index) = key.number else { break }
       if let position = Self.position(index, list.items.count) { return list.items[position] }
-    case (.string(let text), .int), (.string(let text), .bool):
+    case (.string(let text), .int), (.string(let text), .bool), (.markup(let text), .int):
       guard case .int(let index) = key.number else { break }
-      try charge(bytes: text.utf8.count)
-      let scalars = text.unicodeScalars
-      if let position = Self.position(index, scalars.count) {
-        return .string(String(scalars[scalars.index(scalars.startIndex, offsetBy: position)]))
+      let count = try PythonText.length(text, budget)
+      if let position = Self.position(index, count) {
+        let scalars = text.unicodeScalars
+        let character = scalars[scalars.index(scalars.startIndex, offsetBy: position)]
+        return base.like(String(character))
       }
     case (.namespace, .string(let name)), (.loop, .string(let name)):
       return try attribute(base, name)
     default: break
     }
     // Jinja turns to the attribute where there is no such item.
-    guard case .string(let name) = key else { return .undefined("an item of a \(base.typeName)") }
-    if case .dictionary = base, Self.lackingDictionaryMethods.contains(name) {
-      throw TokenizerError(.unsupported, "template: the method \(name) of a dict")
-    }
+    guard let name = key.text else { return .undefined("an item of a \(base.typeName)") }
+    try budget.scan(name.utf8.count)
     if name.hasPrefix("__") { throw TokenizerError(.unsupported, "template: \(name)") }
     if case .dictionary = base, !Self.dictionaryMethods.contains(name) {
       return .undefined("the dict's \(name)")
@@ -151,14 +152,14 @@ extension TemplateInterpreter {
     switch base {
     case .undefined(let hint): throw failure("\(hint) is undefined and has no items")
     case .list(let list) where list.kind != .view:
-      try charge(items: list.items.count)
+      try budget.allocate(items: list.items.count)
       let items = try Self.indices(numbers, list.items.count).map { list.items[$0] }
       return .list(try TemplateList(items, list.kind))
-    case .string(let text):
-      try charge(bytes: text.utf8.count)
-      let scalars = Array(text.unicodeScalars)
-      let kept = try Self.indices(numbers, scalars.count).map { scalars[$0] }
-      return .string(String(String.UnicodeScalarView(kept)))
+    case .string(let text), .markup(let text):
+      let scalars = try PythonText.scalars(text, budget)
+      try budget.allocate(bytes: MemoryLayout<Int>.stride * scalars.count)
+      let kept = try Self.indices(numbers, scalars.count).lazy.map { scalars[$0] }
+      return base.like(try PythonText.text(kept, budget))
     default: throw failure("a slice of a \(base.typeName)")
     }
   }
@@ -177,5 +178,13 @@ extension TemplateInterpreter {
     let start = clamped(bounds[0], step > 0 ? 0 : count - 1)
     let end = clamped(bounds[1], step > 0 ? count : -1)
     return Array(stride(from: start, to: end, by: max(min(step, count + 1), -count - 1)))
+  }
+}
+
+extension TemplateValue {
+  /// A string that is marked where this one is.
+  func like(_ text: String) -> TemplateValue {
+    guard case .markup = self else { return .string(text) }
+    return .markup(text)
   }
 }

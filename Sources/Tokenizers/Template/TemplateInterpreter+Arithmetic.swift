@@ -19,17 +19,19 @@ extension TemplateInterpreter {
     _ sign: TemplateOperator, _ left: TemplateValue, _ right: TemplateValue
   ) throws(TokenizerError) -> TemplateValue {
     switch (sign, left, right) {
-    case (.add, .string(let left), .string(let right)):
-      try charge(bytes: left.utf8.count + right.utf8.count)
-      return .string(left + right)
+    case (.add, .string, .string), (.add, .markup, .string), (.add, .string, .markup),
+      (.add, .markup, .markup):
+      return try joined(left, right)
     case (.add, .list(let left), .list(let right)) where left.kind == right.kind && left.isPlain:
-      try charge(items: left.items.count + right.items.count)
+      try budget.allocate(items: left.items.count + right.items.count)
       return .list(try TemplateList(left.items + right.items, left.kind))
     case (.multiply, .string, _), (.multiply, _, .string), (.multiply, .list, _),
-      (.multiply, _, .list):
+      (.multiply, _, .list), (.multiply, .markup, _), (.multiply, _, .markup):
       return try repeated(left, right)
-    case (.remainder, .string, _):
-      throw TokenizerError(.unsupported, "template: formatting with %")
+    case (.remainder, .string(let format), _):
+      return .string(try TemplateFormat.text(format, right, budget))
+    case (.remainder, .markup, _):
+      throw TokenizerError(.unsupported, "template: formatting a marked text with %")
     default: break
     }
     guard let leftNumber = left.number, let rightNumber = right.number else {
@@ -39,6 +41,24 @@ extension TemplateInterpreter {
       return try integer(sign, left, right)
     }
     return try .double(floating(sign, leftNumber.double, rightNumber.double))
+  }
+
+  /// Two strings joined; one that is marked escapes the other.
+  private func joined(
+    _ left: TemplateValue, _ right: TemplateValue
+  ) throws(TokenizerError) -> TemplateValue {
+    var out = TemplateTextBuilder(budget)
+    var isMarked = false
+    if case .markup = left { isMarked = true }
+    if case .markup = right { isMarked = true }
+    for part in [left, right] {
+      if case .string(let text) = part, isMarked {
+        try out.append(PythonText.escaped(text, budget))
+      } else {
+        try out.append(part.text ?? "")
+      }
+    }
+    return isMarked ? .markup(out.text) : .string(out.text)
   }
 
   private mutating func repeated(
@@ -51,13 +71,13 @@ extension TemplateInterpreter {
     }
     let factor = max(0, times)
     switch sequence {
-    case .string(let text):
+    case .string(let text), .markup(let text):
       let (size, overflow) = text.utf8.count.multipliedReportingOverflow(by: factor)
-      try charge(bytes: overflow ? Int.max / 2 : size)
-      return .string(text.isEmpty ? "" : String(repeating: text, count: factor))
+      try budget.allocate(text: overflow ? Int.max : size)
+      return sequence.like(text.isEmpty ? "" : String(repeating: text, count: factor))
     case .list(let list) where list.isPlain:
       let (size, overflow) = list.items.count.multipliedReportingOverflow(by: factor)
-      try charge(items: overflow ? Int.max / 2 : size)
+      try budget.allocate(items: overflow ? Int.max : size)
       let copies = list.items.isEmpty ? 0 : factor
       return .list(
         try TemplateList(Array(repeatElement(list.items, count: copies).joined()), list.kind))
@@ -126,9 +146,4 @@ extension TemplateInterpreter {
       return sign == .remainder ? remainder : ((left - remainder) / right).rounded()
     }
   }
-}
-
-extension TemplateList {
-  /// Whether it is a list or tuple, which can be joined and repeated.
-  var isPlain: Bool { kind == .list || kind == .tuple }
 }

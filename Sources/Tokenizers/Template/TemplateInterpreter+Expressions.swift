@@ -1,10 +1,9 @@
-import Foundation
-
 extension TemplateInterpreter {
+  /// - Parameter caller: for a call, what its `caller` is.
   mutating func evaluate(
-    _ expression: TemplateExpression, _ scope: TemplateScope
+    _ expression: TemplateExpression, _ scope: TemplateScope, caller: TemplateValue? = nil
   ) throws(TokenizerError) -> TemplateValue {
-    try charge()
+    try budget.charge()
     return try nested { (me) throws(TokenizerError) in
       switch expression {
       case .constant(let constant): return constant.value
@@ -18,7 +17,10 @@ extension TemplateInterpreter {
       case .slice(let base, let start, let end, let step):
         return try me.slice(base, [start, end, step], scope)
       case .call(let base, let arguments):
-        return try me.call(me.evaluate(base, scope), me.arguments(arguments, scope))
+        let callee = try me.evaluate(base, scope)
+        var values = try me.arguments(arguments, scope)
+        if let caller { values.named.append(("caller", caller)) }
+        return try me.call(callee, values)
       case .filter(let base, let name, let arguments):
         return try me.apply(
           filter: name, to: me.evaluate(base, scope), me.arguments(arguments, scope))
@@ -48,10 +50,9 @@ extension TemplateInterpreter {
     case .arithmetic(let sign, let left, let right):
       return try arithmetic(sign, evaluate(left, scope), evaluate(right, scope))
     case .concatenation(let parts):
-      var text = ""
-      for part in parts { text += try PythonText.string(evaluate(part, scope)) }
-      try charge(bytes: text.utf8.count)
-      return .string(text)
+      var text = TemplateTextBuilder(budget)
+      for part in parts { try text.append(try string(evaluate(part, scope))) }
+      return .string(text.text)
     case .conditional(let condition, let then, let otherwise):
       if try evaluate(condition, scope).isTrue { return try evaluate(then, scope) }
       guard let otherwise else { return .undefined("the inline if without an else") }
@@ -63,6 +64,7 @@ extension TemplateInterpreter {
   private mutating func evaluateAll(
     _ expressions: [TemplateExpression], _ scope: TemplateScope
   ) throws(TokenizerError) -> [TemplateValue] {
+    try budget.allocate(items: expressions.count)
     var values: [TemplateValue] = []
     for expression in expressions { values.append(try evaluate(expression, scope)) }
     return values
@@ -71,8 +73,10 @@ extension TemplateInterpreter {
   private func lookUp(
     _ name: String, _ scope: TemplateScope
   ) throws(TokenizerError) -> TemplateValue {
-    if let value = scope.value(name) { return value }
+    if let value = try scope.value(name, budget) { return value }
     if let function = TemplateFunction(rawValue: name) { return .function(function) }
+    // The template's blocks, of which there are none.
+    if name == "self" { return .namespace(TemplateNamespace()) }
     if ["cycler", "joiner", "lipsum"].contains(name) {
       throw TokenizerError(.unsupported, "template: the function \(name)")
     }
@@ -82,12 +86,9 @@ extension TemplateInterpreter {
   private mutating func dictionary(
     _ members: [(TemplateExpression, TemplateExpression)], _ scope: TemplateScope
   ) throws(TokenizerError) -> TemplateValue {
-    var dictionary = TemplateDictionary()
+    let dictionary = TemplateDictionary()
     for (key, value) in members {
-      guard case .string(let key) = try evaluate(key, scope) else {
-        throw TokenizerError(.unsupported, "template: a dictionary key that is not a string")
-      }
-      try dictionary.set(key, try evaluate(value, scope))
+      try dictionary.set(try evaluate(key, scope), try evaluate(value, scope), budget)
     }
     return .dictionary(dictionary)
   }
@@ -109,19 +110,23 @@ extension TemplateInterpreter {
     _ left: TemplateValue, _ comparison: TemplateComparison, _ right: TemplateValue
   ) throws(TokenizerError) -> Bool {
     switch comparison {
-    case .equal: return left.equals(right)
-    case .unequal: return !left.equals(right)
-    case .less: return try left.isLess(than: right)
-    case .greater: return try right.isLess(than: left)
+    case .equal: return try left.equals(right, budget)
+    case .unequal: return try !left.equals(right, budget)
+    case .less: return try left.isLess(than: right, budget)
+    case .greater: return try right.isLess(than: left, budget)
     // Not the opposite of the other two: NaN is neither.
-    case .lessOrEqual: return try left.isLess(than: right) || left.equals(right)
-    case .greaterOrEqual: return try right.isLess(than: left) || left.equals(right)
-    case .contained: return try right.contains(left)
-    case .notContained: return try !right.contains(left)
+    case .lessOrEqual:
+      if try left.isLess(than: right, budget) { return true }
+      return try left.equals(right, budget)
+    case .greaterOrEqual:
+      if try right.isLess(than: left, budget) { return true }
+      return try left.equals(right, budget)
+    case .contained: return try right.contains(left, budget)
+    case .notContained: return try !right.contains(left, budget)
     }
   }
 
-  // MARK: Arguments and calls
+  // MARK: Arguments
 
   /// Evaluated arguments of a call.
   struct Arguments {
@@ -131,7 +136,7 @@ extension TemplateInterpreter {
     /// The arguments in the order of `names`, nil where not given.
     /// - Throws: `invalidInput` for one too many or an unknown name.
     func bound(to names: [String], of function: String) throws(TokenizerError) -> [TemplateValue?] {
-      guard positional.count <= names.count else {
+      guard positional.count <= names.count, named.count <= names.count else {
         throw TokenizerError(.invalidInput, "template: too many arguments of \(function)")
       }
       var values: [TemplateValue?] = positional
@@ -149,107 +154,25 @@ extension TemplateInterpreter {
   mutating func arguments(
     _ arguments: TemplateArguments, _ scope: TemplateScope
   ) throws(TokenizerError) -> Arguments {
-    var values = Arguments(positional: try evaluateAll(arguments.positional, scope))
+    var values = Arguments()
+    if !arguments.positional.isEmpty {
+      values.positional = try evaluateAll(arguments.positional, scope)
+    }
     for (name, value) in arguments.named { values.named.append((name, try evaluate(value, scope))) }
+    if let rest = arguments.rest {
+      let items = try iterate(evaluate(rest, scope))
+      try budget.allocate(items: items.count)
+      values.positional += items
+    }
+    guard let rest = arguments.namedRest else { return values }
+    guard case .dictionary(let more) = try evaluate(rest, scope) else {
+      throw failure("** before what is no dict")
+    }
+    try budget.allocate(items: 2 * more.keys.count)
+    for (key, value) in zip(more.keys, more.values) {
+      guard let name = key.text else { throw failure("** with a key that is no string") }
+      values.named.append((name, value))
+    }
     return values
-  }
-
-  private mutating func call(
-    _ callee: TemplateValue, _ arguments: Arguments
-  ) throws(TokenizerError) -> TemplateValue {
-    switch callee {
-    case .macro(let macro): return .string(try call(macro, arguments))
-    case .function(let function): return try call(function, arguments)
-    case .method(let method): return try call(method, arguments)
-    case .undefined(let name): throw failure("\(name) is undefined and cannot be called")
-    default: throw failure("a \(callee.typeName) cannot be called")
-    }
-  }
-
-  private mutating func call(
-    _ macro: TemplateMacro, _ arguments: Arguments
-  ) throws(TokenizerError) -> String {
-    let values = try arguments.bound(to: macro.parameters.map(\.name), of: macro.name)
-    let scope = TemplateScope(parent: macro.scope)
-    for (parameter, value) in zip(macro.parameters, values) {
-      if let value {
-        scope.set(parameter.name, value)
-      } else if let standard = parameter.standard {
-        scope.set(parameter.name, try evaluate(standard, scope))
-      } else {
-        scope.set(parameter.name, .undefined(parameter.name))
-      }
-    }
-    return try captured(macro.body, scope)
-  }
-
-  private mutating func call(
-    _ function: TemplateFunction, _ arguments: Arguments
-  ) throws(TokenizerError) -> TemplateValue {
-    switch function {
-    case .range: return try range(arguments)
-    case .namespace:
-      let namespace = TemplateNamespace()
-      for (name, value) in try members(arguments, of: "namespace") {
-        guard !name.hasPrefix("_") else { throw failure("a namespace attribute with _") }
-        namespace.attributes[name] = value
-      }
-      return .namespace(namespace)
-    case .dict:
-      var dictionary = TemplateDictionary()
-      for (name, value) in try members(arguments, of: "dict") { try dictionary.set(name, value) }
-      return .dictionary(dictionary)
-    case .raiseException:
-      let message = try arguments.bound(to: ["message"], of: "raise_exception")[0]
-      throw TokenizerError(
-        .raisedByTemplate, try PythonText.string(message ?? .string("raise_exception")))
-    case .strftimeNow:
-      guard case .string(let format)? = try arguments.bound(to: ["format"], of: "strftime_now")[0]
-      else { throw failure("strftime_now without a format") }
-      return .string(try TemplateClock.text(format, now, timeZone))
-    }
-  }
-
-  /// The members that `dict` and `namespace` take: those of a dictionary, then named ones.
-  private mutating func members(
-    _ arguments: Arguments, of function: String
-  ) throws(TokenizerError) -> [(String, TemplateValue)] {
-    var members: [(String, TemplateValue)] = []
-    guard arguments.positional.count <= 1 else {
-      throw failure("too many arguments of \(function)")
-    }
-    if let first = arguments.positional.first {
-      guard case .dictionary(let dictionary) = first else {
-        throw TokenizerError(.unsupported, "template: \(function) of a \(first.typeName)")
-      }
-      members = Array(zip(dictionary.keys, dictionary.values))
-    }
-    members += arguments.named.map { ($0.name, $0.value) }
-    _ = try TemplateLimits.depth(of: members.map(\.1))
-    return members
-  }
-
-  private mutating func range(_ arguments: Arguments) throws(TokenizerError) -> TemplateValue {
-    var numbers: [Int] = []
-    for value in arguments.positional {
-      guard case .int(let number) = value else { throw failure("range of a \(value.typeName)") }
-      numbers.append(number)
-    }
-    guard (1...3).contains(numbers.count), arguments.named.isEmpty else {
-      throw failure("range takes one to three numbers")
-    }
-    let start = numbers.count > 1 ? numbers[0] : 0
-    let end = numbers.count > 1 ? numbers[1] : numbers[0]
-    let step = numbers.count > 2 ? numbers[2] : 1
-    guard step != 0 else { throw failure("range with a step of 0") }
-    var items: [TemplateValue] = []
-    for number in stride(from: start, to: end, by: step) {
-      guard items.count < TemplateLimits.items else {
-        throw TokenizerError(.limitExceeded, "template: a range above \(TemplateLimits.items)")
-      }
-      items.append(.int(number))
-    }
-    try charge(items: items.count)
-    return .list(try TemplateList(items, .range))
   }
 }

@@ -267,21 +267,35 @@ extension TemplateParser {
         if takeSymbol(")") { break }
       }
       isFirst = false
-      if current == .symbol("*") || current == .symbol("**") {
-        throw failure(.unsupported, "* or ** in a call")
-      }
+      if try takeRest(&arguments) { continue }
       if case .name(let name) = current, following == .symbol("=") {
         advance()
         advance()
         arguments.named.append((name, try expression()))
       } else {
-        guard arguments.named.isEmpty else {
+        guard arguments.named.isEmpty, arguments.rest == nil else {
           throw failure(.invalidFile, "an argument without a name after one with")
         }
         arguments.positional.append(try expression())
       }
     }
     return arguments
+  }
+
+  /// Takes `*list` or `**dictionary` of a call.
+  private mutating func takeRest(
+    _ arguments: inout TemplateArguments
+  ) throws(TokenizerError) -> Bool {
+    guard arguments.namedRest == nil else { throw failure(.invalidFile, "an argument after **") }
+    if takeSymbol("*") {
+      guard arguments.rest == nil else { throw failure(.invalidFile, "* twice in a call") }
+      arguments.rest = try expression()
+    } else if takeSymbol("**") {
+      arguments.namedRest = try expression()
+    } else {
+      return false
+    }
+    return true
   }
 
   // MARK: Filters and tests
@@ -316,10 +330,8 @@ extension TemplateParser {
     var length = 0
     while isFirst || takeSymbol("|") {
       isFirst = false
-      let name = try expectName()
-      guard TemplateFilter(rawValue: name) != nil else {
-        throw failure(.unsupported, "the filter \(name)")
-      }
+      var name = try expectName()
+      while takeSymbol(".") { name += "." + (try expectName()) }
       try checkChain(&length)
       filters.append((name, current == .symbol("(") ? try arguments() : TemplateArguments()))
     }
@@ -330,10 +342,8 @@ extension TemplateParser {
     _ node: TemplateExpression
   ) throws(TokenizerError) -> TemplateExpression {
     let isNegated = takeName("not")
-    let name = try expectName()
-    guard TemplateTest(rawValue: name) != nil else {
-      throw failure(.unsupported, "the test \(name)")
-    }
+    var name = try expectName()
+    while takeSymbol(".") { name += "." + (try expectName()) }
     var testArguments = TemplateArguments()
     switch current {
     case .symbol("("): testArguments = try arguments()

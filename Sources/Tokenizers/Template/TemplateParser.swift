@@ -1,36 +1,37 @@
 /// Reads a template into statements. Syntax that chat templates do not use is refused by name.
 struct TemplateParser {
   private static let unsupportedStatements: Set<String> = [
-    "include", "import", "from", "extends", "block", "call", "do", "trans", "autoescape", "debug",
+    "include", "import", "from", "extends", "block", "autoescape",
   ]
 
-  var tokens: ArraySlice<(token: TemplateLexer.Token, line: Int)>
+  private let tokens: [(token: TemplateLexer.Token, line: Int)]
+  private var at = 0
   private var depth = 0
 
   /// - Throws: `unsupported` naming the construct, `invalidFile` for a malformed template,
   ///   `limitExceeded` where it nests too deep.
-  static func parse(_ source: String) throws(TokenizerError) -> [TemplateStatement] {
-    var parser = TemplateParser(tokens: try TemplateLexer.tokens(source)[...])
+  static func parse(_ source: String) throws(TokenizerError) -> TemplateBlock {
+    var parser = TemplateParser(tokens: try TemplateLexer.tokens(source))
     let body = try parser.statements(until: [])
-    return body
+    return try TemplateFrames.resolved(body)
   }
 
-  private init(tokens: ArraySlice<(token: TemplateLexer.Token, line: Int)>) {
+  private init(tokens: [(token: TemplateLexer.Token, line: Int)]) {
     self.tokens = tokens
   }
 
   // MARK: Tokens
 
-  var current: TemplateLexer.Token { tokens.first?.token ?? .end }
+  var current: TemplateLexer.Token { at < tokens.count ? tokens[at].token : .end }
 
-  var following: TemplateLexer.Token { tokens.dropFirst().first?.token ?? .end }
+  var following: TemplateLexer.Token { at + 1 < tokens.count ? tokens[at + 1].token : .end }
 
   mutating func advance() {
-    if tokens.count > 1 { tokens.removeFirst() }
+    if at + 1 < tokens.count { at += 1 }
   }
 
   func failure(_ code: TokenizerError.Code, _ what: String) -> TokenizerError {
-    TokenizerError(code, "template line \(tokens.first?.line ?? 0): \(what)")
+    TokenizerError(code, "template line \(at < tokens.count ? tokens[at].line : 0): \(what)")
   }
 
   func unexpected() -> TokenizerError {
@@ -120,10 +121,12 @@ struct TemplateParser {
     case "set": return try set()
     case "macro": return try macro()
     case "with": return try scope()
-    case "generation": return .scope([], try body(until: "endgeneration"))
+    case "call": return try callBlock()
+    case "generation":
+      return .scope([], TemplateBlock(try body(until: "endgeneration")))
     case "filter":
       let filters = try filters(isFirst: true)
-      return .filtered(filters, try body(until: "endfilter"))
+      return .filtered(filters, TemplateBlock(try body(until: "endfilter")))
     case "break": return .leaveLoop
     case "continue": return .continueLoop
     default:
@@ -135,7 +138,7 @@ struct TemplateParser {
   }
 
   private mutating func conditional() throws(TokenizerError) -> TemplateStatement {
-    var branches: [(condition: TemplateExpression, body: [TemplateStatement])] = []
+    var branches: [(condition: TemplateExpression?, body: [TemplateStatement])] = []
     var condition = try tuple(allowsConditional: false)
     while true {
       try expect(.blockEnd)
@@ -143,7 +146,7 @@ struct TemplateParser {
       switch try expectName() {
       case "elif": condition = try tuple(allowsConditional: false)
       case "else":
-        branches.append((.constant(.bool(true)), try body(until: "endif")))
+        branches.append((nil, try body(until: "endif")))
         return .conditional(branches)
       default: return .conditional(branches)
       }
@@ -155,25 +158,37 @@ struct TemplateParser {
     guard takeName("in") else { throw unexpected() }
     let items = try tuple(allowsConditional: false)
     let condition = takeName("if") ? try expression() : nil
-    if case .name("recursive") = current { throw failure(.unsupported, "a recursive loop") }
+    let isRecursive = takeName("recursive")
     try expect(.blockEnd)
     let body = try statements(until: ["else", "endfor"])
     var otherwise: [TemplateStatement] = []
     if try expectName() == "else" { otherwise = try self.body(until: "endfor") }
     return .loop(
       TemplateLoopSyntax(
-        target: target, items: items, condition: condition, body: body, otherwise: otherwise))
+        target: target, items: items, condition: condition, body: TemplateBlock(body),
+        otherwise: TemplateBlock(otherwise), isRecursive: isRecursive))
   }
 
   private mutating func set() throws(TokenizerError) -> TemplateStatement {
     let target = try target(allowsAttribute: true)
     if takeSymbol("=") { return .set(target, try tuple()) }
     let filters = try filters(isFirst: false)
-    return .capture(target, filters: filters, body: try body(until: "endset"))
+    return .capture(target, filters: filters, body: TemplateBlock(try body(until: "endset")))
   }
 
   private mutating func macro() throws(TokenizerError) -> TemplateStatement {
     let name = try expectName()
+    return .macro(name, try parameters(), TemplateBlock(try body(until: "endmacro")))
+  }
+
+  private mutating func callBlock() throws(TokenizerError) -> TemplateStatement {
+    let parameters = current == .symbol("(") ? try parameters() : []
+    let call = try expression()
+    guard case .call = call else { throw failure(.invalidFile, "call of what is no call") }
+    return .call(call, parameters, TemplateBlock(try body(until: "endcall")))
+  }
+
+  private mutating func parameters() throws(TokenizerError) -> [TemplateParameter] {
     var parameters: [TemplateParameter] = []
     try expect(.symbol("("))
     while !takeSymbol(")") {
@@ -185,7 +200,7 @@ struct TemplateParser {
       }
       parameters.append(TemplateParameter(name: parameter, standard: standard))
     }
-    return .macro(name, parameters, try body(until: "endmacro"))
+    return parameters
   }
 
   private mutating func scope() throws(TokenizerError) -> TemplateStatement {
@@ -196,7 +211,7 @@ struct TemplateParser {
       try expect(.symbol("="))
       values.append((target, try expression()))
     }
-    return .scope(values, try body(until: "endwith"))
+    return .scope(values, TemplateBlock(try body(until: "endwith")))
   }
 
   // MARK: Targets

@@ -46,6 +46,10 @@ enum TemplateConstant: Sendable {
 struct TemplateArguments: Sendable {
   var positional: [TemplateExpression] = []
   var named: [(name: String, value: TemplateExpression)] = []
+  /// After `*`: more arguments.
+  var rest: TemplateExpression?
+  /// After `**`: more named ones.
+  var namedRest: TemplateExpression?
 }
 
 enum TemplateComparison: String, Sendable {
@@ -86,14 +90,17 @@ struct TemplateParameter: Sendable {
 indirect enum TemplateStatement: Sendable {
   case text(String)
   case output(TemplateExpression)
-  case conditional([(condition: TemplateExpression, body: [TemplateStatement])])
+  /// The last one is without a condition where there is an `else`.
+  case conditional([(condition: TemplateExpression?, body: [TemplateStatement])])
   case loop(TemplateLoopSyntax)
   case set(TemplateTarget, TemplateExpression)
-  case capture(TemplateTarget, filters: [(String, TemplateArguments)], body: [TemplateStatement])
-  case macro(String, [TemplateParameter], [TemplateStatement])
+  case capture(TemplateTarget, filters: [(String, TemplateArguments)], body: TemplateBlock)
+  case macro(String, [TemplateParameter], TemplateBlock)
+  /// A call whose `caller` is the body.
+  case call(TemplateExpression, [TemplateParameter], TemplateBlock)
   /// A scope of its own: `with`, and `generation`, which only marks what the model said.
-  case scope([(TemplateTarget, TemplateExpression)], [TemplateStatement])
-  case filtered([(String, TemplateArguments)], [TemplateStatement])
+  case scope([(TemplateTarget, TemplateExpression)], TemplateBlock)
+  case filtered([(String, TemplateArguments)], TemplateBlock)
   case leaveLoop
   case continueLoop
 }
@@ -103,6 +110,20 @@ struct TemplateLoopSyntax: Sendable {
   let target: TemplateTarget
   let items: TemplateExpression
   let condition: TemplateExpression?
-  let body: [TemplateStatement]
-  let otherwise: [TemplateStatement]
+  var body: TemplateBlock
+  var otherwise: TemplateBlock
+  let isRecursive: Bool
+}
+
+/// Statements with names of their own.
+struct TemplateBlock: Sendable {
+  var statements: [TemplateStatement]
+  /// Names that the statements set and that are undefined until then, whatever they mean outside.
+  var unset: [String] = []
+  /// Those of `caller`, `varargs` and `kwargs` that a macro's body reads.
+  var extras: Set<String> = []
+
+  init(_ statements: [TemplateStatement]) {
+    self.statements = statements
+  }
 }

@@ -1,34 +1,40 @@
-/// The tests that templates may use after `is`; Jinja's others are refused by name.
+/// The tests that templates may use after `is`.
 enum TemplateTest: String {
-  case boolean, callable, defined, divisibleby, eq, equalto, even, float, ge, greaterthan, gt
+  case boolean, callable, defined, divisibleby, eq, equalto, escaped, even, filter, float, ge
+  case greaterthan, gt, test
   case integer, iterable, le, lessthan, lower, lt, mapping, ne, none, number, odd, sameas
   case sequence, string, undefined, upper
   case contained = "in"
   case isFalse = "false"
   case isTrue = "true"
-}
 
-extension TemplateInterpreter {
-  private static let comparisons: [String: TemplateComparison] = [
+  /// Whether Jinja has the test.
+  static func exists(_ name: String) -> Bool {
+    TemplateTest(rawValue: name) != nil || comparisons[name] != nil
+  }
+
+  fileprivate static let comparisons: [String: TemplateComparison] = [
     "eq": .equal, "equalto": .equal, "==": .equal, "ne": .unequal, "!=": .unequal,
     "lt": .less, "lessthan": .less, "<": .less, "le": .lessOrEqual, "<=": .lessOrEqual,
     "gt": .greater, "greaterthan": .greater, ">": .greater, "ge": .greaterOrEqual,
     ">=": .greaterOrEqual, "in": .contained,
   ]
+}
 
+extension TemplateInterpreter {
   /// `value is name(arguments)`.
   mutating func check(
     test name: String, of value: TemplateValue, _ arguments: Arguments
   ) throws(TokenizerError) -> Bool {
-    try charge()
-    if let comparison = Self.comparisons[name] {
+    try budget.scan(name.utf8.count)
+    if let comparison = TemplateTest.comparisons[name] {
       guard let other = try arguments.bound(to: ["other"], of: name)[0] else {
         throw failure("\(name) without a value to compare with")
       }
       return try compare(value, comparison, other)
     }
     guard let test = TemplateTest(rawValue: name) else {
-      throw TokenizerError(.unsupported, "template: the test \(name)")
+      throw failure("no test \(name)")
     }
     switch test {
     case .divisibleby: return try remainder(value, arguments) == 0
@@ -38,7 +44,10 @@ extension TemplateInterpreter {
     switch test {
     case .even: return try integer(value) % 2 == 0
     case .odd: return try integer(value) % 2 != 0
-    case .lower, .upper: return try hasCase(value, isUpper: test == .upper)
+    case .lower, .upper:
+      return try PythonText.hasCase(string(value), isUpper: test == .upper, budget)
+    case .filter: return value.text.map(TemplateFilter.exists) ?? false
+    case .test: return value.text.map(TemplateTest.exists) ?? false
     default: return isOfKind(test, value)
     }
   }
@@ -50,13 +59,18 @@ extension TemplateInterpreter {
     case (.undefined, .undefined): true
     case (.none, .none): true
     case (.boolean, .bool), (.integer, .int), (.float, .double), (.string, .string): true
+    case (.string, .markup), (.escaped, .markup): true
     case (.isTrue, .bool(let flag)): flag
     case (.isFalse, .bool(let flag)): !flag
     case (.number, .int), (.number, .double), (.number, .bool): true
     case (.mapping, .dictionary): true
-    case (.sequence, .string), (.sequence, .dictionary), (.sequence, .undefined): true
+    case (.sequence, .string), (.sequence, .markup), (.sequence, .dictionary),
+      (.sequence, .undefined):
+      true
     case (.sequence, .list(let list)): list.kind != .view
-    case (.iterable, .string), (.iterable, .dictionary), (.iterable, .undefined): true
+    case (.iterable, .string), (.iterable, .markup), (.iterable, .dictionary),
+      (.iterable, .undefined):
+      true
     case (.iterable, .list), (.iterable, .iterator), (.iterable, .loop): true
     case (.callable, .macro), (.callable, .function), (.callable, .method): true
     default: false
@@ -85,11 +99,5 @@ extension TemplateInterpreter {
     case (.none, _), (.bool, _), (_, .some(.none)), (_, .bool): return false
     default: throw TokenizerError(.unsupported, "template: sameas but for none, true and false")
     }
-  }
-
-  private func hasCase(_ value: TemplateValue, isUpper: Bool) throws(TokenizerError) -> Bool {
-    let scalars = try PythonText.string(value).unicodeScalars.filter(\.properties.isCased)
-    return !scalars.isEmpty
-      && scalars.allSatisfy { isUpper ? $0.properties.isUppercase : $0.properties.isLowercase }
   }
 }

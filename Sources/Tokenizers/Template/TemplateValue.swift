@@ -7,6 +7,8 @@ enum TemplateValue {
   case int(Int)
   case double(Double)
   case string(String)
+  /// What `safe` and `escape` give: a string that escapes the plain strings it is joined with.
+  case markup(String)
   case list(TemplateList)
   case dictionary(TemplateDictionary)
   /// What a filter such as `map` gives: it can be walked through once.
@@ -19,7 +21,7 @@ enum TemplateValue {
 }
 
 /// A Python list, tuple, dictionary view or range.
-struct TemplateList {
+final class TemplateList {
   enum Kind {
     case list, tuple, view, range
   }
@@ -35,162 +37,124 @@ struct TemplateList {
     self.kind = kind
     depth = try TemplateLimits.depth(of: items)
   }
+
+  /// Whether it is a list or tuple, which can be joined and repeated.
+  var isPlain: Bool { kind == .list || kind == .tuple }
 }
 
-/// A Python dictionary with string keys, in insertion order.
-struct TemplateDictionary {
-  private(set) var keys: [String] = []
+/// A Python dictionary, in insertion order. It does not change once it is a value.
+final class TemplateDictionary {
+  private(set) var keys: [TemplateValue] = []
   private(set) var values: [TemplateValue] = []
   private(set) var depth = 1
-  /// Positions by key, in UTF-8: Swift would take canonically equivalent keys for one.
-  private var positions: [[UInt8]: Int] = [:]
+  private var positions: [TemplateKey: Int] = [:]
 
-  subscript(key: String) -> TemplateValue? {
-    positions[Array(key.utf8)].map { values[$0] }
+  /// The value of a key.
+  func value(_ key: TemplateKey) -> TemplateValue? { positions[key].map { values[$0] } }
+
+  /// The value of a key that is a string.
+  func value(
+    named key: String, _ budget: TemplateBudget
+  ) throws(TokenizerError) -> TemplateValue? {
+    try budget.scan(key.utf8.count)
+    return value(.string(CodePoints(key)))
   }
 
-  /// - Throws: as `TemplateLimits.depth(of:)`.
-  mutating func set(_ key: String, _ value: TemplateValue) throws(TokenizerError) {
-    depth = max(depth, try TemplateLimits.depth(of: [value]))
-    if let position = positions[Array(key.utf8)] {
+  /// Only for a dictionary that is being made: a value never changes.
+  /// - Throws: `limitExceeded`, `invalidInput` for a key that cannot be one.
+  func set(
+    _ key: TemplateValue, _ value: TemplateValue, _ budget: TemplateBudget
+  ) throws(TokenizerError) {
+    let place = try TemplateKey(key, budget)
+    depth = max(depth, try TemplateLimits.depth(of: [key, value]))
+    if let position = positions[place] {
       values[position] = value
-    } else {
-      positions[Array(key.utf8)] = keys.count
-      keys.append(key)
-      values.append(value)
+      return
+    }
+    guard keys.count < TemplateLimits.items else {
+      throw TokenizerError(.limitExceeded, "template: a dict above \(TemplateLimits.items) items")
+    }
+    try budget.allocate(bytes: 3 * MemoryLayout<TemplateValue>.stride + 64)
+    positions[place] = keys.count
+    keys.append(key)
+    values.append(value)
+  }
+
+  /// Keys and values as tuples.
+  func pairs(_ budget: TemplateBudget) throws(TokenizerError) -> [TemplateValue] {
+    try budget.allocate(items: 3 * keys.count)
+    var pairs: [TemplateValue] = []
+    for (key, value) in zip(keys, values) { pairs.append(try .tuple([key, value])) }
+    return pairs
+  }
+}
+
+/// What Python's `hash` and `==` take for the same key: 1, 1.0 and true are one.
+enum TemplateKey: Hashable {
+  case undefined, none
+  case int(Int)
+  case double(Double)
+  case string(CodePoints)
+  case tuple([TemplateKey])
+  case object(ObjectIdentifier)
+  case function(TemplateFunction)
+
+  /// - Throws: `invalidInput` for what Python cannot hash.
+  init(_ value: TemplateValue, _ budget: TemplateBudget) throws(TokenizerError) {
+    switch value {
+    case .undefined: self = .undefined
+    case .none: self = .none
+    case .bool(let flag): self = .int(flag ? 1 : 0)
+    case .int(let number): self = .int(number)
+    case .double(let number): self = Int(exactly: number).map { .int($0) } ?? .double(number)
+    case .string(let text), .markup(let text):
+      try budget.scan(text.utf8.count)
+      self = .string(CodePoints(text))
+    case .list(let list) where list.kind == .tuple:
+      try budget.allocate(items: list.items.count)
+      var keys: [TemplateKey] = []
+      for item in list.items { keys.append(try TemplateKey(item, budget)) }
+      self = .tuple(keys)
+    case .namespace(let object): self = .object(ObjectIdentifier(object))
+    case .macro(let object): self = .object(ObjectIdentifier(object))
+    case .iterator(let object): self = .object(ObjectIdentifier(object))
+    case .loop(let object): self = .object(ObjectIdentifier(object))
+    case .function(let function): self = .function(function)
+    default: throw TokenizerError(.invalidInput, "template: a \(value.typeName) as a key")
     }
   }
 }
 
-/// Python's iterator: what was taken is gone.
-final class TemplateIterator {
-  private var items: ArraySlice<TemplateValue>
+/// A string that is the same only code point for code point: Swift's own are compared by canonical
+/// equivalence.
+struct CodePoints: Hashable {
+  let text: String
 
-  init(_ items: [TemplateValue]) {
-    self.items = items[...]
+  init(_ text: String) {
+    self.text = text
   }
 
-  func next() -> TemplateValue? { items.popFirst() }
-
-  func rest() -> [TemplateValue] {
-    defer { items = [] }
-    return Array(items)
-  }
-}
-
-/// What `namespace()` gives: attributes that inner scopes may set.
-final class TemplateNamespace {
-  var attributes: [String: TemplateValue] = [:]
-}
-
-/// The `loop` of a `for`.
-final class TemplateLoop {
-  let items: [TemplateValue]
-  var index = 0
-
-  init(items: [TemplateValue]) {
-    self.items = items
-  }
-}
-
-/// A macro and the scope in which it was defined.
-final class TemplateMacro {
-  let name: String
-  let parameters: [TemplateParameter]
-  let body: [TemplateStatement]
-  let scope: TemplateScope
-
-  init(
-    name: String, parameters: [TemplateParameter], body: [TemplateStatement], scope: TemplateScope
-  ) {
-    self.name = name
-    self.parameters = parameters
-    self.body = body
-    self.scope = scope
-  }
-}
-
-/// Functions that every template can call.
-enum TemplateFunction: String {
-  case range, namespace, dict
-  case raiseException = "raise_exception"
-  case strftimeNow = "strftime_now"
-}
-
-/// A method of a string, list or dictionary before it is called.
-final class TemplateMethod {
-  let base: TemplateValue
-  let name: String
-
-  init(base: TemplateValue, name: String) {
-    self.base = base
-    self.name = name
-  }
-}
-
-/// Names and their values, looked up outwards.
-final class TemplateScope {
-  private var values: [String: TemplateValue] = [:]
-  private let parent: TemplateScope?
-
-  init(parent: TemplateScope?) {
-    self.parent = parent
-  }
-
-  func value(_ name: String) -> TemplateValue? {
-    values[name] ?? parent?.value(name)
-  }
-
-  func set(_ name: String, _ value: TemplateValue) {
-    values[name] = value
-  }
-}
-
-/// Bounds on what a template may do.
-enum TemplateLimits {
-  /// Longest template, in bytes.
-  static let sourceBytes = 1 << 20
-  /// Most words, numbers, signs and pieces of text in one template.
-  static let tokens = 100_000
-  /// Most bytes in the output or in one string.
-  static let stringBytes = 1 << 24
-  /// Most items in one list.
-  static let items = 100_000
-  /// Most steps: one for each node evaluated, more for long strings.
-  static let steps = 2_000_000
-  /// Deepest nesting of expressions and statements in the source.
-  static let syntaxDepth = 64
-  /// Most operators, calls or filters in a row.
-  static let chainLength = 100
-  /// Deepest nesting of expressions and statements while they run, macros included.
-  static let runDepth = 250
-  /// Deepest nesting of lists and dictionaries.
-  static let valueDepth = 100
-
-  /// Levels of a list of these items.
-  /// - Throws: `limitExceeded` if deeper than `valueDepth`, `unsupported` for an item that refers to
-  ///   others and could make a ring: a namespace, a loop, a macro.
-  static func depth(of items: [TemplateValue]) throws(TokenizerError) -> Int {
-    var deepest = 0
-    for item in items {
-      switch item {
-      case .list(let list): deepest = max(deepest, list.depth)
-      case .dictionary(let dictionary): deepest = max(deepest, dictionary.depth)
-      case .namespace, .loop, .macro, .function, .method, .iterator:
-        throw TokenizerError(.unsupported, "template: a \(item.typeName) inside another value")
-      default: break
-      }
+  static func == (left: CodePoints, right: CodePoints) -> Bool {
+    var (mine, theirs) = (left.text, right.text)
+    return mine.withUTF8 { mine in
+      theirs.withUTF8 { theirs in mine.count == theirs.count && mine.elementsEqual(theirs) }
     }
-    guard deepest < valueDepth else {
-      throw TokenizerError(.limitExceeded, "template: a value nested too deep")
-    }
-    return deepest + 1
+  }
+
+  func hash(into hasher: inout Hasher) {
+    var text = text
+    text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
   }
 }
 
 extension TemplateValue {
-  /// - Throws: `limitExceeded` if nested too deep.
-  init(_ json: JSONValue) throws(TokenizerError) {
+  /// - Throws: `limitExceeded` if nested too deep or too large.
+  init(
+    _ json: JSONValue, _ budget: TemplateBudget, level: Int = 0
+  ) throws(TokenizerError) {
+    guard level < TemplateLimits.valueDepth else {
+      throw TokenizerError(.limitExceeded, "template: a value nested too deep")
+    }
     switch json {
     case .null: self = .none
     case .bool(let value): self = .bool(value)
@@ -200,12 +164,16 @@ extension TemplateValue {
     case .double(let value): self = .double(value)
     case .string(let value): self = .string(value)
     case .array(let items):
+      try budget.allocate(items: items.count)
       var values: [TemplateValue] = []
-      for item in items { values.append(try TemplateValue(item)) }
+      for item in items { values.append(try TemplateValue(item, budget, level: level + 1)) }
       self = .list(try TemplateList(values))
     case .object(let object):
-      var dictionary = TemplateDictionary()
-      for (key, value) in object.members { try dictionary.set(key, try TemplateValue(value)) }
+      let dictionary = TemplateDictionary()
+      for (key, value) in object.members {
+        try dictionary.set(
+          .string(key), try TemplateValue(value, budget, level: level + 1), budget)
+      }
       self = .dictionary(dictionary)
     }
   }
@@ -218,6 +186,19 @@ extension TemplateValue {
     .list(try TemplateList(items))
   }
 
+  /// Levels of lists, dictionaries and what else holds values. A namespace counts for none: it is
+  /// never walked into, and is emptied when the rendering ends.
+  var depth: Int {
+    switch self {
+    case .list(let list): list.depth
+    case .dictionary(let dictionary): dictionary.depth
+    case .iterator(let iterator): iterator.depth
+    case .loop(let loop): loop.depth
+    case .method(let method): method.base.depth
+    default: 0
+    }
+  }
+
   /// Python's name of the type, for messages.
   var typeName: String {
     switch self {
@@ -226,7 +207,7 @@ extension TemplateValue {
     case .bool: "bool"
     case .int: "int"
     case .double: "float"
-    case .string: "str"
+    case .string, .markup: "str"
     case .list(let list):
       switch list.kind {
       case .list: "list"
@@ -249,6 +230,14 @@ extension TemplateValue {
     return true
   }
 
+  /// The text of a string, marked or not.
+  var text: String? {
+    switch self {
+    case .string(let text), .markup(let text): text
+    default: nil
+    }
+  }
+
   /// Python's truth.
   var isTrue: Bool {
     switch self {
@@ -256,7 +245,7 @@ extension TemplateValue {
     case .bool(let value): value
     case .int(let value): value != 0
     case .double(let value): value != 0
-    case .string(let value): !value.isEmpty
+    case .string(let value), .markup(let value): !value.isEmpty
     case .list(let list): !list.items.isEmpty
     case .dictionary(let dictionary): !dictionary.keys.isEmpty
     case .loop(let loop): !loop.items.isEmpty
@@ -283,79 +272,6 @@ enum TemplateNumber {
     switch self {
     case .int(let value): Double(value)
     case .double(let value): value
-    }
-  }
-}
-
-// MARK: Comparing
-
-extension TemplateValue {
-  /// Python's `==`.
-  func equals(_ other: TemplateValue) -> Bool {
-    switch (self, other) {
-    case (.undefined, .undefined), (.none, .none): return true
-    case (.string(let left), .string(let right)): return left.utf8.elementsEqual(right.utf8)
-    case (.list(let left), .list(let right)):
-      return left.kind == right.kind && left.items.count == right.items.count
-        && zip(left.items, right.items).allSatisfy { $0.equals($1) }
-    case (.dictionary(let left), .dictionary(let right)):
-      return left.keys.count == right.keys.count
-        && zip(left.keys, left.values).allSatisfy { key, value in
-          right[key].map { value.equals($0) } ?? false
-        }
-    default:
-      guard let left = number, let right = other.number else { return false }
-      if case (.int(let left), .int(let right)) = (left, right) { return left == right }
-      return left.double == right.double
-    }
-  }
-
-  /// Python's `<`.
-  /// - Throws: `invalidInput` where the types have no order.
-  func isLess(than other: TemplateValue) throws(TokenizerError) -> Bool {
-    switch (self, other) {
-    case (.string(let left), .string(let right)):
-      return left.unicodeScalars.lexicographicallyPrecedes(right.unicodeScalars)
-    case (.list(let left), .list(let right)) where left.kind == right.kind:
-      for (mine, theirs) in zip(left.items, right.items) where !mine.equals(theirs) {
-        return try mine.isLess(than: theirs)
-      }
-      return left.items.count < right.items.count
-    default:
-      guard let left = number, let right = other.number else {
-        throw TokenizerError(
-          .invalidInput, "template: no order between \(typeName) and \(other.typeName)")
-      }
-      if case (.int(let left), .int(let right)) = (left, right) { return left < right }
-      return left.double < right.double
-    }
-  }
-
-  /// Python's `in`, `self` being the container.
-  /// - Throws: `invalidInput` where it is none.
-  func contains(_ item: TemplateValue) throws(TokenizerError) -> Bool {
-    switch self {
-    case .undefined: return false
-    case .string(let text):
-      guard case .string(let part) = item else {
-        throw TokenizerError(.invalidInput, "template: a \(item.typeName) in a string")
-      }
-      return PythonText.find(Array(part.utf8), in: Array(text.utf8)) != nil
-    case .list(let list): return list.items.contains { $0.equals(item) }
-    case .dictionary(let dictionary):
-      switch item {
-      case .string(let key): return dictionary[key] != nil
-      case .dictionary: throw TokenizerError(.invalidInput, "template: a dict as a key")
-      case .list(let list) where list.kind != .tuple:
-        throw TokenizerError(.invalidInput, "template: a \(item.typeName) as a key")
-      default: return false
-      }
-    case .iterator(let iterator):
-      while let next = iterator.next() {
-        if next.equals(item) { return true }
-      }
-      return false
-    default: throw TokenizerError(.invalidInput, "template: in a \(typeName)")
     }
   }
 }

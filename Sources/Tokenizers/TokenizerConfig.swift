@@ -1,0 +1,153 @@
+/// What `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` say together,
+/// with the precedence that transformers gives them: a config that lists its added tokens
+/// (`added_tokens_decoder`) stands alone; else the map's special tokens replace the config's, and
+/// the file of added tokens counts.
+struct TokenizerConfig: Sendable {
+  /// A special token by the name under which templates see it.
+  struct Named: Sendable {
+    let name: String
+    let text: String
+  }
+
+  /// A token to put on top of those of `tokenizer.json`.
+  struct Addition: Sendable {
+    let content: String
+    /// Where the file says that it is; nil where that is left to the tokenizer.
+    let id: Int?
+    var isSpecial = false
+    var stripsLeft = false
+    var stripsRight = false
+    var isSingleWord = false
+    var isNormalized = true
+  }
+
+  /// Most special tokens by name, and most in a list.
+  static let maximumTokens = 4096
+
+  private static let standardNames = [
+    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
+  ]
+
+  let fields: JSONObject
+  let named: [Named]
+  /// In the order in which they get their ids.
+  let additions: [Addition]
+
+  /// - Throws: `invalidFile` for a file that does not have its form.
+  init(_ folder: ModelFolder) throws(TokenizerError) {
+    let config = try folder.object("tokenizer_config.json") ?? JSONObject()
+    let listed = config["added_tokens_decoder"]
+    let map = listed == nil ? try folder.object("special_tokens_map.json") : nil
+    let added = listed == nil ? try folder.object("added_tokens.json") : nil
+    try self.init(config, map: map, added: added)
+  }
+
+  init(
+    _ config: JSONObject, map: JSONObject? = nil, added: JSONObject? = nil
+  ) throws(TokenizerError) {
+    var fields = config
+    for (key, value) in map?.members ?? [] { fields.append(key, value) }
+    self.fields = fields
+    let extra = try Self.limited(Self.extraTokens(fields))
+    named = Self.namedTokens(fields, try Self.limited(Self.otherTokens(fields)))
+    var objects: [CodePoints: JSONObject] = [:]
+    for (_, value) in fields.members {
+      guard let object = value.object, let content = object["content"]?.string else { continue }
+      objects[CodePoints(content)] = object
+    }
+    var additions: [Addition] = []
+    if let listed = config["added_tokens_decoder"] {
+      additions = try Self.listed(listed)
+    } else if let added {
+      additions = try Self.added(
+        added, special: Set((named.map(\.text) + extra).map(CodePoints.init)))
+    }
+    var seen = Set(additions.map { CodePoints($0.content) })
+    let special = Set(named.map { CodePoints($0.text) })
+    for index in additions.indices where special.contains(CodePoints(additions[index].content)) {
+      additions[index].isSpecial = true
+    }
+    for text in named.map(\.text) + extra where seen.insert(CodePoints(text)).inserted {
+      // Written as an object, a token says more than its text.
+      let plain = Addition(content: text, id: nil, isSpecial: true, isNormalized: false)
+      var addition = objects[CodePoints(text)].map { Self.flagged(plain, $0) } ?? plain
+      addition.isSpecial = true
+      additions.append(addition)
+    }
+    self.additions = additions
+  }
+
+  /// Texts by their names: the standard ones, then those that only this model has.
+  private static func namedTokens(
+    _ fields: JSONObject, _ others: [(key: String, value: JSONValue)]
+  ) -> [Named] {
+    var named = standardNames.compactMap { name in
+      ModelFolder.specialToken(fields[name]).map { Named(name: name, text: $0) }
+    }
+    for (key, value) in others {
+      guard let text = ModelFolder.specialToken(value) else { continue }
+      named.removeAll { $0.name == key }
+      named.append(Named(name: key, text: text))
+    }
+    return named
+  }
+
+  private static func limited<T>(_ tokens: [T]) throws(TokenizerError) -> [T] {
+    guard tokens.count <= maximumTokens else {
+      throw TokenizerError(.limitExceeded, "more than \(maximumTokens) special tokens")
+    }
+    return tokens
+  }
+
+  private static func otherTokens(_ fields: JSONObject) -> [(key: String, value: JSONValue)] {
+    let others = fields.members.filter { key, _ in
+      key.hasSuffix("_token") && !standardNames.contains(key)
+    }
+    return others + (fields["extra_special_tokens"]?.object?.members ?? [])
+  }
+
+  private static func extraTokens(_ fields: JSONObject) -> [String] {
+    let given = fields["extra_special_tokens"]
+    let isGiven = !(given?.array?.isEmpty ?? true) || !(given?.object?.members.isEmpty ?? true)
+    let list = isGiven ? given?.array : fields["additional_special_tokens"]?.array
+    return (list ?? []).compactMap { ModelFolder.specialToken($0) }
+  }
+
+  private static func flagged(_ addition: Addition, _ object: JSONObject) -> Addition {
+    var addition = addition
+    addition.isSpecial = object["special"]?.bool ?? addition.isSpecial
+    addition.stripsLeft = object["lstrip"]?.bool ?? false
+    addition.stripsRight = object["rstrip"]?.bool ?? false
+    addition.isSingleWord = object["single_word"]?.bool ?? false
+    addition.isNormalized = object["normalized"]?.bool ?? !addition.isSpecial
+    return addition
+  }
+
+  private static func listed(_ json: JSONValue) throws(TokenizerError) -> [Addition] {
+    var additions: [Addition] = []
+    for (key, value) in json.object?.members ?? [] {
+      guard let id = Int(key), let object = value.object, let content = object["content"]?.string
+      else {
+        throw TokenizerError(
+          .invalidFile, "tokenizer_config.json: added_tokens_decoder: \(key)")
+      }
+      additions.append(flagged(Addition(content: content, id: id), object))
+    }
+    return additions.sorted { ($0.id ?? 0) < ($1.id ?? 0) }
+  }
+
+  private static func added(
+    _ object: JSONObject, special: Set<CodePoints>
+  ) throws(TokenizerError) -> [Addition] {
+    var additions: [Addition] = []
+    for (content, value) in object.members {
+      guard let id = value.int else {
+        throw TokenizerError(.invalidFile, "added_tokens.json: the id of \(content)")
+      }
+      let isSpecial = special.contains(CodePoints(content))
+      additions.append(
+        Addition(content: content, id: id, isSpecial: isSpecial, isNormalized: !isSpecial))
+    }
+    return additions.sorted { ($0.id ?? 0) < ($1.id ?? 0) }
+  }
+}

@@ -1,0 +1,170 @@
+import Foundation
+import Testing
+
+@testable import Tokenizers
+
+/// Folders whose files say different things: what counts is what counts in transformers.
+@Suite struct ModelFolderTests {
+  /// A folder with the Qwen style fixture's tokenizer, whose last token is 602, and further files.
+  private func withFolder<T>(
+    _ files: [String: String], _ body: (URL) throws -> T
+  ) throws -> T {
+    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+    let manager = FileManager.default
+    try manager.createDirectory(
+      at: folder.appending(path: "chat_templates"), withIntermediateDirectories: true)
+    defer { try? manager.removeItem(at: folder) }
+    try manager.copyItem(
+      at: Fixture.folder.appending(path: "qwen/tokenizer.json"),
+      to: folder.appending(path: "tokenizer.json"))
+    for (name, text) in files { try Data(text.utf8).write(to: folder.appending(path: name)) }
+    return try body(folder)
+  }
+
+  private func tokenizer(_ files: [String: String]) throws -> Tokenizer {
+    try withFolder(files) { try Tokenizer(directory: $0) }
+  }
+
+  private static func entry(_ content: String, _ flags: String = "") -> String {
+    #"{"content":"\#(content)","special":true\#(flags)}"#
+  }
+
+  @Test func tokensOfTheConfigAreAdded() throws {
+    let end = try Fixture.tokenizer("qwen").vocabularySize
+    let listed = [
+      "tokenizer_config.json": """
+      {"eos_token":"<|stop|>","added_tokens_decoder":{"\(end + 1)":\(Self.entry("<|stop|>")),
+      "\(end)":\(Self.entry("<|call|>", #","lstrip":true,"rstrip":true"#))}}
+      """
+    ]
+    let tokenizer = try tokenizer(listed)
+    let ids = Int32(end)..<Int32(end + 2)
+    #expect(tokenizer.tokenToId("<|call|>") == ids.lowerBound)
+    #expect(tokenizer.eosTokenIds == [ids.lowerBound + 1])
+    #expect(tokenizer.isSpecial(ids.lowerBound))
+    #expect(tokenizer.vocabularySize == end + 2)
+    let text = try tokenizer.encode("a <|call|> <|stop|>")
+    #expect(text.suffix(2) == [ids.lowerBound, ids.lowerBound + 1])
+    #expect(tokenizer.decode(text) == "a")
+  }
+
+  @Test func theFileOfAddedTokensIsReadWhereTheConfigListsNone() throws {
+    let end = try Fixture.tokenizer("qwen").vocabularySize
+    let files = [
+      "added_tokens.json": #"{"<|late|>":\#(end + 1),"<|early|>":\#(end)}"#,
+      "tokenizer_config.json": #"{"eos_token":"<|im_end|>"}"#,
+      "special_tokens_map.json": #"{"eos_token":{"content":"<|late|>","lstrip":false}}"#,
+    ]
+    let tokenizer = try tokenizer(files)
+    #expect(tokenizer.tokenToId("<|early|>") == Int32(end))
+    #expect(tokenizer.eosTokenIds == [Int32(end + 1)])
+    // Special is what the map names; the other is an ordinary token.
+    #expect(tokenizer.isSpecial(Int32(end + 1)))
+    #expect(!tokenizer.isSpecial(Int32(end)))
+    // A config with a list of its own stands alone.
+    let both = files.merging(
+      ["tokenizer_config.json": #"{"eos_token":"<|im_end|>","added_tokens_decoder":{}}"#]
+    ) { $1 }
+    let alone = try self.tokenizer(both)
+    #expect(alone.tokenToId("<|early|>") == nil)
+    #expect(alone.eosTokenIds == [602])
+  }
+
+  @Test func specialTokensThatNobodyListsAreAdded() throws {
+    let end = try Fixture.tokenizer("qwen").vocabularySize
+    let config = """
+      {"bos_token":"<|new|>","image_token":"<|image|>","unk_token":null,
+      "additional_special_tokens":["<|im_start|>","<|more|>"]}
+      """
+    let tokenizer = try tokenizer(["tokenizer_config.json": config])
+    #expect(tokenizer.tokenToId("<|new|>") == Int32(end))
+    #expect(tokenizer.tokenToId("<|image|>") == Int32(end + 1))
+    #expect(tokenizer.tokenToId("<|more|>") == Int32(end + 2))
+    #expect(tokenizer.vocabularySize == end + 3)
+  }
+
+  @Test func theConfigsFlagsReplaceTheFiles() throws {
+    let id = try #require(Fixture.tokenizer("qwen").tokenToId("<think>"))
+    let config =
+      #"{"added_tokens_decoder":{"\#(id)":{"content":"<think>","special":true,"#
+      + #""rstrip":true,"normalized":false}}}"#
+    let tokenizer = try tokenizer(["tokenizer_config.json": config])
+    #expect(try !Fixture.tokenizer("qwen").isSpecial(id))
+    #expect(tokenizer.isSpecial(id))
+    #expect(try tokenizer.encode("<think>  ") == [id])
+  }
+
+  private static let refused: [(String, String, String)] = [
+    ("tokenizer_config.json", #"{"added_tokens_decoder":{"7000":{"content":"<x>"}}}"#, "7000"),
+    ("tokenizer_config.json", #"{"added_tokens_decoder":{"x":{"content":"<x>"}}}"#, "decoder"),
+    ("tokenizer_config.json", #"{"added_tokens_decoder":{"1":"<x>"}}"#, "decoder"),
+    (
+      "tokenizer_config.json", #"{"added_tokens_decoder":{"1":{"content":"<|im_end|>"}}}"#, "im_end"
+    ),
+    ("added_tokens.json", #"{"<x>":"y"}"#, "<x>"),
+    ("added_tokens.json", #"{"<x>":9000}"#, "9000"),
+    ("added_tokens.json", #"{"<x>":10000000000000000000000}"#, "<x>"),
+  ]
+
+  @Test(arguments: refused)
+  func contradictionsAreRefused(_ file: String, _ text: String, _ name: String) throws {
+    let error = try #require(throws: TokenizerError.self) { try tokenizer([file: text]) }
+    #expect(error.message.contains(name), "\(error)")
+  }
+
+  /// A number that nobody reads loses no tokenizer; without a generation config the model's counts.
+  @Test func endTokensAreFound() throws {
+    let big = #""model_max_length":1000000000000000019884624838656"#
+    let named = try tokenizer(["tokenizer_config.json": #"{"eos_token":"<|im_end|>",\#(big)}"#])
+    #expect(named.eosTokenIds == [602])
+    let config = ["config.json": #"{"eos_token_id":[600,602],"x":NaN}"#]
+    #expect(try tokenizer(config).eosTokenIds == [600, 602])
+    let generation = config.merging(["generation_config.json": #"{"eos_token_id":601}"#]) { $1 }
+    #expect(try tokenizer(generation).eosTokenIds == [601])
+  }
+
+  // MARK: Chat templates
+
+  private static let message = JSONValue.message(role: "user", content: "x")
+
+  private func rendered(
+    _ files: [String: String], tools: [JSONValue]? = nil
+  ) throws -> String {
+    try withFolder(files) {
+      try ChatTemplate(directory: $0).render(messages: [Self.message], tools: tools)
+    }
+  }
+
+  @Test func namedTemplatesAreChosen() throws {
+    let list = """
+      {"eos_token":"!","image_token":"<i>","chat_template":[
+      {"name":"tool_use","template":"tools{{ image_token }}"},
+      {"name":"default","template":"plain{{ eos_token }}"},
+      {"name":"broken","template":"{% for %}"}]}
+      """
+    let files = ["tokenizer_config.json": list]
+    #expect(try rendered(files) == "plain!")
+    #expect(try rendered(files, tools: []) == "tools<i>")
+    #expect(try rendered(files, tools: [["name": "f"]]) == "tools<i>")
+    // Files come before the config, all of them.
+    let one = files.merging(["chat_template.jinja": "file"]) { $1 }
+    #expect(try rendered(one, tools: []) == "file")
+    let two = one.merging(["chat_templates/tool_use.jinja": "second"]) { $1 }
+    #expect(try rendered(two, tools: []) == "second")
+    #expect(try rendered(two) == "file")
+    let noDefault = ["tokenizer_config.json": #"{"chat_template":[{"name":"rag","template":"x"}]}"#]
+    let error = try #require(throws: TokenizerError.self) { try rendered(noDefault) }
+    #expect(error.message.contains("rag"))
+    #expect(throws: TokenizerError.self) {
+      try rendered(["tokenizer_config.json": #"{"chat_template":[{"name":"rag"}]}"#])
+    }
+  }
+
+  @Test func nullKeysOfMessagesAreDropped() throws {
+    let template = try ChatTemplate(
+      source: "{{ messages[0] }}{{ messages[0].content is defined }}{{ messages[0].x }}")
+    let message: JSONValue = ["role": "assistant", "content": nil, "x": ["y": nil]]
+    let text = try template.render(messages: [message])
+    #expect(text == "{'role': 'assistant', 'x': {'y': None}}False{'y': None}")
+  }
+}
