@@ -31,9 +31,6 @@ final class ServeProcess: Sendable {
     process.arguments =
       ["-c", "\(before.map { "\($0) && " } ?? "")exec \"$0\" \"$@\"", Program.url.path]
       + ["serve", "--listen", listen, "--data", data, "--supervised"] + arguments
-    // Swift's crash reporter outlives a first signal that somebody else sent.
-    process.environment = ProcessInfo.processInfo.environment
-      .merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
     process.standardInput = lifeline
     process.standardOutput = output
     if let log {

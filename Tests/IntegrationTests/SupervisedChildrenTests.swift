@@ -167,6 +167,22 @@ import Tinsmith
     }
   }
 
+  /// A service that was started with `nice` is nice as a whole.
+  @Test func childrenHaveThePriorityOfTheSupervisor() async throws {
+    try await TestFolder.with { folder in
+      let service = try await ServeProcess(
+        data: "\(folder)/data", before: "renice -n 5 -p $$ >&2", ["--workers", "1"] + Self.tiny)
+      for pid in [try #require(service.router)] + service.workers.values {
+        let facts = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+        let fields = try #require(
+          facts.lastIndex(of: ")").map { facts[$0...].split(separator: " ") })
+        // The 19th, where this begins with the second.
+        #expect(fields[17] == "5")
+      }
+      await service.stop()
+    }
+  }
+
   @Test func theSoftLimitOfFilesIsRaised() async throws {
     try await TestFolder.with { folder in
       let service = try await ServeProcess(

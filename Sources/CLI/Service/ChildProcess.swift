@@ -40,7 +40,8 @@ final class ChildProcess: Sendable {
       let input = try Descriptor.pair()
       let output = readsOutput ? try Descriptor.pair() : nil
       identifier = try Spawn(
-        program: Self.program(), arguments: arguments + ["--supervised"], environment: environment,
+        program: Self.program(), arguments: arguments + ["--supervised"],
+        environment: Self.crashReports.merging(environment) { $1 },
         input: input.childs.number, output: output?.childs.number ?? errors.fileDescriptor,
         errors: errors.fileDescriptor, inherited: inherited
       ).run()
@@ -54,6 +55,13 @@ final class ChildProcess: Sendable {
     waiter.name = "child"
     waiter.start()
   }
+
+  /// Swift's crash reporter takes a minute for this program, in which a child that trapped is
+  /// neither alive nor dead. Whoever wants its report sets the variable.
+  private static let crashReports: [String: String] = {
+    let name = "SWIFT_BACKTRACE"
+    return ProcessInfo.processInfo.environment[name] == nil ? [name: "enable=no"] : [:]
+  }()
 
   /// The file that this process runs.
   private static func program() -> String {
