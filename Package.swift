@@ -53,7 +53,7 @@ let package = Package(
       cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off"])],
       linkerSettings: [.linkedLibrary("dl"), .linkedLibrary("pthread")]),
     // Libraries
-    .target(name: "ZeroMQ", dependencies: ["CZMQ"]),
+    .target(name: "ZeroMQ", dependencies: ["CSystem", "CZMQ"]),
     .target(name: "Wire", dependencies: ["CProto"]),
     .target(
       name: "RPC", dependencies: ["ZeroMQ", "Wire", crypto, logging, collections, heap],

@@ -31,7 +31,8 @@ package struct MessageStore: ~Copyable {
   package enum Sending: Sendable { case sent, unreachable }
 
   private static let blockCells = 1024
-  private static let none: Int32 = -1
+  /// No cell.
+  static let none: Int32 = -1
 
   private var blocks: [UnsafeMutablePointer<zmq_msg_t>] = []
   private var next: [Int32] = []
@@ -198,6 +199,82 @@ package struct MessageStore: ~Copyable {
       index = following
     }
     return .sent
+  }
+
+  // MARK: Part by part
+
+  /// Starts a message, or goes on with the one whose last part is `last`, with a part of its own
+  /// memory.
+  /// - Returns: the new part.
+  mutating func append(
+    _ bytes: UnsafeRawBufferPointer, after last: Int32
+  ) throws(ZMQError) -> Int32 {
+    let part = takeCell()
+    do {
+      try check("zmq_msg_init_size") { zmq_msg_init_size(cell(part), bytes.count) }
+    } catch {
+      zmq_msg_init(cell(part))
+      freeCell(part)
+      throw error
+    }
+    if let source = bytes.baseAddress { memcpy(zmq_msg_data(cell(part)), source, bytes.count) }
+    link(part, after: last)
+    return part
+  }
+
+  /// The same with memory from `malloc`, which is the message's from now on, even if this fails.
+  mutating func append(
+    owning memory: UnsafeMutableRawPointer, count: Int, after last: Int32
+  ) throws(ZMQError) -> Int32 {
+    let part = takeCell()
+    do {
+      try check("zmq_msg_init_data") {
+        zmq_msg_init_data(cell(part), memory, count, { memory, _ in Glibc.free(memory) }, nil)
+      }
+    } catch {
+      Glibc.free(memory)
+      zmq_msg_init(cell(part))
+      freeCell(part)
+      throw error
+    }
+    link(part, after: last)
+    return part
+  }
+
+  private mutating func link(_ part: Int32, after last: Int32) {
+    if last == Self.none { count += 1 } else { next[Int(last)] = part }
+  }
+
+  /// The message is going to be taken apart, from its first part on.
+  mutating func willDissolve(_ id: ID) { count -= 1 }
+
+  /// Takes a part out of its message; it is to be freed by itself.
+  /// - Returns: the part behind it.
+  mutating func detach(_ part: Int32) -> Int32 {
+    let following = next[Int(part)]
+    next[Int(part)] = Self.none
+    return following
+  }
+
+  /// The bytes of a detached part.
+  func bytes(ofPart part: Int32) -> UnsafeRawBufferPointer { bytes(part) }
+
+  /// Frees a detached part.
+  mutating func free(part: Int32) {
+    zmq_msg_close(cell(part))
+    zmq_msg_init(cell(part))
+    freeCell(part)
+  }
+
+  /// Drops all parts behind the first.
+  package mutating func truncate(_ id: ID) {
+    var index = next[Int(id.first)]
+    next[Int(id.first)] = Self.none
+    while index != Self.none {
+      let following = next[Int(index)]
+      free(part: index)
+      index = following
+    }
   }
 
   /// Forgets a message.

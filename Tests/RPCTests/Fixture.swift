@@ -20,6 +20,7 @@ final class Fixture: Sendable {
   init(
     workers: Int = 1, tcp: Bool = false, rules: RouterRules = RouterRules(),
     recorder: Recorder = Recorder(), tenants: [Tenant] = [],
+    clientLimits: ListenerLimits = .clients,
     configure: (inout WorkerConfiguration) -> Void = { _ in }
   ) throws {
     let number = Self.count.add(1, ordering: .relaxed).newValue
@@ -31,6 +32,7 @@ final class Fixture: Sendable {
     configuration.rules = rules
     configuration.rules.expectedWorkers = workers
     configuration.tenants = tenants
+    configuration.clientLimits = clientLimits
     sessionKey = configuration.sessionKey
     router = try RouterServer(configuration, context: context)
     try router.start()

@@ -55,7 +55,7 @@ struct RouterBench {
     _ text: String, _ method: Method = .trainingOptimStep, _ stream: String = "s:train:0",
     seq: UInt64, acked: UInt64 = 0, from client: ConnectionID = RouterBench.client,
     session: String? = "s", tenant: String = Tenant.defaultName, bytes: Int = 100, cost: UInt64 = 1,
-    timeout: UInt32 = 0,
+    timeout: UInt32 = 0, excess: ReceivedMessage.Excess? = nil,
     change: (inout RequestHeader) -> Void = { _ in }
   ) {
     var header = RequestHeader(
@@ -66,7 +66,8 @@ struct RouterBench {
     let parcel = name(text)
     header.encoded().withUnsafeBytes { frame in
       guard let peek = try? RequestPeek(frame) else { return }
-      state.request(peek, parcel, bytes: bytes, cost: cost, from: client, now: now)
+      state.request(
+        peek, parcel, bytes: bytes, cost: cost, excess: excess, from: client, now: now)
     }
   }
 

@@ -1,5 +1,6 @@
 import Testing
 import Wire
+import ZeroMQ
 
 @testable import RPC
 
@@ -74,7 +75,7 @@ import Wire
   @Test func aTombstoneSaysWhatWasRefused() throws {
     var bench = RouterBench()
     bench.create()
-    bench.request("r1", .trainingForwardBackward, seq: 1, bytes: Int.max)
+    bench.request("r1", .trainingForwardBackward, seq: 1, excess: .parts)
     var actions: [RouterAction] = []
     bench.state.takeActions(into: &actions)
     guard case .tombstone(let header, _) = try #require(actions.first) else {
@@ -110,7 +111,7 @@ import Wire
   @Test func tooManyBytesUseUpTheSeq() {
     var bench = RouterBench()
     bench.create()
-    bench.request("r1", seq: 1, bytes: Int.max)
+    bench.request("r1", seq: 1, excess: .bytes)
     #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101", "drop r1"])
   }
 

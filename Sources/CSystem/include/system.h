@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "network.h"
+
 /// Gives two files or folders of one file system each other's names, in one step.
 /// Returns 0, or -1 with errno set.
 int system_exchange(const char *first, const char *second);

@@ -11,41 +11,48 @@ struct Router: ~Copyable {
   private static let tickMilliseconds: UInt64 = 20
   private static let publishMilliseconds: UInt64 = 1000
 
-  private let clients: Socket
-  private let workers: Socket
+  private var clients: RouterPort
+  private var workers: RouterPort
   private let board: RouterBoard
   private let endings: EndedSessionsFile?
   private let wakeup: Wakeup
   private let stopFlag: StopFlag
   private let logger = Logger(label: "rpc.router")
+  private let badMessages = LogLimiter()
+  private let notes = LogLimiter()
   // identity, header, body, attachments
   private var store = MessageStore(maximumParts: 3 + Limits.maxAttachments)
-  private var clientTable = ConnectionTable(limit: RouterLimits.connections)
-  private var workerTable = ConnectionTable(limit: RouterLimits.connections)
   private var state: RouterState
   private var actions: [RouterAction] = []
   private var partSizes: [Int] = []
-  private var poller = Poller()
-  private var now = Monotonic.milliseconds()
+  private var poller: Poller
+  private var now: UInt64
   private var nextTick: UInt64 = 0
   private var nextReport: UInt64 = 0
   private var publishedWorkers = 0
 
   init(
-    clients: Socket, workers: Socket, rules: RouterRules, authority: SessionAuthority,
+    clients: RouterSockets, workers: RouterSockets, rules: RouterRules, authority: SessionAuthority,
     tenants: TenantDirectory, endings: EndedSessionsFile?, ended: [SessionDigest],
     board: RouterBoard, wakeup: Wakeup, stopFlag: StopFlag
   ) throws {
-    self.clients = clients
-    self.workers = workers
+    let now = Monotonic.milliseconds()
+    // All that can fail comes first: a value that cannot be copied is made whole or not at all.
+    var poller = Poller()
+    poller.add(descriptor: wakeup.descriptor)
+    let clientPort = try RouterPort(clients, now: now)
+    try clientPort.add(to: &poller)
+    let workerPort = try RouterPort(workers, now: now)
+    try workerPort.add(to: &poller)
+    self.now = now
+    self.poller = poller
+    self.clients = clientPort
+    self.workers = workerPort
     self.board = board
     self.endings = endings
     self.wakeup = wakeup
     self.stopFlag = stopFlag
     state = RouterState(rules, authority: authority, tenants: tenants, endings: ended, now: now)
-    try poller.add(clients)
-    try poller.add(workers)
-    poller.add(descriptor: wakeup.descriptor)
   }
 
   mutating func run() throws {
@@ -53,13 +60,18 @@ struct Router: ~Copyable {
       now = Monotonic.milliseconds()
       // Before anything of another process that has taken the name.
       endWorkers()
+      clients.poll(now, &store)
+      workers.poll(now, &store)
       let requests = try receiveRequests()
       let answers = try receiveAnswers()
+      noteEnded()
       try perform()
       if now >= nextTick { try tick() }
+      clients.flush(&store)
+      workers.flush(&store)
       if requests == 0, answers == 0 {
         try poller.wait(milliseconds: Int(Self.tickMilliseconds))
-        if poller.isReady(2) {
+        if poller.isReady(0) {
           wakeup.drain()
           nextTick = 0
         }
@@ -70,11 +82,14 @@ struct Router: ~Copyable {
   private mutating func tick() throws {
     nextTick = now + Self.tickMilliseconds
     state.tick(now: now)
-    let workers = state.workerCount
-    if now >= nextReport || workers != publishedWorkers {
+    clients.tick(now, &store)
+    workers.tick(now, &store)
+    noteEnded()
+    let workerCount = state.workerCount
+    if now >= nextReport || workerCount != publishedWorkers {
       nextReport = now + Self.publishMilliseconds
-      publishedWorkers = workers
-      board.publish(state.statistics, report: state.report(now: now))
+      publishedWorkers = workerCount
+      board.publish(state.statistics, report: report)
     }
     try perform()
   }
@@ -85,26 +100,50 @@ struct Router: ~Copyable {
     }
   }
 
+  private var report: [String: Double] {
+    var report = state.report(now: now)
+    for (key, value) in clients.report { report["router.\(key)"] = value }
+    return report
+  }
+
+  /// Whoever waits at a connection that ended has to ask again.
+  private mutating func noteEnded() {
+    for client in clients.takeEnded() { state.lost(client: client) }
+    for worker in workers.takeEnded() { state.lost(worker: worker, now: now) }
+  }
+
   // MARK: Receiving
 
   private mutating func receiveRequests() throws -> Int {
     for count in 0..<Frames.perTurn {
-      guard let message = try store.receive(from: clients) else { return count }
-      request(message)
+      switch try clients.receive(into: &store) {
+      case nil: return count
+      case .arrival(let arrival): request(arrival)
+      case .claim(let client, let header):
+        clients.decide(client, isTrusted: belongsToSession(header))
+      }
     }
     return Frames.perTurn
   }
 
-  private mutating func request(_ message: MessageStore.Received) {
-    let client = clientTable.connection(store.firstPart(of: message.id))
-    guard let parcel = store.dropFirst(message.id) else { return }
-    guard let client else { return store.release(parcel) }
+  /// Whether a message comes from a session; its header is here, and the rest is large.
+  private func belongsToSession(_ header: Parcel) -> Bool {
+    guard let peek = try? RequestPeek(store.firstPart(of: header)) else { return false }
+    return state.belongsToSession(peek)
+  }
+
+  private mutating func request(_ arrival: RouterPort.Arrival) {
+    let (client, parcel) = (arrival.connection, arrival.parcel)
     do throws(WireError) {
+      guard arrival.excess != .firstPart else {
+        throw WireError(.tooLarge, "header of more than \(Limits.maxHeaderBytes) bytes")
+      }
       let peek = try RequestPeek(store.firstPart(of: parcel))
-      let bytes = message.isTruncated ? Int.max : message.bytes
+      let cost = arrival.excess == nil ? cost(of: peek, parcel, bytes: arrival.bytes) : 1
       state.request(
-        peek, parcel, bytes: bytes, cost: cost(of: peek, parcel, bytes: bytes), from: client,
+        peek, parcel, bytes: arrival.bytes, cost: cost, excess: arrival.excess, from: client,
         now: now)
+      if !arrival.isTrusted, state.belongsToSession(client) { clients.trust(client) }
     } catch {
       store.release(parcel)
       state.unreadable(error.description, from: client)
@@ -123,18 +162,20 @@ struct Router: ~Copyable {
 
   private mutating func receiveAnswers() throws -> Int {
     for count in 0..<Frames.perTurn {
-      guard let message = try store.receive(from: workers) else { return count }
-      answer(message)
+      switch try workers.receive(into: &store) {
+      case nil: return count
+      case .arrival(let arrival): answer(arrival)
+      case .claim(let worker, _): workers.decide(worker, isTrusted: true)
+      }
     }
     return Frames.perTurn
   }
 
-  private mutating func answer(_ message: MessageStore.Received) {
-    let worker = workerTable.connection(store.firstPart(of: message.id))
-    guard let parcel = store.dropFirst(message.id) else { return }
-    guard let worker else { return store.release(parcel) }
-    let header = store.firstPart(of: parcel)
+  private mutating func answer(_ arrival: RouterPort.Arrival) {
+    let (worker, parcel) = (arrival.connection, arrival.parcel)
     do throws(WireError) {
+      if arrival.excess != nil { try failAnswer(parcel) }
+      let header = store.firstPart(of: parcel)
       if header.isEmpty {
         let control = try WorkerMessage(decoding: store.secondPart(of: parcel))
         store.release(parcel)
@@ -144,7 +185,19 @@ struct Router: ~Copyable {
       }
     } catch {
       store.release(parcel)
-      logger.warning("a message from a worker was not readable: \(error)")
+      badMessages.log("a message from a worker was not readable: \(error)", now: now) {
+        logger.warning("\($0)")
+      }
+    }
+  }
+
+  /// An answer that is larger than a message may be: whoever waits for it is told.
+  private func failAnswer(_ parcel: Parcel) throws(WireError) {
+    var header = try ResponseHeader(decoding: store.firstPart(of: parcel))
+    header.code = .internal
+    header.message = "the answer has more bytes or attachments than a message may have"
+    do { try store.replaceFirst(of: parcel, with: header.encoded()) } catch {
+      throw WireError(.tooLarge, header.message)
     }
   }
 
@@ -178,14 +231,12 @@ struct Router: ~Copyable {
           HeaderEdit.responseStream, with: "", in: store.firstPart(of: parcel)))
       try deliver(parcel, to: client)
     case .answer(let header, let client):
-      if try !send([header.encoded()], to: clients, clientTable.routingID(of: client)) {
-        state.lost(client: client)
-      }
+      if try !clients.send([header.encoded()], to: client, &store) { state.lost(client: client) }
     case .command(let message, let worker):
       try tell(worker, [[], message.encoded()])
     case .drop(let parcel): store.release(parcel)
     case .sessionEnded(let session): endings?.add(session)
-    case .note(let line): logger.notice("\(line)")
+    case .note(let line): notes.log(line, now: now) { logger.notice("\($0)") }
     case .stalled(let worker, let reason):
       logger.warning("worker \(worker) \(reason)")
       board.workerStalled(worker, reason: reason)
@@ -193,33 +244,15 @@ struct Router: ~Copyable {
   }
 
   private mutating func forward(_ parcel: Parcel, to worker: ConnectionID) throws {
-    let sending = try workerTable.routingID(of: worker).withBytes { id in
-      try store.send(parcel, to: workers, routingID: id)
-    }
-    if sending == .unreachable { state.lost(worker: worker, now: now) }
+    if try !workers.send(parcel, to: worker, &store) { state.lost(worker: worker, now: now) }
   }
 
   private mutating func deliver(_ parcel: Parcel, to client: ConnectionID) throws {
-    let sending = try clientTable.routingID(of: client).withBytes { id in
-      try store.send(parcel, to: clients, routingID: id)
-    }
     // The answer waits at its owner; the client asks for it on its next connection.
-    if sending == .unreachable { state.lost(client: client) }
+    if try !clients.send(parcel, to: client, &store) { state.lost(client: client) }
   }
 
   private mutating func tell(_ worker: ConnectionID, _ parts: [[UInt8]]) throws {
-    if try !send(parts, to: workers, workerTable.routingID(of: worker)) {
-      state.lost(worker: worker, now: now)
-    }
-  }
-
-  private func send(
-    _ parts: [[UInt8]], to socket: Socket, _ peer: RoutingID
-  ) throws -> Bool {
-    guard try peer.withBytes({ try socket.address($0) }) else { return false }
-    for (index, part) in parts.enumerated() {
-      _ = try part.withUnsafeBytes { try socket.send($0, more: index + 1 < parts.count) }
-    }
-    return true
+    if try !workers.send(parts, to: worker, &store) { state.lost(worker: worker, now: now) }
   }
 }

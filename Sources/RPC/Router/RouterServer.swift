@@ -19,6 +19,10 @@ package struct RouterConfiguration: Sendable {
   package var tenants: [Tenant] = []
   /// Where ends of sessions are kept over restarts; nil for nowhere.
   package var endings: EndedSessionsFile?
+  /// What connections of clients may take.
+  package var clientLimits = ListenerLimits.clients
+  /// What connections of workers may take.
+  package var workerLimits = ListenerLimits.workers
 
   package init(listen: String, workers: String) {
     self.listen = listen
@@ -67,23 +71,20 @@ package final class RouterServer: Sendable {
   ) throws {
     let wakeup = try Wakeup()
     let tenants = try TenantDirectory(configuration.tenants)
-    let clients = try Self.bind(configuration.listen, context)
-    let workers = try Self.bind(configuration.workers, context)
-    let remoteEndpoint = try configuration.remoteWorkers.map {
-      try Self.listen(workers.socket, $0)
-    }
+    var clients = try RouterSockets(context, configuration.clientLimits)
+    clientEndpoint = try Self.bind(&clients, configuration.listen)
+    var workers = try RouterSockets(context, configuration.workerLimits)
+    workerEndpoint = try Self.bind(&workers, configuration.workers)
+    remoteWorkerEndpoint = try configuration.remoteWorkers.map { try Self.bind(&workers, $0) }
     let number = Self.count.add(1, ordering: .relaxed).newValue
     let keeperEndpoint = "inproc://tinsmith-keeper-\(number)"
-    try workers.socket.bind(keeperEndpoint)
+    _ = try workers.bind(keeperEndpoint)
     let authority = SessionAuthority(key: configuration.sessionKey, tenants: tenants)
     let endings = configuration.endings
     let ended = try endings?.load() ?? []
-    let sockets = Handover((clients.socket, workers.socket))
+    let sockets = Handover((clients, workers))
     let (board, stopFlag) = (board, stopFlag)
     self.wakeup = wakeup
-    clientEndpoint = clients.endpoint
-    workerEndpoint = workers.endpoint
-    remoteWorkerEndpoint = remoteEndpoint
     thread = LoopThread(name: "rpc-router") {
       let (clients, workers) = sockets.take()
       var router = try Router(
@@ -108,18 +109,9 @@ package final class RouterServer: Sendable {
     self.keeper = service
   }
 
-  private static func bind(
-    _ endpoint: String, _ context: Context
-  ) throws -> (socket: Socket, endpoint: String) {
-    let socket = try Socket(context, .router)
-    try socket.setHighWaterMark(RouterLimits.highWaterMark)
-    try socket.setMaximumFrame(bytes: Limits.maxFrameBytes)
-    return (socket, try listen(socket, endpoint))
-  }
-
-  private static func listen(_ socket: Socket, _ endpoint: String) throws -> String {
+  private static func bind(_ sockets: inout RouterSockets, _ endpoint: String) throws -> String {
     do {
-      return try socket.bind(endpoint)
+      return try sockets.bind(endpoint)
     } catch {
       throw ListenError(endpoint: endpoint, reason: error.message)
     }

@@ -1,13 +1,14 @@
 internal import Wire
+internal import ZeroMQ
 
 /// What becomes of a request whose session and stream are known.
 extension RouterState {
   mutating func admit(
-    _ peek: RequestPeek, _ parcel: Parcel, _ charge: Charge, cost: UInt64, place: Int,
-    _ client: ConnectionID, _ now: UInt64
+    _ peek: RequestPeek, _ parcel: Parcel, _ charge: Charge, cost: UInt64,
+    _ excess: ReceivedMessage.Excess?, place: Int, _ client: ConnectionID, _ now: UInt64
   ) throws(RPCError) {
     streams[place].lastUse = now
-    let refusal = permanentRefusal(peek, place, bytes: charge.bytes)
+    let refusal = excess.map(Self.tooLarge) ?? permanentRefusal(peek, place, bytes: charge.bytes)
     if let method = peek.method, method.route == .future {
       if let refusal { throw refusal }
       return try future(method, peek, parcel, charge, place: place, client, now)

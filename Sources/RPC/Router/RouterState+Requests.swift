@@ -1,4 +1,5 @@
 package import Wire
+package import ZeroMQ
 
 /// Requests from clients.
 extension RouterState {
@@ -11,11 +12,12 @@ extension RouterState {
 
   /// A request arrived; `peek` is read during the call only.
   /// - Parameters:
-  ///   - bytes: of all its frames; `Int.max` if there were more frames than allowed.
+  ///   - bytes: of all its frames.
   ///   - cost: in tokens, as `CostPeek` reads it.
+  ///   - excess: why only its header is here: it is to be refused.
   package mutating func request(
-    _ peek: RequestPeek, _ parcel: Parcel, bytes: Int, cost: UInt64, from client: ConnectionID,
-    now: UInt64
+    _ peek: RequestPeek, _ parcel: Parcel, bytes: Int, cost: UInt64,
+    excess: ReceivedMessage.Excess? = nil, from client: ConnectionID, now: UInt64
   ) {
     counters.requests += 1
     do throws(RPCError) {
@@ -32,12 +34,13 @@ extension RouterState {
       let connection = try connectionPlace(client, now)
       let session = try session(of: peek, connection, now)
       let place = try stream(of: peek, session: session, connection, now)
-      var charge = Charge(session: session, bytes: bytes)
+      // What is too large is not here.
+      var charge = Charge(session: session, bytes: excess == nil ? bytes : 0)
       if session == 0 {
         charge.payer = Int32(connection)
         charge.payerGeneration = connections[connection].generation
       }
-      try admit(peek, parcel, charge, cost: cost, place: place, client, now)
+      try admit(peek, parcel, charge, cost: cost, excess, place: place, client, now)
     } catch {
       answer(
         error, stream: String(decoding: peek.stream, as: UTF8.self), seq: peek.seq,
