@@ -1,3 +1,4 @@
+import Testing
 import Tinsmith
 import Wire
 import ZeroMQ
@@ -14,11 +15,14 @@ final class RawClient {
   private(set) var token = ""
   private(set) var session = ""
 
-  /// Connects to the service under test and creates a session.
-  init() async throws {
+  /// Connects to a service (the shared one under test unless another is given) and creates a
+  /// session.
+  init(endpoint: String? = nil) async throws {
+    var endpoint = endpoint
+    if endpoint == nil { endpoint = try await TestService.running().endpoint }
     socket = try Socket(try Context(), .dealer)
     try socket.setLinger(milliseconds: 0)
-    try socket.connect(try await TestService.running().endpoint)
+    try socket.connect(try #require(endpoint))
     try poller.add(socket)
     try send(RequestHeader(method: .sessionsCreate), CreateSessionRequest().encode())
     let created = try await CreateSessionResponse.decode(final(seq: 0).payload)

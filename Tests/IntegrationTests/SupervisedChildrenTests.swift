@@ -3,6 +3,7 @@ import Glibc
 import Synchronization
 import Testing
 import Tinsmith
+import Wire
 
 /// Router and workers are children of the supervisor: what ends or stops one costs a moment.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct SupervisedChildrenTests {
@@ -36,6 +37,24 @@ import Tinsmith
     // The workers were never touched.
     #expect(server.workers == workers)
     await service.close()
+  }
+
+  @Test("A session that was finished stays so for the next router; others go on")
+  func finishedSessions() async throws {
+    let server = try await TestService(workers: 1)
+    defer { server.stop() }
+    let finished = try await RawClient(endpoint: server.endpoint)
+    let other = try await RawClient(endpoint: server.endpoint)
+    try finished.send(
+      finished.header(.sessionsFinish, "keep", 0), FinishSessionRequest(reason: .success).encode())
+    #expect(try await finished.final(seq: 0).header.code == .ok)
+    let victim = try #require(server.router)
+    kill(victim, SIGKILL)
+    try await eventually("another router") { server.router.map { $0 != victim } ?? false }
+    for (client, code) in [(finished, StatusCode.unauthenticated), (other, .ok)] {
+      try client.send(client.header(.sessionsHeartbeat, "keep", 1), HeartbeatRequest().encode())
+      #expect(try await client.final(seq: 1).header.code == code)
+    }
   }
 
   @Test("A router that is stopped is replaced, and what waited for it is answered")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Engine
 import Foundation
 import Glibc
 import Logging
@@ -101,6 +102,9 @@ struct RouterCommand: AsyncParsableCommand {
     if let supervisedWorkers {
       configuration.rules.supervisedWorkers = Set((0..<supervisedWorkers).map(Supervision.name))
     }
+    configuration.rules.numerics = NumericsClass(
+      version: String(Numerics.version), precision: Numerics.precision)
+    configuration.endings = try EndedSessionsFile(path: "\(folder.path)/ended-sessions")
     configuration.tenants = try tenants.read()
     configuration.sessionKey = try folder.sessionKey(SessionAuthority.makeKey)
     return configuration

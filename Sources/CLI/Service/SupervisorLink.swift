@@ -28,6 +28,9 @@ final class SupervisorLink: Sendable {
           let report = router.report
           Self.say(.alive(workers: workers.filter { report["worker.\($0).streams"] != nil }))
         }
+        for (worker, reason) in router.takeStalledWorkers() {
+          Self.say(.stalled(worker: worker, reason: reason))
+        }
         Thread.sleep(forTimeInterval: 0.02)
       }
     }
