@@ -73,12 +73,12 @@ struct DoctorCommand: ParsableCommand {
   }
 
   private static func checkFiles(_ report: inout DoctorReport) {
-    let (soft, hard) = DescriptorLimit.current
-    let usable = max(soft, min(hard, DescriptorLimit.most))
+    let (soft, hard) = OpenFileLimit.current
+    let usable = max(soft, min(hard, OpenFileLimit.most))
     report.add("open files", "\(soft) at once, \(usable) in a service: one for each connection")
-    if usable < DescriptorLimit.least {
+    if usable < OpenFileLimit.least {
       report.problems.append(
-        "only \(usable) files may be open at once; a service needs \(DescriptorLimit.least) or more"
+        "only \(usable) files may be open at once; a service needs \(OpenFileLimit.least) or more"
       )
     }
   }

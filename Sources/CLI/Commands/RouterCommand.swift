@@ -53,7 +53,7 @@ struct RouterCommand: AsyncParsableCommand {
 
   func run() async throws {
     Terminal.startLogging(service.log.level)
-    try DescriptorLimit.raise()
+    try OpenFileLimit.raise()
     // A supervisor has locked the folder, and holds the lock together with this process.
     let folder =
       supervisedWorkers == nil

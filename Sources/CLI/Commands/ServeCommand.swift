@@ -47,7 +47,7 @@ struct ServeCommand: AsyncParsableCommand {
 
   func run() async throws {
     Terminal.startLogging(service.log.level)
-    try DescriptorLimit.raise()
+    try OpenFileLimit.raise()
     let cores = ProcessInfo.processInfo.activeProcessorCount
     let supervisor = try Supervisor(
       service,

@@ -37,7 +37,7 @@ struct WorkerCommand: AsyncParsableCommand {
 
   func run() async throws {
     Terminal.startLogging(service.log.level)
-    try DescriptorLimit.raise()
+    try OpenFileLimit.raise()
     try DataFolder.make(service.data)
     var configuration = TrainerConfiguration(
       routerEndpoint: router, name: name ?? "\(ProcessInfo.processInfo.hostName)-\(getpid())",

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// How many files and connections this process may have open (`ulimit -n`).
-package enum DescriptorLimit {
+package enum OpenFileLimit {
   /// Why it cannot be used.
   package struct Problem: Error, CustomStringConvertible {
     package let description: String
