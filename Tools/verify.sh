@@ -8,6 +8,8 @@
 #   Tools/verify.sh                 everything; builds the tinsmith binary if it is not there
 #   VENV=DIR Tools/verify.sh        with an environment that has Tools/verify/requirements.txt
 #   TINSMITH=PATH Tools/verify.sh   with a binary that exists
+#   TEMPLATES=DIR Tools/verify.sh   also with the chat templates found below DIR, if the environment
+#                                   has transformers 5.24
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -47,5 +49,10 @@ echo "== the embedded model in transformers"
 
 echo "== the router killed under load"
 Tools/verify/killed-routers.sh
+
+if [ -n "${TEMPLATES:-}" ]; then
+  echo "== found chat templates in transformers"
+  "$python" Tools/verify/templates.py "$TEMPLATES"
+fi
 
 echo "all checks passed"

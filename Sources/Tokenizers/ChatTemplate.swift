@@ -15,14 +15,14 @@ package struct ChatTemplate: Sendable {
   /// Loads `chat_template.jinja` and the files of `chat_templates`, or else the `chat_template` of
   /// `tokenizer_config.json`, one or a list of named ones; and the special tokens of that file,
   /// which the template sees by their names (`bos_token` …).
-  /// - Throws: `invalidFile` if there is none, else as `init(source:specialTokens:)`.
+  /// - Throws: `missingFile` if there is none, else as `init(source:specialTokens:)`.
   package init(directory: URL) throws(TokenizerError) {
     let folder = ModelFolder(directory: directory)
     let config = try TokenizerConfig(folder)
     var sources = try folder.chatTemplates()
     if sources.isEmpty { sources = try Self.sources(config.fields["chat_template"]) }
     guard !sources.isEmpty else {
-      throw TokenizerError(.invalidFile, "no chat template in \(directory.path)")
+      throw TokenizerError(.missingFile, "no chat template in \(directory.path)")
     }
     try self.init(
       sources: sources, specialTokens: config.named.map { (name: $0.name, text: $0.text) })

@@ -24,11 +24,11 @@ package struct Tokenizer: Sendable {
 
   /// Loads `tokenizer.json` of a model folder, the tokens that its configs add, and the end tokens
   /// that they name.
-  /// - Throws: `TokenizerError`: `invalidFile`, `unsupported` or `limitExceeded`.
+  /// - Throws: `TokenizerError`: `missingFile`, `invalidFile`, `unsupported` or `limitExceeded`.
   package init(directory: URL) throws(TokenizerError) {
     let folder = ModelFolder(directory: directory)
     guard let file = try folder.object("tokenizer.json") else {
-      throw TokenizerError(.invalidFile, "no tokenizer.json in \(directory.path)")
+      throw TokenizerError(.missingFile, "no tokenizer.json in \(directory.path)")
     }
     try self.init(
       file: file, config: try TokenizerConfig(folder),

@@ -2,7 +2,9 @@
 package struct TokenizerError: Error, CustomStringConvertible {
   /// The kind of failure.
   package enum Code: String, Sendable {
-    /// A file is missing, unreadable or not what its format says.
+    /// A file, or what one should hold, is not there.
+    case missingFile
+    /// A file is unreadable or not what its format says.
     case invalidFile
     /// The file or template asks for something that this module does not do.
     case unsupported

@@ -160,6 +160,16 @@ import Testing
     }
   }
 
+  /// A template that cannot be read is not the same as none: nobody may go on without it.
+  @Test func unreadableTemplatesAreNotMissing() throws {
+    for template in ["{% if %}", "{{ 1 | nonexistent }}", "{{ 'a }}"] {
+      let error = #expect(throws: TokenizerError.self) {
+        try rendered(["chat_template.jinja": template])
+      }
+      #expect(error?.code == .invalidFile, "\(template)")
+    }
+  }
+
   @Test func nullKeysOfMessagesAreDropped() throws {
     let template = try ChatTemplate(
       source: "{{ messages[0] }}{{ messages[0].content is defined }}{{ messages[0].x }}")

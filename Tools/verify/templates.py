@@ -22,6 +22,7 @@ import pathlib
 import subprocess
 import tempfile
 
+import transformers
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
@@ -231,6 +232,8 @@ def main():
     parser.add_argument("corpus", type=pathlib.Path)
     parser.add_argument("--cases", type=pathlib.Path, help="only write the cases there")
     arguments = parser.parse_args()
+    if tuple(map(int, transformers.__version__.split(".")[:2])) < (5, 24):
+        parser.error("needs transformers 5.24, which drops null keys of messages")
     if arguments.cases:
         write(arguments.corpus, arguments.cases)
         return

@@ -18,7 +18,7 @@ struct TextModel: Sendable {
     do throws(TokenizerError) {
       return try ChatTemplate(directory: url)
     } catch {
-      guard error.code == .invalidFile else { throw error }
+      guard error.code == .missingFile else { throw error }
       return nil
     }
   }
