@@ -68,6 +68,7 @@ import Testing
     let table = RotaryTable(
       headDimension: config.headDimension, positions: config.maxPositions,
       theta: config.ropeTheta, scaling: config.ropeScaling)
+    table.fill()
     let half = config.headDimension / 2
     let cosines = positions.flatMap { p in (0..<half).map { table.cosines[Int(p) * half + $0] } }
     let sines = positions.flatMap { p in (0..<half).map { table.sines[Int(p) * half + $0] } }

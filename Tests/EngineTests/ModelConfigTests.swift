@@ -47,6 +47,38 @@ import Testing
     #expect(error.code == .unimplemented && error.message.contains(type))
   }
 
+  @Test func ropeFactorsOutOfRangeAreRefused() throws {
+    let good: [String: Any] = [
+      "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 0.5, "high_freq_factor": 1.5,
+      "original_max_position_embeddings": 16,
+    ]
+    _ = try config("llama", ["rope_scaling": good])
+    let cases: [(key: String, value: Any)] = [
+      ("factor", 0.0), ("factor", -2.0), ("factor", 1e30), ("low_freq_factor", 0.0),
+      ("low_freq_factor", 1.5), ("high_freq_factor", -1.0), ("high_freq_factor", 1e30),
+      ("original_max_position_embeddings", 0), ("original_max_position_embeddings", Int.max),
+    ]
+    for (key, value) in cases {
+      let error = try #require(throws: EngineError.self, "\(key) \(value)") {
+        _ = try config("llama", ["rope_scaling": good.merging([key: value]) { $1 }])
+      }
+      #expect(error.code == .invalidArgument, "\(key) \(value): \(error)")
+      #expect(error.field?.hasPrefix("config.rope_scaling") == true, "\(error)")
+    }
+    let linear = try #require(throws: EngineError.self) {
+      _ = try config("llama", ["rope_scaling": ["type": "linear", "factor": 0.0]])
+    }
+    #expect(linear.code == .invalidArgument && linear.field == "config.rope_scaling.factor")
+  }
+
+  /// Positions times head dimension bound the table of cosines and sines.
+  @Test func aTableOfGigabytesIsRefused() throws {
+    let error = try #require(throws: EngineError.self) {
+      _ = try config("llama", ["max_position_embeddings": 1 << 20, "head_dim": 1024])
+    }
+    #expect(error.field == "config.max_position_embeddings", "\(error)")
+  }
+
   @Test func refusals() throws {
     let cases: [(key: String, value: Any?, code: EngineError.Code)] = [
       ("hidden_act", "gelu", .unimplemented), ("attention_bias", true, .unimplemented),
@@ -55,6 +87,13 @@ import Testing
       ("num_key_value_heads", 4, .invalidArgument), ("head_dim", 23, .invalidArgument),
       ("vocab_size", -1, .invalidArgument), ("model_type", nil, .invalidArgument),
       ("num_hidden_layers", "two", .dataLoss),
+      ("rms_norm_eps", -1e-5, .invalidArgument), ("rms_norm_eps", 0, .invalidArgument),
+      ("rms_norm_eps", 2, .invalidArgument), ("rope_theta", 0, .invalidArgument),
+      ("rope_theta", -10000, .invalidArgument), ("rope_theta", 1e30, .invalidArgument),
+      ("hidden_size", Int.max, .invalidArgument), ("vocab_size", Int.max, .invalidArgument),
+      ("intermediate_size", Int.max, .invalidArgument),
+      ("max_position_embeddings", 1 << 21, .invalidArgument),
+      ("num_attention_heads", 1 << 40, .invalidArgument),
     ]
     for (key, value, code) in cases {
       let error = try #require(throws: EngineError.self, "\(key)") {

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 /// Model folders and adapters that are wrong: the program says what and where, and ends with 1.
@@ -66,6 +67,22 @@ import Testing
       #expect(output.isEmpty)
       #expect(errors.contains("odd"), "\(errors)")
       #expect(errors.contains("no_such_model"), "\(errors)")
+    }
+  }
+
+  /// Opening a pipe waits for a writer, so it must not be opened like a file.
+  @Test(arguments: ["config.json", "model.safetensors"])
+  func aPipeIsRefusedAtOnce(_ name: String) async throws {
+    try await TestFolder.with { folder in
+      try Self.copyModel(to: "\(folder)/base")
+      try FileManager.default.removeItem(atPath: "\(folder)/base/\(name)")
+      #expect(mkfifo("\(folder)/base/\(name)", 0o600) == 0)
+      let (status, _, errors) = try await Program.run([
+        "serve", "--listen", "tcp://127.0.0.1:*", "--data", "\(folder)/data", "--base",
+        "odd=\(folder)/base",
+      ])
+      #expect(status == 1)
+      #expect(errors.contains("\(name) is not a regular file"), "\(errors)")
     }
   }
 

@@ -2,11 +2,12 @@ import Foundation
 
 /// JSON files in the field's snake_case, values in Swift's camelCase.
 enum JSONFiles {
-  /// - Throws: `notFound` when the file cannot be read, `dataLoss` when it is not `what`.
+  /// - Throws: `notFound` when the file cannot be read, `invalidArgument` when it is too large,
+  ///   `dataLoss` when it is not `what`.
   static func read<T: Decodable>(
-    _ type: T.Type, _ path: String, _ what: String
+    _ type: T.Type, _ path: String, _ what: String, limit: Int = RegularFile.Limit.settings
   ) throws(EngineError) -> T {
-    try decode(type, MappedFile(path: path).data, "\(path) is not a valid \(what)")
+    try decode(type, RegularFile.read(path, limit: limit), "\(path) is not a valid \(what)")
   }
 
   static func decode<T: Decodable>(

@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 
 /// A file mapped read-only and shared: every process that maps it uses one copy of memory.
@@ -7,22 +6,15 @@ package final class MappedFile: @unchecked Sendable {
   package let bytes: UnsafeRawBufferPointer
   package let path: String
 
-  /// - Throws: `notFound` when the file cannot be opened, `internal` when it cannot be mapped.
+  /// - Throws: `notFound` when the file cannot be opened or is no regular one, `internal` when it
+  ///   cannot be mapped.
   package init(path: String) throws(EngineError) {
     self.path = path
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw EngineError(.notFound, "cannot open \(path): \(String(cString: strerror(errno)))")
-    }
+    let (descriptor, size) = try RegularFile.open(path, limit: .max)
     defer { close(descriptor) }
-    var info = stat()
-    guard fstat(descriptor, &info) == 0, info.st_mode & S_IFMT == S_IFREG else {
-      throw EngineError(.notFound, "\(path) is not a regular file")
-    }
-    guard info.st_size > 0 else {
+    guard size > 0 else {
       throw EngineError(.dataLoss, "\(path) is empty")
     }
-    let size = Int(info.st_size)
     guard let region = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0),
       region != MAP_FAILED
     else {
@@ -38,7 +30,4 @@ package final class MappedFile: @unchecked Sendable {
   func releasePages() {
     madvise(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, MADV_DONTNEED)
   }
-
-  /// The contents, copied.
-  var data: Data { Data(bytes) }
 }

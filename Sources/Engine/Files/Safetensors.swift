@@ -86,8 +86,8 @@ package struct Safetensors: Sendable {
   package let tensors: [String: StoredTensor]
   package let metadata: [String: String]
 
-  /// Largest header accepted, in bytes (the format's own limit).
-  package static let maxHeaderBytes = 100_000_000
+  /// Larger dimensions are damage, and would overflow where they are rounded up.
+  private static let maxDimension = 1 << 40
 
   private struct Entry: Decodable {
     let dtype: String
@@ -95,16 +95,23 @@ package struct Safetensors: Sendable {
     let dataOffsets: [Int]
   }
 
+  /// - Parameter headerLimit: the largest header accepted, in bytes: reading one takes a second for
+  ///   a megabyte or two.
   /// - Throws: `notFound`, or `dataLoss` naming what is wrong with the file.
-  package init(path: String) throws(EngineError) {
+  package init(
+    path: String, headerLimit: Int = RegularFile.Limit.weightsHeader
+  ) throws(EngineError) {
     file = try MappedFile(path: path)
     func damaged(_ what: String) -> EngineError {
       EngineError(.dataLoss, "\(path) is not a valid safetensors file: \(what)")
     }
     guard file.bytes.count >= 8 else { throw damaged("shorter than its length field") }
     let length = UInt64(littleEndian: file.bytes.loadUnaligned(as: UInt64.self))
-    guard length <= UInt64(min(Self.maxHeaderBytes, file.bytes.count - 8)) else {
-      throw damaged("header length \(length) exceeds the file or the limit")
+    guard length <= UInt64(file.bytes.count - 8) else {
+      throw damaged("header length \(length) exceeds the file")
+    }
+    guard length <= UInt64(headerLimit) else {
+      throw damaged("its header has \(length) bytes, more than the \(headerLimit) it may have")
     }
     let dataStart = 8 + Int(length)
     let header = Data(file.bytes[8..<dataStart])
@@ -157,7 +164,9 @@ package struct Safetensors: Sendable {
     var size = type.size
     for dimension in shape {
       let (product, overflow) = size.multipliedReportingOverflow(by: dimension)
-      guard dimension >= 0, !overflow else { throw damaged("\(name) has shape \(shape)") }
+      guard (0...maxDimension).contains(dimension), !overflow else {
+        throw damaged("\(name) has shape \(shape)")
+      }
       size = product
     }
     return size

@@ -107,7 +107,8 @@ package final class WeightStore {
     let single = "\(folder)/model.safetensors"
     if access(single, F_OK) == 0 { return [try Safetensors(path: single)] }
     let indexPath = "\(folder)/\(indexName)"
-    let index = try JSONFiles.read(Index.self, indexPath, "index of weight files")
+    let index = try JSONFiles.read(
+      Index.self, indexPath, "index of weight files", limit: RegularFile.Limit.index)
     var files: [Safetensors] = []
     for name in Set(index.weightMap.values).sorted() {
       guard !name.contains("/"), name.hasSuffix(".safetensors") else {

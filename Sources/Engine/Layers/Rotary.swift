@@ -17,16 +17,27 @@ package enum RotaryScaling: Equatable, Sendable {
 package final class RotaryTable {
   let headDimension: Int
   let positions: Int
-  private let block: FloatBlock
+  private let theta: Double
+  private let scaling: RotaryScaling
+  private var block = FloatBlock(count: 0)
 
+  var isFilled: Bool { block.count > 0 }
   var cosines: UnsafePointer<Float> { UnsafePointer(block.pointer) }
   var sines: UnsafePointer<Float> {
     UnsafePointer(block.pointer + positions * headDimension / 2)
   }
 
+  /// A table without values: `fill` makes them.
   init(headDimension: Int, positions: Int, theta: Double, scaling: RotaryScaling) {
     self.headDimension = headDimension
     self.positions = positions
+    self.theta = theta
+    self.scaling = scaling
+  }
+
+  /// Takes the memory and fills it, once the weights have been seen to fit the config: a folder
+  /// that cannot be served costs nothing.
+  func fill() {
     let half = headDimension / 2
     block = FloatBlock(count: positions * headDimension)
     let inverse = (0..<half).map { i in

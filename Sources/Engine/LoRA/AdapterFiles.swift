@@ -44,7 +44,9 @@ package enum AdapterFiles {
   ) throws(EngineError) -> Adapter {
     let settings = try JSONFiles.read(
       AdapterConfigFile.self, "\(folder)/\(configName)", "adapter config")
-    let tensors = try PEFTName.canonical(Safetensors(path: "\(folder)/\(weightsName)").tensors)
+    let file = try Safetensors(
+      path: "\(folder)/\(weightsName)", headerLimit: RegularFile.Limit.adapterHeader)
+    let tensors = try PEFTName.canonical(file.tensors)
     let sites = model.sites.filter { site in
       PEFTName.Factor.allCases.contains { tensors[PEFTName.tensor(site.module, $0)] != nil }
     }

@@ -122,7 +122,8 @@ package enum MergedModel {
     for name in companions {
       let source = "\(model.folder)/\(name)"
       guard FileManager.default.fileExists(atPath: source) else { continue }
-      try write(Data(contentsOf: URL(filePath: source)), to: "\(folder)/\(name)", storage)
+      let content = try RegularFile.read(source, limit: RegularFile.Limit.companion)
+      try write(content, to: "\(folder)/\(name)", storage)
     }
   }
 
@@ -131,7 +132,8 @@ package enum MergedModel {
     of model: BaseModel, to folder: String, untied: Bool, _ storage: any Storage
   ) throws {
     let source = "\(model.folder)/config.json"
-    var text = try String(contentsOfFile: source, encoding: .utf8)
+    let content = try RegularFile.read(source, limit: RegularFile.Limit.settings)
+    var text = String(decoding: content, as: UTF8.self)
     if untied {
       let isTied = /"tie_word_embeddings"\s*:\s*true/
       guard text.contains(isTied) else {

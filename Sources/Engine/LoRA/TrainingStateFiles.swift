@@ -3,6 +3,7 @@
 package enum TrainingStateFiles {
   package static let stateName = "training_state.json"
   package static let tensorsName = "optimizer.safetensors"
+  private static let maxStep = 1 << 48
 
   private struct StateFile: Codable {
     var step: Int
@@ -62,7 +63,11 @@ package enum TrainingStateFiles {
         "the state is of numerics version \(state.numericsVersion) \(state.precision), this is "
           + "\(Numerics.version) \(Numerics.precision)")
     }
-    let file = try Safetensors(path: "\(folder)/\(tensorsName)")
+    guard (0...Self.maxStep).contains(state.step) else {
+      throw EngineError(.dataLoss, "\(folder)/\(stateName) has step \(state.step)")
+    }
+    let file = try Safetensors(
+      path: "\(folder)/\(tensorsName)", headerLimit: RegularFile.Limit.optimizerHeader)
     var rest = Set(file.tensors.keys)
     var blocks = [("exp_avg.", training.firstMoment), ("exp_avg_sq.", training.secondMoment)]
     if state.hasGradient { blocks.append(("gradient.", training.gradients)) }

@@ -85,11 +85,13 @@ struct ModelBuilder {
     let head = Linear(
       weight: headWeight,
       site: addSite("lm_head", .unembedding, outputs: vocabulary, inputs: hidden))
+    let embedding: Embedding =
+      tied
+      ? .packed(headWeight)
+      : try weights.table("model.embed_tokens.weight", rows: vocabulary, width: hidden)
+    rotary.fill()
     return Transformer(
-      embedding: tied
-        ? .packed(headWeight)
-        : try weights.table("model.embed_tokens.weight", rows: vocabulary, width: hidden),
-      blocks: blocks, finalNorm: finalNorm, head: OutputHead(linear: head),
+      embedding: embedding, blocks: blocks, finalNorm: finalNorm, head: OutputHead(linear: head),
       attentionShapes: Array(repeating: attentionShape, count: config.layers), sites: sites)
   }
 }

@@ -40,6 +40,22 @@ package struct ModelConfig: Sendable {
 
   private struct Ignored: Decodable {}
 
+  /// Cosines and sines of all positions: a gigabyte.
+  private static let maxRotaryValues = 1 << 28
+  private static let epsilons: ClosedRange<Float> = 1e-30...1
+
+  /// A number of the file that is in a range, and so not NaN either.
+  private static func number<Number: BinaryFloatingPoint & Sendable>(
+    _ value: Number?, _ key: String, _ range: ClosedRange<Number>
+  ) throws(EngineError) -> Number {
+    guard let value, range.contains(value) else {
+      let given = value.map { "\($0)" } ?? "absent"
+      throw .invalid(
+        "config.\(key)", "must be \(range.lowerBound) to \(range.upperBound), is \(given)")
+    }
+    return value
+  }
+
   private struct Rope: Decodable {
     var ropeType: String?
     var type: String?
@@ -81,11 +97,18 @@ package struct ModelConfig: Sendable {
     vocabularySize = try need(file.vocabSize, "vocab_size")
     maxPositions = try need(
       file.maxPositionEmbeddings, "max_position_embeddings", max: 1 << 20)
-    normEpsilon = file.rmsNormEps ?? 1e-6
+    guard maxPositions * headDimension <= Self.maxRotaryValues else {
+      throw .invalid(
+        "config.max_position_embeddings",
+        "\(maxPositions) positions of \(headDimension) are more than \(Self.maxRotaryValues) values"
+      )
+    }
+    normEpsilon = try Self.number(file.rmsNormEps ?? 1e-6, "rms_norm_eps", Self.epsilons)
     tiesEmbeddings = file.tieWordEmbeddings ?? false
     let rope = file.ropeParameters ?? file.ropeScaling
-    ropeTheta = rope?.ropeTheta ?? file.ropeTheta ?? 10000
-    ropeScaling = try Self.scaling(rope, maxPositions)
+    ropeTheta = try Self.number(
+      rope?.ropeTheta ?? file.ropeTheta ?? 10000, "rope_theta", 1...1e15)
+    ropeScaling = try Self.scaling(rope)
     try Self.refuseUnsupported(file)
   }
 
@@ -102,23 +125,26 @@ package struct ModelConfig: Sendable {
     return layers * block + hiddenSize + (tiesEmbeddings ? 1 : 2) * embedding
   }
 
-  private static func scaling(
-    _ rope: Rope?, _ maxPositions: Int
-  ) throws(EngineError) -> RotaryScaling {
+  private static func scaling(_ rope: Rope?) throws(EngineError) -> RotaryScaling {
     guard let rope, let type = rope.ropeType ?? rope.type, type != "default" else { return .none }
+    func factor(
+      _ value: Float?, _ key: String, _ range: ClosedRange<Float>
+    ) throws(EngineError) -> Float { try number(value, "rope_scaling.\(key)", range) }
     switch type {
-    case "linear":
-      guard let factor = rope.factor, factor > 0 else {
-        throw .invalid("config.rope_scaling.factor", "is absent or not positive")
-      }
-      return .linear(factor: factor)
+    case "linear": return .linear(factor: try factor(rope.factor, "factor", 1...1e6))
     case "llama3":
-      guard let factor = rope.factor, let low = rope.lowFreqFactor,
-        let high = rope.highFreqFactor, factor > 0, low > 0, high > low,
-        let original = rope.originalMaxPositionEmbeddings, original > 0
-      else { throw .invalid("config.rope_scaling", "lacks a factor that llama3 needs") }
+      let low = try factor(rope.lowFreqFactor, "low_freq_factor", 1e-6...1e6)
+      let high = try factor(rope.highFreqFactor, "high_freq_factor", low...1e6)
+      let length = rope.originalMaxPositionEmbeddings
+      guard high > low, let length, (1...1 << 24).contains(length) else {
+        throw .invalid(
+          "config.rope_scaling",
+          "needs high_freq_factor above low_freq_factor and original_max_position_embeddings of "
+            + "1...\(1 << 24)")
+      }
       return .llama3(
-        factor: factor, lowFactor: low, highFactor: high, originalLength: original)
+        factor: try factor(rope.factor, "factor", 1...1e6), lowFactor: low, highFactor: high,
+        originalLength: length)
     default:
       throw EngineError(
         .unimplemented,
