@@ -2,8 +2,9 @@
 # The long checks against PyTorch, transformers and PEFT, in a virtual environment of their own:
 # 1. the golden files are what their generator makes; 2. the generator's model is transformers'
 # and PEFT's; 3. adapters go from PEFT to Tinsmith and back; 4. merged models load in transformers;
-# 5. the embedded model is a model that transformers can use. Needs about 6 GB of disk for .venv on
-# the first run. Last, the router is killed 50 times in a minute under load.
+# 5. the embedded model is a model that transformers can use; 6. the router is killed 50 times in a
+# minute under load; 7. the tests run under ThreadSanitizer and AddressSanitizer. Needs about 6 GB of
+# disk for .venv and 2 GB for the sanitizers' builds on the first run.
 #
 #   Tools/verify.sh                 everything; builds the tinsmith binary if it is not there
 #   VENV=DIR Tools/verify.sh        with an environment that has Tools/verify/requirements.txt
@@ -54,5 +55,7 @@ if [ -n "${TEMPLATES:-}" ]; then
   echo "== found chat templates in transformers"
   "$python" Tools/verify/templates.py "$TEMPLATES"
 fi
+
+Tools/verify/sanitizers.sh
 
 echo "all checks passed"
