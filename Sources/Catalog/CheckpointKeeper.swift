@@ -4,27 +4,37 @@ package import Engine
 import Foundation
 import Logging
 package import RPC
+import Synchronization
 import Wire
 
 /// What the keeper answers about checkpoints, and the removal of those whose time is over.
 ///
 /// Files are read and written on queues of its own, so that the keeper's loop never waits: short work
-/// in turn on one, copies and exports on the other.
+/// in turn on one, copies and exports on the other, where tenants take turns.
 package final class CheckpointKeeper: Sendable {
   let store: CheckpointStore
   let exports: ModelExports
   let log = Logger(label: "tinsmith.catalog")
   private let catalog: Confined<CatalogIndex>
   private let queue: DispatchQueue
-  private let transfers = DispatchQueue(label: "tinsmith.transfers", qos: .utility)
+  private let transfers = FairQueueOfWork(label: "tinsmith.transfers")
+  private let folders: SessionFolders
+  private let sweep: Mutex<SessionSweep>
+  private let sweeps = DispatchQueue(label: "tinsmith.sweeps", qos: .utility)
   /// Set once, by `init`, and cancelled by `deinit`.
   private nonisolated(unsafe) var timers: [any DispatchSourceTimer] = []
 
   /// Begins to remove what has expired, now and once a minute.
-  package init(dataFolder: String, storage: any Storage) {
+  /// - Parameter leaseMilliseconds: how long a session lives without a word.
+  package init(
+    dataFolder: String, storage: any Storage,
+    leaseMilliseconds: UInt64 = RouterLimits.leaseMilliseconds
+  ) {
+    sweep = Mutex(SessionSweep(leaseMilliseconds: leaseMilliseconds))
     let store = CheckpointStore(folder: dataFolder, storage: storage)
     self.store = store
     exports = ModelExports(dataFolder: dataFolder, storage: storage)
+    folders = SessionFolders(dataFolder: dataFolder, storage: storage)
     let queue = DispatchQueue(label: "tinsmith.catalog")
     self.queue = queue
     catalog = Confined(CatalogIndex(file: "\(dataFolder)/catalog.sqlite", store: store), to: queue)
@@ -51,7 +61,7 @@ package final class CheckpointKeeper: Sendable {
     }
     handle(.checkpointsDelete, &table, on: queue) {
       (keeper, request: CheckpointRequest, context) in
-      try keeper.store.remove(keeper.owned(request.path, context))
+      try keeper.store.remove(keeper.removable(request.path, context))
       return DeleteCheckpointResponse()
     }
     handle(.checkpointsSetTTL, &table, on: queue) {
@@ -67,34 +77,50 @@ package final class CheckpointKeeper: Sendable {
       (keeper, request: CheckpointRequest, context) in
       try keeper.change(request.path, context) { $0.isPublished = false }
     }
-    handle(.checkpointsExport, &table, on: transfers) { keeper, request, context in
+    handleTransfer(.checkpointsExport, &table) { keeper, request, context in
       try keeper.export(request, context)
     }
-    handle(.checkpointsCopy, &table, on: transfers) { keeper, request, context in
+    handleTransfer(.checkpointsCopy, &table) { keeper, request, context in
       try keeper.copy(request, context)
     }
-    handle(.checkpointsReadExport, &table, on: transfers) {
+    handleTransfer(.checkpointsReadExport, &table) {
       (keeper, request: ReadExportRequest, context) in
       try keeper.exports.read(request, for: String(context.tenant), keeper.store)
     }
     return table
   }
 
+  /// Short work, in the order in which it came.
   private func handle<Request: WireMessage, Response: WireMessage>(
     _ method: Method, _ table: inout MethodTable, on queue: DispatchQueue,
     _ body: @escaping @Sendable (CheckpointKeeper, Request, CallContext) throws -> Response
   ) {
     table.handle(method, Request.self, Response.self) { [self] request, context, reply in
-      queue.async {
-        do {
-          guard !context.isCancelled else {
-            throw RPCError(.cancelled, "cancelled by the client")
-          }
-          reply.finish(try body(self, request, context))
-        } catch {
-          reply.fail(.from(error))
-        }
+      queue.async { [self] in answer(reply, context) { try body($0, request, context) } }
+    }
+  }
+
+  /// Work that takes as long as its files are large.
+  private func handleTransfer<Request: WireMessage, Response: WireMessage>(
+    _ method: Method, _ table: inout MethodTable,
+    _ body: @escaping @Sendable (CheckpointKeeper, Request, CallContext) throws -> Response
+  ) {
+    table.handle(method, Request.self, Response.self) { [self] request, context, reply in
+      transfers.add(for: String(context.tenant)) { [self] in
+        answer(reply, context) { try body($0, request, context) }
       }
+    }
+  }
+
+  private func answer<Response: WireMessage>(
+    _ reply: Reply<Response>, _ context: CallContext,
+    _ body: (CheckpointKeeper) throws -> Response
+  ) {
+    do {
+      guard !context.isCancelled else { throw RPCError(.cancelled, "cancelled by the client") }
+      reply.finish(try body(self))
+    } catch {
+      reply.fail(.from(error))
     }
   }
 
@@ -138,6 +164,10 @@ package final class CheckpointKeeper: Sendable {
     _ request: CopyCheckpointRequest, _ context: CallContext
   ) throws -> Checkpoint {
     let source = try CheckpointPath(request.path, field: "path")
+    guard !source.isUnnamed || !request.name.isEmpty else {
+      throw RPCError(
+        .invalidArgument, "the original has no name: its copy needs one", field: "name")
+    }
     let target = try CheckpointPath(
       model: context.checkpointModel("copy"), kind: source.kind,
       name: request.name.isEmpty ? source.name : request.name, field: "name")
@@ -151,6 +181,12 @@ package final class CheckpointKeeper: Sendable {
     _ change: (inout CheckpointStore.Manifest) -> Void
   ) throws -> Checkpoint {
     let path = try owned(text, context)
+    guard !path.isUnnamed else {
+      throw RPCError(
+        .failedPrecondition,
+        "weights without a name go with their session; copy them under a name to keep them",
+        field: "path")
+    }
     try catalog.value.willChange(path)
     return Checkpoint(try store.update(path, change), path)
   }
@@ -166,6 +202,18 @@ package final class CheckpointKeeper: Sendable {
         field: "path")
     }
     return path
+  }
+
+  /// The path of a checkpoint that the caller may delete: one of its own, and one of its session's
+  /// models whatever the manifest says, which may be damaged.
+  private func removable(_ text: String, _ context: CallContext) throws -> CheckpointPath {
+    do {
+      return try owned(text, context)
+    } catch let error as EngineError where error.code == .dataLoss {
+      let path = try CheckpointPath(text, field: "path")
+      guard SessionFolders.session(of: path.model) == context.session else { throw error }
+      return path
+    }
   }
 
   /// In milliseconds since 1970; 0 for never.
@@ -193,9 +241,27 @@ package final class CheckpointKeeper: Sendable {
     }
   }
 
+  /// Removes what sessions left that are over, whoever was away when they ended.
+  /// - Parameter alive: the sessions there are; told now and then.
+  package func sessionsAlive(_ alive: Set<String>) {
+    sweeps.async { [self] in
+      let over = sweep.withLock {
+        $0.next(here: folders.sessions(), alive: alive, now: Monotonic.milliseconds())
+      }
+      for session in over {
+        log.info("session \(session) is over")
+        folders.remove(session: session)
+      }
+    }
+  }
+
+  /// Waits for what `sessionsAlive` has begun; for tests.
+  func sweepsDone() { sweeps.sync {} }
+
   private func removeLeftovers() {
     do {
       try store.removeLeftovers()
+      try folders.removeLeftovers()
       try exports.removeOld()
     } catch {
       log.warning("what crashed writes left stays for now: \(error)")

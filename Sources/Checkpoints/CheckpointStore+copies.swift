@@ -50,12 +50,10 @@ extension CheckpointStore {
   ///
   /// - Parameter newest: just written, so it stays whatever the clock says.
   package func removeOldest(keeping count: Int, newest: CheckpointPath) {
-    let all = names(newest.model, newest.kind).compactMap { name -> (CheckpointPath, Manifest)? in
-      guard name != newest.name,
-        let path = try? CheckpointPath(
-          model: newest.model, kind: newest.kind, name: name, field: "name"),
-        let manifest = try? stored(path), !manifest.isPublished
-      else { return nil }
+    let all = siblings(of: newest).compactMap { path -> (CheckpointPath, Manifest)? in
+      guard path != newest, let manifest = try? stored(path), !manifest.isPublished else {
+        return nil
+      }
       return (path, manifest)
     }
     let byAge = all.sorted {

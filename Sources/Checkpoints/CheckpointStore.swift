@@ -165,6 +165,19 @@ package struct CheckpointStore: Sendable {
     return (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
   }
 
+  /// The checkpoints of the same model and kind, with it: named ones or those without.
+  func siblings(of path: CheckpointPath) -> [CheckpointPath] {
+    let parent = "\(folder)/\(path.relativeParent)"
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+    return names.compactMap { name in
+      let text = "tinsmith://\(path.model)/\(CheckpointPath.folder(path.kind))/\(name)"
+      guard let sibling = try? CheckpointPath(text, field: "name"),
+        sibling.isUnnamed == path.isUnnamed
+      else { return nil }
+      return sibling
+    }
+  }
+
   // MARK: Digests
 
   /// Compares files with what a manifest says of them.

@@ -114,14 +114,16 @@ package struct JournalFolder: Sendable {
   // MARK: Writing
 
   /// Creates a segment, whose name must be new, and makes its opening durable.
+  /// - Parameter carried: records of the segments before it that go on in this one, as part of its
+  ///   first block.
   /// - Throws: `failedPrecondition` when somebody else took the name: this owner was replaced.
   package func begin(
-    _ name: SegmentName, _ opening: JournalRecord.Opening
+    _ name: SegmentName, _ opening: JournalRecord.Opening, carrying carried: [JournalRecord] = []
   ) throws -> JournalSegment {
     try storage.makeDirectory(path)
     let segment = JournalSegment(name: name, file: try storage.createNew(file(name)))
     try storage.syncDirectory(path)
-    _ = segment.add(.opening(opening), nil)
+    for record in [.opening(opening)] + carried { _ = segment.add(record, nil) }
     segment.commit()
     if let failure = segment.failure { throw failure }
     return segment

@@ -1,5 +1,4 @@
 import Checkpoints
-import Dispatch
 import Engine
 import Foundation
 import RPC
@@ -7,8 +6,8 @@ import Wire
 
 /// The methods of the service `Checkpoints` that need a base model; the keeper has the others.
 ///
-/// They run beside the compute thread, one at a time: reading and merging take longer than a batch
-/// may.
+/// They run beside the compute thread, one at a time and tenants in turns: reading and merging take
+/// longer than a batch may.
 extension Handlers {
   func addCheckpoints(to table: inout MethodTable) {
     handleAside(&table, .checkpointsImport, ImportCheckpointRequest.self) {
@@ -38,7 +37,7 @@ extension Handlers {
           try Self.refuseIfUnwanted(context)
           // Nothing else refers to the work's own objects, and the base model is only read.
           nonisolated(unsafe) let work = try prepare(worker, request, context)
-          queue.async {
+          queue.add(for: String(context.tenant)) {
             do {
               try Self.refuseIfUnwanted(context)
               reply.finish(try work())

@@ -1,5 +1,4 @@
 import Checkpoints
-import Dispatch
 import Engine
 import RPC
 import Wire
@@ -9,7 +8,7 @@ struct Handlers {
   let compute: ComputeThread
   let preparation: Preparation
   /// For long work beside the compute thread.
-  let asideQueue = DispatchQueue(label: "tinsmith.aside", qos: .utility)
+  let asideQueue = FairQueueOfWork(label: "tinsmith.aside")
 
   /// A method of a model: it runs by itself, behind the requests of its stream before it.
   func handleInOrder<Request: WireMessage & Sendable, Response: WireMessage>(

@@ -63,6 +63,13 @@ struct SnapshotCache {
     return entry
   }
 
+  /// Lets go of what a session's models saved without a name.
+  mutating func removeAll(of session: String) {
+    for path in entries.keys where path.hasPrefix("tinsmith://\(session):") {
+      if let parsed = try? CheckpointPath(path, field: "path"), parsed.isUnnamed { remove(path) }
+    }
+  }
+
   mutating func remove(_ path: String) {
     guard let entry = entries.removeValue(forKey: path) else { return }
     bytes -= entry.adapter.bytes

@@ -25,14 +25,15 @@ extension Worker {
 
   /// Saves the adapter for sampling; the snapshot is ready in memory too.
   ///
-  /// - Parameter seq: of the request; names the snapshot when the request does not.
+  /// - Parameter seq: of the request; tells snapshots apart that have no name and go with the session.
   func saveForSampler(
     _ model: TrainedModel, _ request: SaveWeightsForSamplerRequest, seq: UInt64,
     tenant: Substring
   ) throws -> String {
-    let path = try CheckpointPath(
-      model: model.id, kind: .sampler,
-      name: request.name.isEmpty ? "seq-\(seq)" : request.name, field: "name")
+    let path =
+      request.name.isEmpty
+      ? try CheckpointPath(unnamedOf: model.id, seq: seq, field: "stream")
+      : try CheckpointPath(model: model.id, kind: .sampler, name: request.name, field: "name")
     let manifest = try write(
       model, path, seq: seq, tenant: tenant, ttlSeconds: request.ttlSeconds,
       overwrite: request.overwrite || request.name.isEmpty, userMetadata: request.userMetadata,
@@ -54,8 +55,11 @@ extension Worker {
       model.adapter, base: model.base.model.name, path: path, tenant: tenant,
       ttlSeconds: ttlSeconds, userMetadata: userMetadata)
     manifest.seq = seq
+    let before = try? checkpoints.stored(path)
     // What this very request wrote before its worker ended, nobody was told of.
-    let isOwn = (try? checkpoints.stored(path))?.seq == seq
+    let isOwn = before?.seq == seq
+    // Who may read it was said of the name, and stays as it was.
+    manifest.isPublished = before?.isPublished ?? false
     let written = try checkpoints.write(
       path, overwrite: overwrite || isOwn, manifest: manifest, body)
     if keepLast > 0 { checkpoints.removeOldest(keeping: keepLast, newest: path) }

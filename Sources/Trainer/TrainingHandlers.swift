@@ -34,7 +34,10 @@ extension Handlers {
     handleInOrder(&table, .trainingUnload, UnloadRequest.self) { worker, _, context in
       _ = try worker.model(context.stream)
       worker.close(context.stream)
-      return UnloadResponse()
+      let response = UnloadResponse()
+      worker.saveVacancy(
+        context.stream, firstSeq: context.seq + 1, answer: response.encode())
+      return response
     }
     handleInOrder(&table, .trainingSaveState, SaveStateRequest.self) { worker, request, context in
       let model = try worker.model(context.stream)

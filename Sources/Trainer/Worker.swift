@@ -1,4 +1,5 @@
 import Checkpoints
+import Dispatch
 import Engine
 import Foundation
 import Logging
@@ -107,7 +108,13 @@ final class Worker {
     for stream in Array(models.keys) + Array(samplingSessions.keys) where stream.hasPrefix(prefix) {
       close(stream)
     }
+    snapshots.removeAll(of: session)
+    // Behind everything of the session that ran here; what another worker still writes is swept up.
+    let folders = SessionFolders(dataFolder: configuration.dataFolder, storage: storage)
+    Self.endings.async { folders.remove(session: session) }
   }
+
+  private static let endings = DispatchQueue(label: "tinsmith.endings", qos: .utility)
 
   // MARK: Computing
 

@@ -57,7 +57,7 @@ extension SaveWeightsForSamplerRequest: RequestRoot {
 
 /// Answer of `Sampling.SaveWeightsForSampler`.
 package struct SaveWeightsForSamplerResponse: Sendable, Equatable {
-  /// `tinsmith://<model>/sampler_weights/<name>`.
+  /// `tinsmith://<model>/sampler_weights/<name>`, or `…/@<seq>` for weights without a name.
   package var path: String
 
   /// An answer.

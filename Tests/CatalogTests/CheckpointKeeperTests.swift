@@ -30,6 +30,30 @@ import Wire
     #expect(keeper.methods.methods.contains(.checkpointsList))
   }
 
+  /// Told who is alive, it removes what belongs to those whom nobody has known for a lease.
+  @Test(.timeLimit(.minutes(1))) func removesWhatSessionsLeftThatAreOver() async throws {
+    let folder = try TemporaryFolder()
+    let models = "\(folder.path)/models"
+    func make(_ model: String) throws {
+      try FileManager.default.createDirectory(
+        atPath: "\(models)/\(model)", withIntermediateDirectories: true)
+    }
+    func there() throws -> Set<String> {
+      Set(try FileManager.default.contentsOfDirectory(atPath: models))
+    }
+    for model in ["s1:train:0", "s2:train:0"] { try make(model) }
+    let keeper = CheckpointKeeper(
+      dataFolder: folder.path, storage: FileStorage(), leaseMilliseconds: 30)
+    keeper.sessionsAlive(["s1", "s2"])
+    keeper.sweepsDone()
+    #expect(try there() == ["s1:train:0", "s2:train:0"])
+    try await Task.sleep(for: .milliseconds(40))
+    try make("s3:train:0")
+    keeper.sessionsAlive(["s1"])
+    keeper.sweepsDone()
+    #expect(try there() == ["s1:train:0", "s3:train:0"])
+  }
+
   @Test func tokensOfPagesAreChecked() throws {
     let position = CatalogIndex.Position(created: 17, path: "tinsmith://s:train:0/weights/a")
     #expect(try PageToken.read(PageToken.text(position)) == position)

@@ -69,12 +69,23 @@ import Tinsmith
     }
   }
 
-  /// A small file system of its own, where this user may mount one.
-  @Test func aFullDisk() async throws {
+  /// Whether this user may mount a file system.
+  private static let canMount: Bool = {
+    let folder = NSTemporaryDirectory() + "tinsmith-mount-\(getpid())"
+    mkdir(folder, 0o755)
+    defer { rmdir(folder) }
+    guard mount("tmpfs", folder, "tmpfs", 0, "size=1m") == 0 else { return false }
+    umount2(folder, Int32(MNT_DETACH))
+    return true
+  }()
+
+  /// A small file system of its own. `FailpointTests.fullDisk` needs none.
+  @Test(.enabled(if: canMount, "needs the right to mount a tmpfs"))
+  func aFullDisk() async throws {
     try await TestFolder.with { folder in
       let disk = "\(folder)/disk"
       mkdir(disk, 0o755)
-      guard mount("tmpfs", disk, "tmpfs", 0, "size=24m") == 0 else { return }
+      try #require(mount("tmpfs", disk, "tmpfs", 0, "size=24m") == 0)
       defer { umount2(disk, Int32(MNT_DETACH)) }
       let process = try await ServeProcess(
         data: "\(disk)/data",
@@ -107,6 +118,22 @@ import Tinsmith
       #expect(try await service.listCheckpoints().value().map(\.name) == ["yes", "kept"])
       await service.close()
       await process.stop()
+    }
+  }
+
+  /// Whose it is the manifest does not say any more; but the model is the session's own.
+  @Test func aDamagedManifestCanBeDeletedByItsSession() async throws {
+    try await Self.with { process, service in
+      let training = try await TestService.model(service)
+      let path = try await training.saveState(name: "bad").value()
+      let file = "\(process.data)/checkpoints/\(training.modelID)/weights/bad/checkpoint.json"
+      try Data("{}".utf8).write(to: URL(fileURLWithPath: file))
+      let other = ServiceClient(endpoint: process.endpoint, timeout: .seconds(60))
+      #expect(await Self.error(other.deleteCheckpoint(path: path))?.code == .dataLoss)
+      await other.close()
+      try await service.deleteCheckpoint(path: path).value()
+      #expect(await Self.error(service.checkpointInfo(path: path))?.code == .notFound)
+      _ = try await training.saveState(name: "bad").value()
     }
   }
 

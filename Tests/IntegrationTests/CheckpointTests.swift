@@ -20,6 +20,18 @@ import Wire
     }
   }
 
+  @Test func whatIsPublishedStaysSoWhenItIsWrittenAnew() async throws {
+    let (ann, bob) = (try await Self.user("ann"), try await Self.user("bob"))
+    let training = try await TestService.model(ann)
+    let path = try await training.saveWeightsForSampler(name: "weights").value()
+    _ = try await ann.publishCheckpoint(path: path).value()
+    _ = try await Batches.trainOneByOne(training, 0..<1)
+    _ = try await training.saveWeightsForSampler(name: "weights", overwrite: true).value()
+    #expect(try await bob.checkpointInfo(path: path).value().isPublished)
+    await ann.close()
+    await bob.close()
+  }
+
   @Test func othersSeeWhatIsPublishedAndNothingElse() async throws {
     let (ann, bob) = (try await Self.user("ann"), try await Self.user("bob"))
     let training = try await TestService.model(ann)

@@ -117,13 +117,18 @@ import Tinsmith
     }
   }
 
-  @Test("A full disk: clients wait and are told why, others are served, nothing is lost")
-  func fullDisk() async throws {
+  @Test(
+    "A full or broken disk: clients wait and are told why, others are served, nothing is lost",
+    arguments: [
+      ("append=full@30", "no space left"), ("sync=full@30", "no space left"),
+      ("sync=broken@30", "input/output error"),
+    ])
+  func fullDisk(failpoint: String, says: String) async throws {
     let expected = try await Self.expected.value
     try await TestFolder.with { folder in
       let separate = try await SeparateService(data: folder)
       defer { separate.stop() }
-      var worker = try separate.worker("w", failpoints: "append=full@30")
+      var worker = try separate.worker("w", failpoints: failpoint)
       let service = separate.client()
       let work = Task { try await RecordedTraining.together(service, Self.seeds) }
       let other = ServiceClient(endpoint: separate.endpoint, timeout: .seconds(3))
@@ -132,7 +137,7 @@ import Tinsmith
         while true { _ = try await TestService.model(other, seed: 1) }
       }
       #expect(error?.code == .deadlineExceeded)
-      #expect(error?.message.contains("no space left") == true, "\(String(describing: error))")
+      #expect(error?.message.contains(says) == true, "\(String(describing: error))")
       // The service itself goes on.
       let sampler = try await other.createSamplingClient(baseModel: TestService.tiny).value()
       let params = SamplingParams(maxTokens: 4, stop: .tokens([]))

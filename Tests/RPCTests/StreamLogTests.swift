@@ -35,6 +35,32 @@ import Wire
     #expect(log.nextSeq == 5)
   }
 
+  /// Nothing runs while the client does not take what there is, and nothing is dropped meanwhile.
+  @Test func answersAreLimitedByTheirBytes() {
+    let large = Payload(body: Bytes([UInt8](repeating: 1, count: StreamLog.maximumBytes / 2)))
+    var log = log(1)
+    for seq in UInt64(1)...2 {
+      #expect(word(log.begin(seq: seq, digest: digest("\(seq)"), acked: 0)) == "run")
+      _ = log.finish(seq: seq, outcome: Outcome(payload: large))
+    }
+    #expect(word(log.begin(seq: 3, digest: digest("3"), acked: 0)) == "RESOURCE_EXHAUSTED")
+    #expect(word(log.begin(seq: 0, digest: digest("0"), acked: 0)) == "replay answer 0")
+    guard case .replay(let again) = log.begin(seq: 1, digest: digest("1"), acked: 0) else {
+      Issue.record("an answer that was not acknowledged was dropped")
+      return
+    }
+    #expect(again.payload == large)
+    // The same request, sent again by a client that has the first answers, is let in.
+    #expect(word(log.begin(seq: 3, digest: digest("3"), acked: 1)) == "run")
+    // What recovery found counts, too.
+    var recovered = StreamLog(nextSeq: 2)
+    for seq in UInt64(0)...1 {
+      recovered.restore(seq: seq, digest: digest("\(seq)"), outcome: Outcome(payload: large))
+    }
+    #expect(word(recovered.begin(seq: 2, digest: nil, acked: 0)) == "RESOURCE_EXHAUSTED")
+    #expect(word(recovered.begin(seq: 2, digest: nil, acked: 1)) == "run")
+  }
+
   @Test func repeatsGetTheRecordedAnswer() {
     var log = log(3)
     for _ in 0..<2 {

@@ -17,7 +17,7 @@ import Testing
     var states: [UInt64: [String: [UInt8]]] = [:]
     var cases = 0
     // Many cuts leave the same.
-    var known: [Int: RecordedModel.Recovered] = [:]
+    var known: [PowerCut.Tree: RecordedModel.Recovered] = [:]
     func check(_ count: Int, _ tree: PowerCut.Tree, _ what: String) {
       cases += 1
       do {
@@ -25,12 +25,12 @@ import Testing
         model.files = tree.files.filter { $0.key.hasPrefix("models/") }
         model.folders = tree.folders.filter { $0.hasPrefix("models/") }
         let result: RecordedModel.Recovered
-        if let before = known[model.hashValue] {
+        if let before = known[model] {
           result = before
         } else {
           try model.write(to: after.path)
           result = try recorded.recovered(from: after.path, worker)
-          known[model.hashValue] = result
+          known[model] = result
         }
         let told = recorded.answered.count { $0 <= count }
         #expect(result.nextSeq >= UInt64(told), "\(what): an answered request is lost")
@@ -65,22 +65,22 @@ import Testing
     let worker = try RecordedModel.worker()
     let data = try TemporaryFolder()
     var kinds: [String: Int] = [:]
+    var random = SplitMix(state: 12)
     // Behind every answer: with journals alone, with snapshots, with both owners.
     for count in recorded.answered + [recorded.operations.count] {
       try PowerCut(recorded.operations, after: count).leave(at: data.path, losing: [])
       let whole = try recorded.recovered(from: data.path, worker)
       let folder = "\(data.path)/models/\(recorded.model)"
-      for name in try FileManager.default.subpathsOfDirectory(atPath: folder) {
+      for name in try FileManager.default.subpathsOfDirectory(atPath: folder).sorted() {
         let url = URL(fileURLWithPath: "\(folder)/\(name)")
         guard let bytes = try? Data(contentsOf: url), !bytes.isEmpty else { continue }
         let kind = url.pathExtension == "log" ? "segment" : url.lastPathComponent
-        var random = SystemRandomNumberGenerator()
         let places =
           Array(0..<min(32, bytes.count)) + Array(max(0, bytes.count - 16)..<bytes.count)
           + (0..<32).map { _ in Int.random(in: 0..<bytes.count, using: &random) }
         for place in places {
           var damaged = bytes
-          damaged[place] ^= 1 << UInt8.random(in: 0..<8)
+          damaged[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
           try damaged.write(to: url)
           kinds[kind, default: 0] += 1
           do {

@@ -88,16 +88,18 @@ struct RecordedModel: Sendable {
       try await step()
     }
     try await pass()
-    await service.close()
     // A clean stop writes one, too.
     for (worker, task) in [second, first] {
       worker.stop()
       try await task.value
     }
+    // Before the session ends, which takes all of it away.
+    let operations = storage.operations
+    await service.close()
     server.stop()
     try await server.wait()
     return RecordedModel(
-      folder: folder, operations: storage.operations, answered: answered, model: training.modelID)
+      folder: folder, operations: operations, answered: answered, model: training.modelID)
   }
 
   /// What a new owner makes of a data folder.

@@ -51,6 +51,15 @@ import Testing
     #expect(text(try ReplayPlan(history, from: 0, keeping: 9)) == "0:300=0 1:301=0 | 2 | 0 1")
   }
 
+  @Test("What was carried into another segment, without its body, takes the place of nothing")
+  func carried() throws {
+    var bare = JournalRecord.Request()
+    bare.seq = 0
+    bare.method = 302
+    let history = [request(0), outcome(0), .request(bare), outcome(0), request(1), outcome(1)]
+    #expect(text(try ReplayPlan(history, from: 0, keeping: 9)) == "0:300=0 1:300=0 | 2 | 0 1")
+  }
+
   @Test("A request that was decided without a record, behind others, is known to be that")
   func decidedWithoutRecord() throws {
     let history = [request(0), request(1), outcome(1)]

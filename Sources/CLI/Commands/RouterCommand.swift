@@ -58,10 +58,10 @@ struct RouterCommand: AsyncParsableCommand {
     let folder =
       supervisedWorkers == nil
       ? try await DataFolder.lock(service.data) : try DataFolder(service.data, isLocked: true)
-    let router = try RouterServer(
-      try configuration(folder),
-      keeper: try KeeperMethods.table(service.models, dataFolder: folder.path),
-      context: try Context())
+    var configuration = try self.configuration(folder)
+    let methods = try KeeperMethods.table(
+      service.models, dataFolder: folder.path, &configuration)
+    let router = try RouterServer(configuration, keeper: methods, context: try Context())
     let signals = StopSignals(isSupervised: supervised) { router.stop() }
     defer { withExtendedLifetime((signals, folder)) {} }
     let link = supervisedWorkers.map { SupervisorLink(router, workers: $0) }

@@ -8,12 +8,17 @@ import Wire
 enum KeeperMethods {
   /// The table for these models and the checkpoints of a data folder.
   ///
+  /// - Parameter configuration: of the router, which is to tell the keeper what sessions there are.
   /// - Throws: `EngineError` naming the model that cannot be served.
-  static func table(_ models: ServedModels, dataFolder: String) throws -> MethodTable {
+  static func table(
+    _ models: ServedModels, dataFolder: String, _ configuration: inout RouterConfiguration
+  ) throws -> MethodTable {
     let capabilities = try models.capabilities(version: ProductVersion.text)
     var table = MethodTable()
     table.answer(.adminCapabilities) { (_: CapabilitiesRequest, _) in capabilities }
-    table.merge(CheckpointKeeper(dataFolder: dataFolder, storage: FileStorage()).methods)
+    let keeper = CheckpointKeeper(dataFolder: dataFolder, storage: FileStorage())
+    configuration.sessionsAlive = { [weak keeper] in keeper?.sessionsAlive($0) }
+    table.merge(keeper.methods)
     return table
   }
 }

@@ -33,7 +33,7 @@ struct ServiceOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Days for which a model can be gone on with after its last request, whatever ends meanwhile; "
+      "Days for which the models of sessions that have not ended are kept while no service runs; "
         + "0 records nothing: a model is lost with its worker.",
       valueName: "days"))
   var keepModels = 7

@@ -67,8 +67,9 @@ struct  Tinsmith__V1__SaveWeightsForSamplerRequest
 {
   ProtobufCMessage base;
   /*
-   * Name of the checkpoint, as in SaveStateRequest. Empty: "seq-<seq of this request>", which
-   * replaces a checkpoint of that name.
+   * Name of the checkpoint, as in SaveStateRequest. Empty: weights without a name, which are not
+   * listed, cannot be published or kept longer, and are gone with the session of their model; a
+   * copy under a name stays. Their path ends with "@<seq of this request>".
    */
   char *name;
   /*
@@ -81,7 +82,8 @@ struct  Tinsmith__V1__SaveWeightsForSamplerRequest
    */
   protobuf_c_boolean overwrite;
   /*
-   * As in SaveStateRequest, of the model's sampler checkpoints.
+   * As in SaveStateRequest, of the model's sampler checkpoints: of those with names, or of those
+   * without.
    */
   uint32_t keep_last;
   Tinsmith__V1__SaveWeightsForSamplerRequest__TtlPresenceCase ttl_presence_case;

@@ -36,8 +36,17 @@ package final class Failpoints: Sendable {
     case stop(at: Int)
     /// The disk is full from this hit on.
     case full(from: Int)
+    /// The disk is broken from this hit on: EIO.
+    case broken(from: Int)
     /// Every hit takes so many milliseconds longer.
     case delay(Int)
+
+    fileprivate var isFailure: Bool {
+      switch self {
+      case .full, .broken: true
+      case .kill, .stop, .delay: false
+      }
+    }
   }
 
   private let actions: [Name: Action]
@@ -49,7 +58,7 @@ package final class Failpoints: Sendable {
   private init(actions: [Name: Action]) { self.actions = actions }
 
   /// - Parameter text: `name=action` several times, with semicolons between; actions are `kill@N`,
-  ///   `stop@N`, `full@N` and `delay:MILLISECONDS`, N counts from 1.
+  ///   `stop@N`, `full@N`, `broken@N` and `delay:MILLISECONDS`, N counts from 1.
   /// - Throws: `invalidArgument` naming what is not understood.
   package convenience init(parsing text: String) throws(EngineError) {
     var actions: [Name: Action] = [:]
@@ -61,7 +70,7 @@ package final class Failpoints: Sendable {
         throw EngineError(
           .invalidArgument, "\"\(item)\" is no failpoint, or names one twice", field: Self.variable)
       }
-      if case .full = action, [.submit, .run, .reply].contains(name) {
+      if action.isFailure, [.submit, .run, .reply].contains(name) {
         throw EngineError(
           .invalidArgument, "\(name.rawValue) does not write", field: Self.variable)
       }
@@ -87,12 +96,13 @@ package final class Failpoints: Sendable {
     case "kill": return .kill(at: hit)
     case "stop": return .stop(at: hit)
     case "full": return .full(from: hit)
+    case "broken": return .broken(from: hit)
     default: return nil
     }
   }
 
   /// Execution has come to a place.
-  /// - Throws: `resourceExhausted` for a disk that is full.
+  /// - Throws: `resourceExhausted` for a disk that is full, `internal` for one that is broken.
   package func hit(_ name: Name) throws(EngineError) {
     guard !actions.isEmpty, let action = actions[name] else { return }
     let count = hits.withLock { hits in
@@ -104,8 +114,10 @@ package final class Failpoints: Sendable {
     case .stop(count): end(name, count, SIGSTOP)
     case .full(let first) where count >= first:
       throw EngineError(.resourceExhausted, "no space left on device (failpoint \(name.rawValue))")
+    case .broken(let first) where count >= first:
+      throw EngineError(.internal, "input/output error (failpoint \(name.rawValue))")
     case .delay(let milliseconds): usleep(UInt32(milliseconds) * 1000)
-    case .kill, .stop, .full: break
+    case .kill, .stop, .full, .broken: break
     }
   }
 

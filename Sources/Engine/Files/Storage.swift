@@ -68,7 +68,8 @@ extension Storage {
       try rename(aside, to: path)
     }
     try syncDirectory((path as NSString).deletingLastPathComponent)
-    if exists { try remove(aside) }
+    // The new one is in place; what is left of the old one is removed with other leftovers.
+    if exists { try? remove(aside) }
   }
 
   /// Writes and syncs one file inside a folder that is still aside.

@@ -10,6 +10,7 @@ internal import ZeroMQ
 struct Router: ~Copyable {
   private static let tickMilliseconds: UInt64 = 20
   private static let publishMilliseconds: UInt64 = 1000
+  private static let censusMilliseconds: UInt64 = 20_000
 
   private var clients: RouterPort
   private var workers: RouterPort
@@ -30,11 +31,14 @@ struct Router: ~Copyable {
   private var nextTick: UInt64 = 0
   private var nextReport: UInt64 = 0
   private var publishedWorkers = 0
+  private let sessionsAlive: @Sendable (Set<String>) -> Void
+  private var nextCensus: UInt64 = 0
 
   init(
     clients: RouterSockets, workers: RouterSockets, rules: RouterRules, authority: SessionAuthority,
     tenants: TenantDirectory, endings: EndedSessionsFile?, ended: [SessionDigest],
-    board: RouterBoard, wakeup: Wakeup, stopFlag: StopFlag
+    board: RouterBoard, wakeup: Wakeup, stopFlag: StopFlag,
+    sessionsAlive: @escaping @Sendable (Set<String>) -> Void
   ) throws {
     let now = Monotonic.milliseconds()
     // All that can fail comes first: a value that cannot be copied is made whole or not at all.
@@ -48,6 +52,7 @@ struct Router: ~Copyable {
     self.poller = poller
     self.clients = clientPort
     self.workers = workerPort
+    self.sessionsAlive = sessionsAlive
     self.board = board
     self.endings = endings
     self.wakeup = wakeup
@@ -90,6 +95,10 @@ struct Router: ~Copyable {
       nextReport = now + Self.publishMilliseconds
       publishedWorkers = workerCount
       board.publish(state.statistics, report: report)
+    }
+    if now >= nextCensus {
+      nextCensus = now + Self.censusMilliseconds
+      if let alive = state.liveSessions() { sessionsAlive(alive) }
     }
     try perform()
   }

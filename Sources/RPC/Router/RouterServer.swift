@@ -15,6 +15,9 @@ package struct RouterConfiguration: Sendable {
   /// The secret of session tokens, at least 32 bytes; kept over restarts by whoever starts the
   /// router, or sessions end with it.
   package var sessionKey = SessionAuthority.makeKey()
+  /// Called on the router's thread every 20 seconds with the sessions that are alive, so it must not
+  /// wait: what others have left can go.
+  package var sessionsAlive: @Sendable (Set<String>) -> Void = { _ in }
   /// Who may open sessions, and with which weights; empty lets everybody in.
   package var tenants: [Tenant] = []
   /// Where ends of sessions are kept over restarts; nil for nowhere.
@@ -90,7 +93,7 @@ package final class RouterServer: Sendable {
       var router = try Router(
         clients: clients, workers: workers, rules: configuration.rules, authority: authority,
         tenants: tenants, endings: endings, ended: ended, board: board, wakeup: wakeup,
-        stopFlag: stopFlag)
+        stopFlag: stopFlag, sessionsAlive: configuration.sessionsAlive)
       try router.run()
     }
     let finished = SessionEndings()

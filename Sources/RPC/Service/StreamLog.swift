@@ -95,6 +95,9 @@ package struct StreamLog: Sendable {
 
   /// Answers kept that the client has not acknowledged.
   package static let maximumAnswers = 256
+  /// Bytes of answers kept that the client has not acknowledged. With more nothing new runs until it
+  /// has: an answer that nobody has seen is never dropped for its size.
+  package static let maximumBytes = 64 << 20
   /// Seqs known at once: answers behind a request that still runs cannot be dropped before it.
   package static let maximumEntries = 1024
 
@@ -105,6 +108,8 @@ package struct StreamLog: Sendable {
   private var acked: UInt64 = 0
   /// Entries that are recorded.
   private var answers = 0
+  /// Bytes of their payloads.
+  private var bytes = 0
   /// What every request is refused with: the stream's records are lost.
   private var failure: RPCError?
 
@@ -131,7 +136,12 @@ package struct StreamLog: Sendable {
       entries.prepend(.unknown)
       firstKept -= 1
     }
-    if case .recorded = entries[Int(seq - firstKept)] {} else { answers += 1 }
+    if case .recorded(_, let known) = entries[Int(seq - firstKept)] {
+      bytes -= known.payload.byteCount
+    } else {
+      answers += 1
+    }
+    bytes += outcome.payload.byteCount
     entries[Int(seq - firstKept)] = .recorded(digest: digest, outcome: outcome)
   }
 
@@ -167,6 +177,13 @@ package struct StreamLog: Sendable {
         RPCError(
           .resourceExhausted, "seq \(firstKept) is still running; send this again",
           retryAfterMilliseconds: 100))
+    }
+    guard bytes < Self.maximumBytes else {
+      return .refuse(
+        RPCError(
+          .resourceExhausted,
+          "\(bytes) bytes of answers from seq \(firstKept) on are not acknowledged; send this again",
+          field: "acked", retryAfterMilliseconds: 100))
     }
     entries.append(.running(digest: digest, copies: 1))
     return .run
@@ -209,6 +226,7 @@ package struct StreamLog: Sendable {
     }
     entries[Int(seq - firstKept)] = .recorded(digest: digest, outcome: outcome)
     answers += 1
+    bytes += outcome.payload.byteCount
     forget(upTo: acked)
     while answers > Self.maximumAnswers, dropFirst() {}
     return .answer(outcome, times: copies)
@@ -227,7 +245,10 @@ package struct StreamLog: Sendable {
   /// - Returns: false if it is still running (or there is none): it and what is behind it stay.
   private mutating func dropFirst() -> Bool {
     guard let first = entries.first, !first.isRunning else { return false }
-    if case .recorded = first { answers -= 1 }
+    if case .recorded(_, let outcome) = first {
+      answers -= 1
+      bytes -= outcome.payload.byteCount
+    }
     entries.removeFirst()
     firstKept += 1
     return true

@@ -2,32 +2,32 @@ import Journal
 import RPC
 import Wire
 
-extension JournalRecord {
+extension JournalRecord.Request {
   init(_ admitted: AdmittedRequest) {
-    var request = Request()
-    request.seq = admitted.seq
-    request.method = admitted.method.rawValue
-    request.flags = admitted.flags.rawValue
-    request.tenant = String(admitted.tenant)
-    request.digest = admitted.digest?.bytes ?? []
-    request.payload = admitted.payload
-    self = .request(request)
+    self.init()
+    seq = admitted.seq
+    method = admitted.method.rawValue
+    flags = admitted.flags.rawValue
+    tenant = String(admitted.tenant)
+    digest = admitted.digest?.bytes ?? []
+    payload = admitted.payload
   }
+}
 
+extension JournalRecord.Outcome {
   init(seq: UInt64, _ outcome: RPC.Outcome, ran: Bool) {
-    var record = Outcome()
-    record.seq = seq
-    record.code = UInt32(outcome.error?.code.rawValue ?? 0)
-    record.message = outcome.error?.message ?? ""
-    record.field = outcome.error?.field ?? ""
-    record.ran = ran
-    record.payload = outcome.payload
-    let info = outcome.info
-    record.info = [
-      info.queueMicroseconds, info.computeMicroseconds, info.cacheHitTokens, info.costPromptTokens,
-      info.costNewTokens,
+    self.init()
+    self.seq = seq
+    code = UInt32(outcome.error?.code.rawValue ?? 0)
+    message = outcome.error?.message ?? ""
+    field = outcome.error?.field ?? ""
+    self.ran = ran
+    payload = outcome.payload
+    let times = outcome.info
+    info = [
+      times.queueMicroseconds, times.computeMicroseconds, times.cacheHitTokens,
+      times.costPromptTokens, times.costNewTokens,
     ]
-    self = .outcome(record)
   }
 }
 

@@ -1,3 +1,4 @@
+import Checkpoints
 import Engine
 import Foundation
 import Logging
@@ -7,7 +8,7 @@ package enum ModelFolders {
   /// Removes the records of models that nobody has used for some days.
   /// - Parameter days: counted from the last change of a model's records.
   package static func removeUnused(in dataFolder: String, days: Int) {
-    let root = "\(dataFolder)/models"
+    let root = "\(dataFolder)/\(SessionFolders.name)"
     let oldest = Date(timeIntervalSinceNow: -86_400 * Double(days))
     let manager = FileManager.default
     for model in (try? manager.contentsOfDirectory(atPath: root)) ?? [] {

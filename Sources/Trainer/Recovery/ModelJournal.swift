@@ -16,14 +16,14 @@ final class ModelJournal: StreamJournal {
     var segment: JournalSegment
     /// The segments that may be needed, oldest first, with the first seq that each may hold.
     var chain: [(name: SegmentName, firstSeq: UInt64)]
-    /// The first seq that was not admitted.
-    var nextSeq: UInt64
-    /// Everything up to here has reached the client; 0 for nothing.
-    var acked: UInt64 = 0
+    var records: StreamRecords
   }
 
   /// A segment this long is followed by another one at the next snapshot.
   private static let segmentBytes: UInt64 = 4 << 20
+  /// A stream with so many bytes that are in no snapshot is due for one, which bounds its folder: a
+  /// snapshot, these, and the answers that are kept.
+  private static let unsavedBytes = 64 << 20
 
   private let root: String
   private let storage: any Storage
@@ -42,7 +42,7 @@ final class ModelJournal: StreamJournal {
     _ configuration: TrainerConfiguration,
     submit: @escaping @Sendable (@escaping ComputeThread.Job) -> Void
   ) {
-    root = "\(configuration.dataFolder)/models"
+    root = "\(configuration.dataFolder)/\(SessionFolders.name)"
     storage = configuration.storage
     failpoints = configuration.failpoints
     self.submit = submit
@@ -72,12 +72,8 @@ final class ModelJournal: StreamJournal {
   }
 
   func admitted(_ request: AdmittedRequest) {
-    let record = JournalRecord(request)
     owned.withLock { owned in
-      guard let segment = owned[request.stream]?.segment else { return }
-      owned[request.stream]?.nextSeq = request.seq + 1
-      owned[request.stream]?.acked = request.acked
-      writer.add(record, to: segment)
+      owned[request.stream]?.records.admitted(JournalRecord.Request(request), acked: request.acked)
     }
     failpoints.pass(.submit)
   }
@@ -86,11 +82,14 @@ final class ModelJournal: StreamJournal {
     _ stream: String, seq: UInt64, _ outcome: Outcome, ran: Bool,
     durable: @escaping @Sendable () -> Void
   ) {
-    let record = JournalRecord(seq: seq, outcome, ran: ran)
+    let record = JournalRecord.Outcome(seq: seq, outcome, ran: ran)
     owned.withLock { owned in
       // A stream that was closed has another owner, who decides.
-      guard let segment = owned[stream]?.segment else { return }
-      writer.commit(record, to: segment) { [self] result in
+      guard let segment = owned[stream]?.segment,
+        let records = owned[stream]?.records.finished(record), let last = records.last
+      else { return }
+      for record in records.dropLast() { writer.add(record, to: segment) }
+      writer.commit(last, to: segment) { [self] result in
         switch result {
         case .success:
           failpoints.pass(.reply)
@@ -129,11 +128,12 @@ final class ModelJournal: StreamJournal {
     let name = SegmentName(epoch: epoch, index: 0)
     var opening = JournalRecord.Opening(of: stream, epoch: epoch, firstSeq: plan.nextSeq)
     opening.predecessor = history.seal
-    let segment = try journal.begin(name, opening)
+    let kept = StreamRecords(nextSeq: plan.nextSeq, answers: plan.answers)
+    let segment = try journal.begin(name, opening, carrying: kept.carried)
     owned.withLock {
       $0[stream] = Owned(
         folder: journal, segment: segment,
-        chain: history.chain + [(name: name, firstSeq: plan.nextSeq)], nextSeq: plan.nextSeq)
+        chain: history.chain + [(name: name, firstSeq: plan.nextSeq)], records: kept)
     }
     guard snapshot != nil || plan.nextSeq > 0 else { return done(.log(StreamLog())) }
     log.notice(
@@ -208,39 +208,86 @@ final class ModelJournal: StreamJournal {
   // MARK: Snapshots, on the compute thread
 
   /// Waits until all outcomes so far are durable: a snapshot must not be ahead of them.
-  func flush(_ stream: String) throws {
-    guard let segment = owned.withLock({ $0[stream]?.segment }) else { return }
-    try writer.flush(segment)
+  /// - Parameter seq: every request below it is in the snapshot that is about to be written.
+  func flush(_ stream: String, below seq: UInt64) throws {
+    let segment = owned.withLock { owned -> JournalSegment? in
+      guard let segment = owned[stream]?.segment else { return nil }
+      for record in owned[stream]?.records.contained(below: seq) ?? [] {
+        writer.add(record, to: segment)
+      }
+      return segment
+    }
+    if let segment { try writer.flush(segment) }
   }
+
+  /// A stream whose snapshot is due by the bytes that are in none.
+  func dueStream() -> String? {
+    owned.withLock { $0.first { $1.records.unsavedBytes >= Self.unsavedBytes }?.key }
+  }
+
+  /// Every request of a stream below it has had its outcome.
+  func firstOpenSeq(of stream: String) -> UInt64? {
+    owned.withLock { $0[stream]?.records.firstOpen }
+  }
+
+  /// No snapshot could be written: asked for again after as many bytes.
+  func snapshotFailed(_ stream: String) { owned.withLock { $0[stream]?.records.saved() } }
 
   /// A snapshot that contains everything below `firstSeq` is durable: begins a new segment if this
   /// one is long, and removes what nobody needs any more.
-  func snapshotTaken(_ stream: String, firstSeq: UInt64) throws {
-    try owned.withLock { owned in
-      guard var model = owned[stream] else { return }
-      if model.segment.durableBytes >= Self.segmentBytes {
-        // Nothing can be added meanwhile: whoever adds needs this lock.
-        try writer.flush(model.segment)
-        let last = model.segment.name
-        let name = SegmentName(epoch: last.epoch, index: last.index + 1)
-        var opening = JournalRecord.Opening(
-          of: stream, epoch: last.epoch, firstSeq: model.nextSeq)
-        opening.predecessor = model.segment.seal
-        model.segment = try model.folder.begin(name, opening)
-        model.chain.append((name: name, firstSeq: model.nextSeq))
+  ///
+  /// A failure is the next owner's to mend: whether the new segment is there is not known then, and
+  /// nothing may be written behind the seal that it may hold.
+  /// - Parameter isLast: nothing may come for long, so that the old segment is given up at any length.
+  func snapshotTaken(_ stream: String, firstSeq: UInt64, isLast: Bool = false) {
+    do {
+      try owned.withLock { owned in
+        guard var model = owned[stream] else { return }
+        model.records.saved()
+        if isLast || model.segment.durableBytes >= Self.segmentBytes {
+          try beginSegment(stream, &model)
+        }
+        owned[stream] = model
       }
-      let answers = UInt64(StreamLog.maximumAnswers)
-      // 0 says that no answer was acknowledged, that of seq 0 neither.
-      let unacknowledged = model.acked == 0 ? 0 : model.acked + 1
-      let needed = min(
-        firstSeq, max(unacknowledged, model.nextSeq - min(model.nextSeq, answers)))
-      if let first = model.chain.lastIndex(where: { $0.firstSeq <= needed }), first > 0 {
+    } catch {
+      return abandon(stream, error)
+    }
+    do {
+      // Answers were carried along, so what a snapshot contains is needed no more.
+      try owned.withLock { owned in
+        guard var model = owned[stream],
+          let first = model.chain.lastIndex(where: { $0.firstSeq <= firstSeq }), first > 0
+        else { return }
         try model.folder.retire(before: model.chain[first].name)
         model.chain.removeFirst(first)
+        owned[stream] = model
       }
-      owned[stream] = model
+      try ModelSnapshot.removeOld(in: folder(of: stream), storage: storage)
+    } catch {
+      log.warning("old records of \(stream) stay for now: \(error)")
     }
-    try ModelSnapshot.removeOld(in: folder(of: stream), storage: storage)
+  }
+
+  /// Nothing can be added meanwhile: whoever adds needs the lock that this is called with.
+  private func beginSegment(_ stream: String, _ model: inout Owned) throws {
+    try writer.flush(model.segment)
+    let last = model.segment.name
+    let name = SegmentName(epoch: last.epoch, index: last.index + 1)
+    let firstSeq = model.records.firstUnwritten
+    var opening = JournalRecord.Opening(of: stream, epoch: last.epoch, firstSeq: firstSeq)
+    opening.predecessor = model.segment.seal
+    model.segment = try model.folder.begin(name, opening, carrying: model.records.carried)
+    model.chain.append((name: name, firstSeq: firstSeq))
+  }
+
+  /// What is on disk is not what this owner believes, or cannot be known: the stream is given up, and
+  /// its next owner goes by what it finds.
+  func abandon(_ stream: String, _ error: any Error) {
+    let segment = owned.withLock { $0[stream]?.segment }
+    guard let segment else { return }
+    let cause =
+      error as? EngineError ?? EngineError(.internal, "the journal cannot be written", cause: error)
+    failed(stream, segment, cause)
   }
 }
 

@@ -22,6 +22,8 @@ struct ModelSnapshot {
     /// The outcome of the request before `firstSeq`, encoded, where the snapshot came before its
     /// record in the journal.
     var lastOutcome: Data?
+    /// There is no model: it was unloaded, or never made. Absent for one.
+    var isVacant: Bool?
     var files: [String: CheckpointStore.Manifest.File]
   }
 
@@ -51,6 +53,27 @@ struct ModelSnapshot {
       let sealed = try SealedManifest(manifest)
       try storage.writeFile("\(aside)/\(manifestName)", sealed.write)
     }
+  }
+
+  /// Writes that a stream has no model; after a crash that is there whole or not at all.
+  static func writeVacant(
+    _ model: String, firstSeq: UInt64, lastOutcome: JournalRecord?, in folder: String,
+    storage: any Storage
+  ) throws {
+    let manifest = Manifest(
+      model: model, baseModel: "", firstSeq: firstSeq, isAccumulationBroken: false,
+      userMetadata: [:], lastOutcome: lastOutcome.map { Data($0.encoded()) }, isVacant: true,
+      files: [:])
+    let sealed = try SealedManifest(manifest)
+    try storage.makeDirectory(folder)
+    try storage.replaceDirectory("\(folder)/\(prefix)\(firstSeq)") { aside in
+      try storage.writeFile("\(aside)/\(manifestName)", sealed.write)
+    }
+  }
+
+  /// Whether the snapshot before a seq can be seen, durable or not.
+  static func exists(before seq: UInt64, in folder: String) -> Bool {
+    seqs(in: folder).contains(seq)
   }
 
   /// The seqs of the snapshots in a model's folder, oldest first.

@@ -1,5 +1,6 @@
 import Engine
 import Journal
+import Wire
 
 /// What a new owner of a model does with its journal: which requests it runs again, and which answers
 /// it can still give. A pure value.
@@ -34,7 +35,9 @@ struct ReplayPlan {
     for record in records {
       switch record {
       case .opening: break
-      case .request(let request): requests[request.seq] = request
+      // Behind its outcome it was carried into another segment, without its body.
+      case .request(let request):
+        if outcomes[request.seq] == nil { requests[request.seq] = request }
       case .outcome(let outcome): outcomes[outcome.seq] = outcome
       }
     }
@@ -50,5 +53,23 @@ struct ReplayPlan {
     answers = outcomes.keys.filter { $0 >= oldest }.sorted().compactMap { seq in
       requests[seq].map { Step(request: $0, outcome: outcomes[seq]) }
     }
+  }
+
+  /// Whether replaying a request that has led to `outcome` reads what it said: the others leave a
+  /// model as it is, were refused, or are followed by a snapshot.
+  static func needsBody(
+    of request: JournalRecord.Request, _ outcome: JournalRecord.Outcome
+  ) -> Bool {
+    switch Method(rawValue: request.method) {
+    case .trainingCreateModel, .trainingForwardBackward: outcome.ran && outcome.code == 0
+    case .trainingOptimStep: runsOptimStep(outcome)
+    default: false
+    }
+  }
+
+  /// Settings that were refused left everything as it was; other failures drop the gradient.
+  static func runsOptimStep(_ outcome: JournalRecord.Outcome?) -> Bool {
+    guard let outcome else { return false }
+    return outcome.ran && outcome.code != UInt32(StatusCode.invalidArgument.rawValue)
   }
 }

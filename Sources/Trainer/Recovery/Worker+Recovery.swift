@@ -15,43 +15,81 @@ extension Worker {
 
   /// Writes what a model is now; everything before may be forgotten then.
   /// - Parameter answer: of a request that has had its effect and is not answered yet.
+  /// - Throws: UNAVAILABLE where it is not known whether the snapshot is there; the model is given up
+  ///   then, and its next owner goes by what it finds. Everything else has left no trace.
   func saveSnapshot(_ model: TrainedModel, answer: Payload? = nil) throws {
     guard let journal else { return }
-    try journal.flush(model.id)
-    let outcome = answer.map {
-      JournalRecord(seq: model.nextSeq - 1, Outcome(payload: $0), ran: true)
+    try journal.flush(model.id, below: model.nextSeq)
+    let folder = journal.folder(of: model.id)
+    do {
+      try ModelSnapshot.write(
+        model, lastOutcome: answer.map { Self.outcome($0, before: model.nextSeq) }, in: folder,
+        storage: storage)
+    } catch {
+      guard answer != nil, ModelSnapshot.exists(before: model.nextSeq, in: folder) else {
+        throw error
+      }
+      journal.abandon(model.id, error)
+      throw RPCError(
+        .unavailable, "it is not known whether the state of \(model.id) is on disk", cause: error)
     }
-    try ModelSnapshot.write(
-      model, lastOutcome: outcome, in: journal.folder(of: model.id), storage: storage)
-    try journal.snapshotTaken(model.id, firstSeq: model.nextSeq)
     model.unsavedMicroseconds = 0
+    journal.snapshotTaken(model.id, firstSeq: model.nextSeq)
   }
 
-  /// Writes a snapshot of the model with the most to lose, if all have too much together.
+  /// Writes that a stream has no model; everything before may be forgotten then.
+  func saveVacancy(_ stream: String, firstSeq: UInt64, answer: Payload? = nil) {
+    guard let journal else { return }
+    do {
+      try journal.flush(stream, below: firstSeq)
+      try ModelSnapshot.writeVacant(
+        stream, firstSeq: firstSeq, lastOutcome: answer.map { Self.outcome($0, before: firstSeq) },
+        in: journal.folder(of: stream), storage: storage)
+      journal.snapshotTaken(stream, firstSeq: firstSeq, isLast: true)
+    } catch {
+      // The journal says the same, at greater length.
+      log.warning("the records of \(stream) stay: \(error)")
+      journal.snapshotFailed(stream)
+    }
+  }
+
+  private static func outcome(_ answer: Payload, before seq: UInt64) -> JournalRecord {
+    .outcome(JournalRecord.Outcome(seq: seq - 1, Outcome(payload: answer), ran: true))
+  }
+
+  /// Writes a snapshot of the model with the most to lose, if all have too much together, or of one
+  /// whose records are long.
   func saveDueSnapshot() {
+    guard let journal else { return }
+    if let stream = journal.dueStream() {
+      if let model = models[stream] {
+        saveDueSnapshot(model)
+      } else if let seq = journal.firstOpenSeq(of: stream) {
+        saveVacancy(stream, firstSeq: seq)
+      }
+    }
     let unsaved = models.values.reduce(0) { $0 + $1.unsavedMicroseconds }
-    guard journal != nil, unsaved > Self.maximumUnsaved,
+    guard unsaved > Self.maximumUnsaved,
       let model = models.values.max(by: { $0.unsavedMicroseconds < $1.unsavedMicroseconds })
     else { return }
+    saveDueSnapshot(model)
+  }
+
+  private func saveDueSnapshot(_ model: TrainedModel) {
     do {
       try saveSnapshot(model)
     } catch {
       log.error("no snapshot of \(model.id): \(error); a recovery replays more")
-      // Asked again after as much computing as before.
+      // Asked again after as much computing, or as many bytes, as before.
       model.unsavedMicroseconds = 0
+      journal?.snapshotFailed(model.id)
     }
   }
 
   /// Writes snapshots of all models that computed something since their last one.
   func saveAllSnapshots() {
     guard journal != nil else { return }
-    for model in models.values where model.unsavedMicroseconds > 0 {
-      do {
-        try saveSnapshot(model)
-      } catch {
-        log.error("no snapshot of \(model.id): \(error); a recovery replays more")
-      }
-    }
+    for model in models.values where model.unsavedMicroseconds > 0 { saveDueSnapshot(model) }
   }
 
   /// A request of a model has had its effect.
@@ -69,14 +107,19 @@ extension Worker {
   /// - Throws: `dataLoss` if a request leads to something else than it did.
   func recover(_ stream: String, _ snapshot: ModelSnapshot?, _ plan: ReplayPlan) throws {
     close(stream)
-    if let snapshot { open(try read(snapshot)) }
+    if let snapshot, snapshot.manifest.isVacant != true { open(try read(snapshot)) }
     for step in plan.steps {
       try replay(step, stream)
       models[stream]?.nextSeq = step.request.seq + 1
       progress()
     }
     // So that whoever comes next starts from here.
-    if !plan.steps.isEmpty, let model = models[stream] { try saveSnapshot(model) }
+    guard !plan.steps.isEmpty else { return }
+    if let model = models[stream] {
+      try saveSnapshot(model)
+    } else {
+      saveVacancy(stream, firstSeq: plan.nextSeq)
+    }
   }
 
   private func read(_ snapshot: ModelSnapshot) throws -> TrainedModel {
@@ -107,7 +150,7 @@ extension Worker {
         return
       }
       try check(step, forwardBackward(step.request, try model(stream)))
-    case .trainingOptimStep where ran:
+    case .trainingOptimStep where ReplayPlan.runsOptimStep(step.outcome):
       let allowsPartial = RequestHeader.Flags(rawValue: step.request.flags).contains(.applyPartial)
       do {
         let model = try model(stream)

@@ -53,7 +53,7 @@ class TrainingClient {
   Future<v1::SaveStateResponse> save_state(const std::string& name, SaveOptions options = {});
   /// Goes back to a training checkpoint, with the optimizer's state if `optimizer`.
   Future<v1::LoadStateResponse> load_state(const std::string& path, bool optimizer = false);
-  /// Writes a checkpoint to sample from. Without a name it is called after its place in the stream.
+  /// Writes a checkpoint to sample from. Without a name the weights are gone with the session.
   Future<v1::SaveWeightsForSamplerResponse> save_weights_for_sampler(const std::string& name = "",
                                                                      SaveOptions options = {});
   /// The same, then a client that samples from it; waits until it is there.
