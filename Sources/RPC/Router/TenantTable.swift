@@ -27,8 +27,9 @@ struct TenantTable {
   private var index = [Tenant.defaultName: 0]
   private var free: [Int] = []
 
+  /// Lent, not copied: requests look at several numbers of one record.
   subscript(place: Int) -> TenantRecord {
-    get { records[place] }
+    _read { yield records[place] }
     _modify { yield &records[place] }
   }
 
