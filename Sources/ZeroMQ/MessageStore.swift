@@ -205,17 +205,13 @@ package struct MessageStore: ~Copyable {
 
   /// Starts a message, or goes on with the one whose last part is `last`, with a part of its own
   /// memory.
-  /// - Returns: the new part.
-  mutating func append(
-    _ bytes: UnsafeRawBufferPointer, after last: Int32
-  ) throws(ZMQError) -> Int32 {
+  /// - Returns: the new part; nil if there is no memory.
+  mutating func append(_ bytes: UnsafeRawBufferPointer, after last: Int32) -> Int32? {
     let part = takeCell()
-    do {
-      try check("zmq_msg_init_size") { zmq_msg_init_size(cell(part), bytes.count) }
-    } catch {
+    guard zmq_msg_init_size(cell(part), bytes.count) == 0 else {
       zmq_msg_init(cell(part))
       freeCell(part)
-      throw error
+      return nil
     }
     if let source = bytes.baseAddress { memcpy(zmq_msg_data(cell(part)), source, bytes.count) }
     link(part, after: last)
@@ -225,17 +221,15 @@ package struct MessageStore: ~Copyable {
   /// The same with memory from `malloc`, which is the message's from now on, even if this fails.
   mutating func append(
     owning memory: UnsafeMutableRawPointer, count: Int, after last: Int32
-  ) throws(ZMQError) -> Int32 {
+  ) -> Int32? {
     let part = takeCell()
-    do {
-      try check("zmq_msg_init_data") {
-        zmq_msg_init_data(cell(part), memory, count, { memory, _ in Glibc.free(memory) }, nil)
-      }
-    } catch {
+    let result = zmq_msg_init_data(
+      cell(part), memory, count, { memory, _ in Glibc.free(memory) }, nil)
+    guard result == 0 else {
       Glibc.free(memory)
       zmq_msg_init(cell(part))
       freeCell(part)
-      throw error
+      return nil
     }
     link(part, after: last)
     return part

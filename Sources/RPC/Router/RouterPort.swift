@@ -48,7 +48,7 @@ struct RouterPort: ~Copyable {
 
   /// The next message; nil when there is none.
   mutating func receive(into store: inout MessageStore) throws(ZMQError) -> Found? {
-    switch try listener.receive(into: &store) {
+    switch listener.receive(into: &store) {
     case .message(let message):
       return .arrival(
         Arrival(

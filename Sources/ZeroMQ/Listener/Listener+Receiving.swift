@@ -52,14 +52,14 @@ extension Listener {
 
   /// The next whole message (or the beginning of one that is too large).
   /// - Returns: nil when nothing is there; the next turn may find more.
-  package mutating func receive(into store: inout MessageStore) throws(ZMQError) -> Received? {
+  package mutating func receive(into store: inout MessageStore) -> Received? {
     while true {
       if let slot = reading.slot {
-        if let received = try consume(slot, &store) { return received }
+        if let received = consume(slot, &store) { return received }
         if reading.slot == slot { endReading(slot) }
       }
       guard let slot = nextReadable(&store) else { return nil }
-      if let received = try read(slot, &store) { return received }
+      if let received = read(slot, &store) { return received }
     }
   }
 
@@ -79,18 +79,19 @@ extension Listener {
   /// Reads once from a connection.
   private mutating func read(
     _ slot: Int, _ store: inout MessageStore
-  ) throws(ZMQError) -> Received? {
-    guard mayRead(slot) else {
+  ) -> Received? {
+    let most = readable(slot)
+    guard most > 0 else {
       connections[slot].waitsForPool = true
       waiting.append(connections[slot].id)
       updateInterest(slot)
       return nil
     }
     let rest = connections[slot].parser.remaining
-    if rest > buffer.count / 2, connections[slot].message.part != nil {
-      return try readPart(slot, rest, &store)
+    if rest > buffer.count / 2, most == buffer.count, connections[slot].message.part != nil {
+      return readPart(slot, rest, &store)
     }
-    let count = recv(connections[slot].descriptor, buffer.baseAddress, buffer.count, 0)
+    let count = recv(connections[slot].descriptor, buffer.baseAddress, most, 0)
     guard isGood(count, slot, &store) else { return nil }
     reading = Reading(slot: slot, count: count, bytes: count)
     return nil
@@ -99,13 +100,13 @@ extension Listener {
   /// Reads into the memory of the part under way.
   private mutating func readPart(
     _ slot: Int, _ rest: Int, _ store: inout MessageStore
-  ) throws(ZMQError) -> Received? {
+  ) -> Received? {
     let wanted = min(rest, max(buffer.count, min(Self.largestRead, limits.receivePool - pooled)))
     guard let start = reserve(wanted, slot, &store) else { return nil }
     let count = recv(connections[slot].descriptor, start, wanted, 0)
     guard isGood(count, slot, &store) else { return nil }
     connections[slot].parser.took(count)
-    let received = try fill(count, slot, &store)
+    let received = fill(count, slot, &store)
     connections[slot].clock.heard(
       count, isMidMessage: connections[slot].isMidMessage, finished: received != nil, now)
     return received
@@ -130,11 +131,11 @@ extension Listener {
   /// - Returns: nil when it is used up, or the connection is closed.
   private mutating func consume(
     _ slot: Int, _ store: inout MessageStore
-  ) throws(ZMQError) -> Received? {
+  ) -> Received? {
     if let count = connections[slot].message.claimed {
       connections[slot].message.claimed = nil
       let isRefused = !connections[slot].isTrusted
-      if let received = try take(frame: count, slot, isRefused: isRefused, &store) {
+      if let received = take(frame: count, slot, isRefused: isRefused, &store) {
         return received
       }
     }
@@ -151,11 +152,11 @@ extension Listener {
       case nil: return nil
       case .frame(let count, let more):
         connections[slot].message.hasMore = more
-        if let received = try take(frame: count, slot, isRefused: false, &store) {
+        if let received = take(frame: count, slot, isRefused: false, &store) {
           return received
         }
       case .payload(let count):
-        if let received = try take(piece: count, slot, &store) { return received }
+        if let received = take(piece: count, slot, &store) { return received }
       case .greeting: send(raw: ZMTPHandshake.ready, slot)
       case .ready: connections[slot].clock.handshakeEnded()
       case .ping(let context): send(raw: ZMTPHandshake.command("PONG", context), slot)
@@ -168,7 +169,7 @@ extension Listener {
   /// A frame begins. If all of it is there it is taken at once.
   private mutating func take(
     frame count: Int, _ slot: Int, isRefused: Bool, _ store: inout MessageStore
-  ) throws(ZMQError) -> Received? {
+  ) -> Received? {
     if connections[slot].message.isSkipped {
       connections[slot].message.bytes += count
       if connections[slot].message.bytes > 2 * limits.message {
@@ -184,8 +185,8 @@ extension Listener {
     case .claim where !isRefused && connections[slot].message.parts > 0:
       connections[slot].message.claimed = count
       return .claim(connection: connections[slot].id, header: connections[slot].message.id)
-    case .claim: return try skip(count, slot, .untrusted, &store)
-    case .excess(let excess): return try skip(count, slot, excess, &store)
+    case .claim: return skip(count, slot, .untrusted, &store)
+    case .excess(let excess): return skip(count, slot, excess, &store)
     case .take: break
     }
     connections[slot].message.bytes += count
@@ -199,14 +200,14 @@ extension Listener {
     reading.position += count
     connections[slot].parser.took(count)
     let bytes = UnsafeRawBufferPointer(rebasing: buffer[start..<start + count])
-    let part = try store.append(bytes, after: connections[slot].message.last)
-    return added(part, slot)
+    let part = store.append(bytes, after: connections[slot].message.last)
+    return added(part, slot, &store)
   }
 
   /// A piece of a frame that does not come at once.
   private mutating func take(
     piece count: Int, _ slot: Int, _ store: inout MessageStore
-  ) throws(ZMQError) -> Received? {
+  ) -> Received? {
     if connections[slot].message.isSkipped {
       if connections[slot].parser.remaining == 0 { endSkipped(slot) }
       return nil
@@ -215,7 +216,7 @@ extension Listener {
       return nil
     }
     memcpy(start, base + (reading.position - count), count)
-    return try fill(count, slot, &store)
+    return fill(count, slot, &store)
   }
 
   private mutating func beginPart(
@@ -255,17 +256,24 @@ extension Listener {
   /// So many bytes of the part under way have come.
   private mutating func fill(
     _ count: Int, _ slot: Int, _ store: inout MessageStore
-  ) throws(ZMQError) -> Received? {
+  ) -> Received? {
     connections[slot].message.part?.filled += count
     guard let part = connections[slot].message.part, part.filled == part.size else { return nil }
     connections[slot].message.part = nil
-    let cell = try store.append(
+    let cell = store.append(
       owning: part.memory, count: part.size, after: connections[slot].message.last)
-    return added(cell, slot)
+    return added(cell, slot, &store)
   }
 
   /// A part is complete.
-  private mutating func added(_ part: Int32, _ slot: Int) -> Received? {
+  /// - Parameter part: nil if there was no memory for it.
+  private mutating func added(
+    _ part: Int32?, _ slot: Int, _ store: inout MessageStore
+  ) -> Received? {
+    guard let part else {
+      close(slot, .failed, &store)
+      return nil
+    }
     if connections[slot].message.parts == 0 { connections[slot].message.first = part }
     connections[slot].message.last = part
     connections[slot].message.parts += 1
@@ -277,91 +285,5 @@ extension Listener {
     charge(slot, -connections[slot].message.charged)
     connections[slot].message = IncomingMessage()
     return .message(message)
-  }
-
-  // MARK: Too large
-
-  /// Hands over the first part; a frame of `count` bytes and all behind it are not kept.
-  private mutating func skip(
-    _ count: Int, _ slot: Int, _ excess: ReceivedMessage.Excess, _ store: inout MessageStore
-  ) throws(ZMQError) -> Received? {
-    let id: MessageStore.ID
-    if connections[slot].message.parts > 0 {
-      id = connections[slot].message.id
-      store.truncate(id)
-    } else {
-      let empty = UnsafeRawBufferPointer(start: nil, count: 0)
-      id = MessageStore.ID(first: try store.append(empty, after: MessageStore.none))
-    }
-    charge(slot, -connections[slot].message.charged)
-    var rest = IncomingMessage()
-    rest.hasMore = connections[slot].message.hasMore
-    rest.bytes = connections[slot].message.bytes + count
-    rest.isSkipped = true
-    let message = ReceivedMessage(
-      connection: connections[slot].id, id: id, bytes: rest.bytes, excess: excess,
-      isTrusted: connections[slot].isTrusted)
-    connections[slot].message = rest
-    if connections[slot].parser.remaining == 0 { endSkipped(slot) }
-    return .message(message)
-  }
-
-  /// A frame of a skipped message has ended.
-  private mutating func endSkipped(_ slot: Int) {
-    if connections[slot].message.hasMore { return }
-    reading.finished = true
-    connections[slot].message = IncomingMessage()
-  }
-
-  // MARK: Accounts
-
-  /// Gives memory to a connection's message, or takes it back.
-  mutating func charge(_ slot: Int, _ bytes: Int) {
-    let before = connections[slot].pooled(limits)
-    connections[slot].message.charged += bytes
-    statistics.receiving += bytes
-    pooled += connections[slot].pooled(limits) - before
-  }
-
-  /// Whether the connection may read on: its message needs nothing of the pool, or there is some, or
-  /// it is the first in the row.
-  func mayRead(_ slot: Int) -> Bool {
-    pooled < limits.receivePool || connections[slot].pooled(limits) == 0 || slot == eldest
-  }
-
-  /// The connection whose message began first, of those that have bytes of the pool: it goes on
-  /// whatever happens, so that not all wait for each other.
-  private var eldest: Int? {
-    connections.indices
-      .filter { connections[$0].id != 0 && connections[$0].pooled(limits) > 0 }
-      .min { (connections[$0].clock.begun ?? now) < (connections[$1].clock.begun ?? now) }
-  }
-
-  /// Lets those read on that may again.
-  mutating func serveWaiting() {
-    let all = waiting
-    waiting.removeAll(keepingCapacity: true)
-    for id in all {
-      guard let slot = slot(of: id) else { continue }
-      if mayRead(slot) {
-        connections[slot].waitsForPool = false
-        updateInterest(slot)
-      } else {
-        waiting.append(id)
-      }
-    }
-  }
-}
-
-extension ListenerLimits {
-  /// What becomes of the next frame of a message.
-  enum Verdict: Equatable { case take, claim, excess(ReceivedMessage.Excess) }
-
-  func verdict(on message: IncomingMessage, next count: Int, isTrusted: Bool) -> Verdict {
-    if message.parts == 0, count > firstPart { return .excess(.firstPart) }
-    if message.parts >= parts { return .excess(.parts) }
-    if message.bytes + count > self.message { return .excess(.bytes) }
-    let charged = message.charged + count + IncomingMessage.partBytes
-    return isTrusted || charged <= untrustedMessage ? .take : .claim
   }
 }

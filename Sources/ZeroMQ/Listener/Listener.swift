@@ -51,6 +51,8 @@ package struct Listener: ~Copyable {
   var pooled = 0
   /// Connections that wait for bytes of the pool.
   var waiting: [UInt64] = []
+  /// The connection that may overdraw the pool, as far as is known.
+  var first: UInt64 = 0
   var dirty: [Int] = []
   var lastSweep: UInt64
   /// What was read last, of one connection.

@@ -17,7 +17,7 @@ package struct ListenerLimits: Sendable {
   // MARK: Bytes in receive
 
   /// Bytes of unfinished messages that each connection has for itself. More come from the pool.
-  package var receiveAllowance = 64 << 10
+  package var receiveAllowance = 16 << 10
   /// Bytes of unfinished messages of all connections together, beyond their own. When it is empty
   /// only the message that began first is read on, so the most is this and one message.
   package var receivePool = 512 << 20
