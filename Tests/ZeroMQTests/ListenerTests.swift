@@ -92,6 +92,7 @@ struct ListenerTests {
     let rig = try ListenerRig()
     let context = try Context()
     let dealers = try (0..<3).map { _ in try dealer(rig.socket.endpoint, context) }
+    defer { withExtendedLifetime(dealers) {} }
     for number in 0..<5000 {
       for dealer in dealers {
         try send(dealer, [[UInt8(number & 255), UInt8(number >> 8)], bytes(number % 300)])
