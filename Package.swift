@@ -3,11 +3,11 @@ import PackageDescription
 
 // Imports point one way:
 //
-//   CZMQ <- ZeroMQ <-+
-//                    +- RPC <-+- Tinsmith (public SDK) <-+
-//   CProto <- Wire <-+        |                          +- CLI, Tools
-//   CKernels <- Engine <------+- Trainer <---------------+
-//   Tokenizers <--------------+  Catalog <---------------+
+//   CZMQ, CSystem <- ZeroMQ <-+
+//                             +- RPC <-+- Tinsmith (public SDK) <-+
+//            CProto <- Wire <-+        |                          +- CLI, Tools
+// CKernels, CSystem <- Engine <--------+- Trainer <---------------+
+//                  Tokenizers <--------+  Catalog <---------------+
 //   Trainer, Catalog <- … Checkpoints
 //   Operations <- CLI
 
