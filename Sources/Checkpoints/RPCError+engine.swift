@@ -7,7 +7,13 @@ extension RPCError {
   ///
   /// Lack of resources becomes FAILED_PRECONDITION: RESOURCE_EXHAUSTED would make the client send
   /// the same request again, which would fail again, and it does not consume a seq.
+  ///
+  /// Whoever knows better says so with an answer as the cause.
   package init(_ error: EngineError) {
+    if let answer = error.cause as? RPCError {
+      self = answer
+      return
+    }
     let code: StatusCode =
       switch error.code {
       case .invalidArgument: .invalidArgument

@@ -35,6 +35,12 @@ struct BatchFormer {
     let kind: Kind
     /// Datums handed out.
     var next = 0
+
+    /// Whether something of it was not handed out.
+    var hasWork: Bool {
+      guard case .training(_, let rows) = kind else { return true }
+      return next < rows.count
+    }
   }
 
   private struct Flow {
@@ -101,10 +107,21 @@ struct BatchFormer {
     sessions[request.session]?.open -= 1
   }
 
+  /// Whether requests of a stream have not ended.
+  func hasRequests(_ stream: String) -> Bool { queues[stream]?.isEmpty == false }
+
+  /// What was handed out last cannot be run yet: it comes again.
+  mutating func putBack(_ piece: Piece) {
+    guard let request = requests[piece.request], case .training(_, let rows) = request.kind
+    else { return }
+    requests[piece.request]?.next = piece.datums.lowerBound
+    waitingRows += rows[piece.datums].reduce(0, +)
+  }
+
   /// What runs next: one request by itself, or datums of a base model of at most as many rows as
   /// `limit` says for it (one longer datum goes by itself). Nil if nothing waits.
   mutating func next(limit: (_ base: String) -> Int) -> Batch? {
-    guard let first = pick(where: { _, _ in true }), let request = requests[first] else {
+    guard let first = pick(where: { $1.hasWork }), let request = requests[first] else {
       return nil
     }
     guard case .training(let accumulates, _) = request.kind, let base = bases[request.stream]

@@ -12,14 +12,14 @@ extension Handlers {
   func addCheckpoints(to table: inout MethodTable) {
     handleAside(&table, .checkpointsImport, ImportCheckpointRequest.self) {
       worker, request, context in
-      let (base, work) = (try worker.base(request.baseModel).model, AdapterWork(worker))
+      let (base, work) = (try worker.base(request.baseModel).model, AdapterWork(worker, compute))
       return { try work.importAdapter(request, base, context) }
     }
     handleAside(&table, .checkpointsExportMerged, CheckpointRequest.self) {
       worker, request, context in
       let path = try CheckpointPath(request.path, field: "path")
       let manifest = try worker.checkpoints.manifest(path, for: context.tenant)
-      let (base, work) = (try worker.base(manifest.baseModel).model, AdapterWork(worker))
+      let (base, work) = (try worker.base(manifest.baseModel).model, AdapterWork(worker, compute))
       return { try work.exportMerged(path, base, context) }
     }
   }
@@ -58,11 +58,29 @@ private struct AdapterWork {
   private let dataFolder: String
   private let storage: any Storage
   private let checkpoints: CheckpointStore
+  private let memory: MemoryAccount
+  private let compute: ComputeThread
 
-  init(_ worker: Worker) {
+  init(_ worker: Worker, _ compute: ComputeThread) {
+    memory = worker.memory
+    self.compute = compute
     dataFolder = worker.configuration.dataFolder
     storage = worker.storage
     checkpoints = worker.checkpoints
+  }
+
+  /// Asks for an adapter's memory; the compute thread, which has what may give way, makes room.
+  private func admit(_ bytes: Int) throws(EngineError) -> AnyObject? {
+    if memory.free(.adapters) < bytes {
+      let done = DispatchSemaphore(value: 0)
+      compute.submit { worker in
+        worker.makeRoom(bytes, parkingQueued: false)
+        done.signal()
+      }
+      // It does not come back from a worker that is stopping.
+      _ = done.wait(timeout: .now() + 10)
+    }
+    return try memory.admit(bytes, "the adapter")
   }
 
   /// A checkpoint of an adapter in PEFT's layout, or what an earlier attempt made of it.
@@ -77,7 +95,7 @@ private struct AdapterWork {
     }
     let kernels = try Kernels(threads: 1)
     let adapter = try withFiles(of: request) { folder in
-      try AdapterImport.read(folder, model: base, kernels: kernels)
+      try AdapterImport.read(folder, model: base, kernels: kernels, admit: admit)
     }
     let manifest = CheckpointStore.Manifest(
       adapter, base: base.name, path: path, tenant: context.tenant,
@@ -123,7 +141,8 @@ private struct AdapterWork {
     let manifest = try checkpoints.verified(path, for: context.tenant)
     return try ModelExports(dataFolder: dataFolder, storage: storage).export(manifest) { folder in
       let kernels = try Kernels(threads: 1)
-      let adapter = try AdapterFiles.read(checkpoints.url(path), model: base, kernels: kernels)
+      let adapter = try AdapterFiles.read(
+        checkpoints.url(path), model: base, kernels: kernels, admit: admit)
       try MergedModel.write(adapter, model: base, to: folder, storage: storage, kernels: kernels)
     }
   }

@@ -9,7 +9,7 @@ final class Decoder {
   struct Waiter {
     let context: CallContext
     /// Tokens of one step, where the client asked to see them as they come; `offset` is the number
-    /// of tokens of each of these sequences before.
+    /// of tokens of each of these sequences before (those that are as far are told together).
     var push: ((_ pieces: [Piece], _ offset: Int) -> Void)?
     let finish: (Result<GenerationResult, RPCError>) -> Void
   }
@@ -21,15 +21,15 @@ final class Decoder {
     let logprob: Float
   }
 
-  private struct Stream {
-    let waiter: Waiter
-    /// Tokens pushed so far of each sample.
-    var offset = 0
+  /// Tokens of a request that stand at one place of their samples.
+  private struct Place: Hashable {
+    let id: Int
+    let offset: Int
   }
 
   private let generator: Generator
   private let statistics: WorkerStatistics
-  private var streams: [Int: Stream] = [:]
+  private var waiters: [Int: Waiter] = [:]
   private var quantum = Quantum()
 
   init(_ generator: Generator, _ statistics: WorkerStatistics) {
@@ -40,12 +40,13 @@ final class Decoder {
   var isIdle: Bool { generator.isIdle }
   var sequences: Int { generator.runningSequences }
   var waiting: Int { generator.waitingRequests }
+  var contextLength: Int { generator.contextLength }
   var pages: Int { generator.cache.pageCount }
   var freePages: Int { generator.cache.freePages }
   var cachedPages: Int { generator.cachedPages }
 
   func add(_ request: GenerationRequest, _ waiter: Waiter) throws(EngineError) {
-    streams[try generator.add(request)] = Stream(waiter: waiter)
+    waiters[try generator.add(request)] = waiter
   }
 
   /// Drops what is cancelled or late, then runs one pass.
@@ -53,28 +54,26 @@ final class Decoder {
   func step(isContended: Bool) {
     dropUnwanted()
     let start = Monotonic.microseconds()
-    generator.prefillRows = min(quantum.rows(isContended: isContended, now: start), 512)
+    generator.prefillRows = min(
+      quantum.rows(isContended: isContended, now: start), Generator.maximumPrefillRows)
     let events = generator.step()
     if generator.lastPrefillRows > 0 {
       quantum.ran(rows: generator.lastRows, microseconds: Monotonic.microseconds() - start)
     }
-    var pushed: [Int: [Piece]] = [:]
+    var pushed: [Place: [Piece]] = [:]
     var tokens = 0
     for event in events {
       switch event {
-      case .token(let id, let sample, let token, let logprob):
+      case .token(let id, let sample, let index, let token, let logprob):
         tokens += 1
-        if streams[id]?.waiter.push != nil {
-          pushed[id, default: []].append(Piece(sample: sample, token: token, logprob: logprob))
+        if waiters[id]?.push != nil {
+          pushed[Place(id: id, offset: index), default: []].append(
+            Piece(sample: sample, token: token, logprob: logprob))
         }
       case .finished, .failed: break
       }
     }
-    for (id, pieces) in pushed {
-      guard let stream = streams[id] else { continue }
-      stream.waiter.push?(pieces, stream.offset)
-      streams[id]?.offset += 1
-    }
+    for (place, pieces) in pushed { waiters[place.id]?.push?(pieces, place.offset) }
     statistics.add([
       ("sampled_tokens_total", tokens), ("prompt_tokens_total", generator.lastPrefillRows),
       ("decode_steps_total", 1),
@@ -87,20 +86,20 @@ final class Decoder {
     case .token: break
     case .finished(let id, let result):
       statistics.add([("cache_hit_tokens_total", result.cachedPromptTokens)])
-      streams.removeValue(forKey: id)?.waiter.finish(.success(result))
+      waiters.removeValue(forKey: id)?.finish(.success(result))
     case .failed(let id, let error):
-      streams.removeValue(forKey: id)?.waiter.finish(.failure(RPCError(error)))
+      waiters.removeValue(forKey: id)?.finish(.failure(RPCError(error)))
     }
   }
 
   private func dropUnwanted() {
-    for (id, stream) in streams {
+    for (id, waiter) in waiters {
       do {
-        try Handlers.refuseIfUnwanted(stream.waiter.context)
+        try Handlers.refuseIfUnwanted(waiter.context)
       } catch {
         generator.cancel(id)
-        streams[id] = nil
-        stream.waiter.finish(.failure(error))
+        waiters[id] = nil
+        waiter.finish(.failure(error))
       }
     }
   }

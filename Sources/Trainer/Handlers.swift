@@ -7,6 +7,8 @@ import Wire
 struct Handlers {
   let compute: ComputeThread
   let preparation: Preparation
+  /// For what is made of stop strings.
+  let stopQueue = DispatchQueue(label: "tinsmith.stops", qos: .userInitiated)
   /// For long work beside the compute thread.
   let asideQueue = FairQueueOfWork(label: "tinsmith.aside")
 

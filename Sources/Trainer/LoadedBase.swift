@@ -22,7 +22,7 @@ final class LoadedBase {
     engine = TrainingEngine(model: model, kernels: worker.kernels, arena: worker.arena)
     run = TrainingRun(engine: engine)
     let pages = try KVCache(
-      shapes: model.attentionShapes, bytes: worker.configuration.kvCacheBytes)
+      shapes: model.attentionShapes, bytes: worker.memory.plan.kvCache[name] ?? 0)
     decoder = Decoder(
       Generator(model: model, kernels: worker.kernels, arena: worker.arena, cache: pages),
       worker.statistics)

@@ -68,6 +68,12 @@ final class ModelQueue {
     work[id] = item
   }
 
+  /// Whether requests of a model wait, and whether one of them was begun.
+  func hasRequests(_ stream: String) -> Bool { former.hasRequests(stream) }
+  func isUnderWay(_ stream: String) -> Bool {
+    running.values.contains { $0.values.contains { work[$0]?.stream == stream } }
+  }
+
   func open(_ model: TrainedModel) { former.open(model.id, base: model.base.model.name) }
   func close(_ stream: String) { former.close(stream) }
 
@@ -85,9 +91,23 @@ final class ModelQueue {
     }
     switch next {
     case nil: break
-    case .alone(let id): runAlone(id, worker)
-    case .training(let base, let pieces): run(pieces, base: base, worker)
+    case .alone(let id):
+      guard isReady(id, worker) else { return former.putBack(.init(request: id, datums: 0..<0)) }
+      runAlone(id, worker)
+    case .training(let base, let pieces):
+      var ready: [BatchFormer.Piece] = []
+      for piece in pieces {
+        if isReady(piece.request, worker) { ready.append(piece) } else { former.putBack(piece) }
+      }
+      run(ready, base: base, worker)
     }
+  }
+
+  /// Whether the model of a request is in memory. One that others left no room for comes later; what
+  /// else is wrong its request says.
+  private func isReady(_ id: Int, _ worker: Worker) -> Bool {
+    guard let stream = work[id]?.stream else { return true }
+    return worker.makeReady(stream)
   }
 
   private func runAlone(_ id: Int, _ worker: Worker) {
@@ -121,7 +141,7 @@ final class ModelQueue {
     _ training: Training, _ worker: Worker, _ started: Started?, _ error: RPCError
   ) {
     // A forward_backward that failed, for whatever reason, is a hole in the accumulation.
-    if training.accumulates { worker.models[training.context.stream]?.isAccumulationBroken = true }
+    if training.accumulates { worker.breakAccumulation(of: training.context.stream) }
     worker.passed(training.context, 0)
     training.reply.fail(error, info: info(training, started))
   }

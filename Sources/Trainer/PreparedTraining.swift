@@ -15,6 +15,10 @@ struct PreparedTraining: Sendable {
 final class Preparation: Sendable {
   private let queue = DispatchQueue(label: "tinsmith.preparation", qos: .userInitiated)
   private let configs = Mutex<[String: ModelConfig]>([:])
+  private let memory = Mutex<MemoryAccount?>(nil)
+
+  /// The account is there once the base models are known.
+  func use(_ account: MemoryAccount) { memory.withLock { $0 = account } }
 
   /// The model of this stream exists, and data for it can be checked.
   func open(_ stream: String, _ config: ModelConfig) { configs.withLock { $0[stream] = config } }
@@ -30,15 +34,21 @@ final class Preparation: Sendable {
 
   /// A request as far as it can be brought now: data, or what is needed to make them once the model
   /// exists (its creation may still be queued).
+  ///
+  /// Waits until there is memory for it: what is queued before is computed meanwhile.
   func training(_ payload: Payload, stream: String) -> PendingTraining {
     do {
       let request = try ForwardBackwardRequest.decode(payload)
       let rows = request.data.map(\.modelInput.length)
+      try PreparedTraining.check(request)
+      let charge = try memory.withLock(\.self)?.waitAndAdmit(
+        request.footprint + payload.byteCount)
       guard let config = configs.withLock({ $0[stream] }) else {
-        return PendingTraining(rows: rows, state: .request(request))
+        return PendingTraining(rows: rows, state: .request(request), charge: charge)
       }
       return PendingTraining(
-        rows: rows, state: .ready(Result { try PreparedTraining(request, config) }))
+        rows: rows, state: .ready(Result { try PreparedTraining(request, config) }),
+        charge: charge)
     } catch {
       return PendingTraining(rows: [], state: .ready(.failure(error)))
     }
@@ -55,6 +65,8 @@ struct PendingTraining: Sendable {
   /// Tokens of each datum.
   let rows: [Int]
   let state: State
+  /// Its memory.
+  var charge: MemoryCharge?
 
   /// Whether it is known that it cannot be run.
   var isRefused: Bool {
@@ -70,8 +82,20 @@ struct PendingTraining: Sendable {
 }
 
 extension PreparedTraining {
+  /// Checks names and shapes: nothing is written out for a request that is refused.
+  /// - Throws: INVALID_ARGUMENT naming the field.
+  static func check(_ request: ForwardBackwardRequest) throws {
+    let loss = try Engine.LossFunction(request)
+    for (i, datum) in request.data.enumerated() {
+      try TrainingDatum.check(
+        shapes: datum.lossFnInputs.mapValues(\.shape), tokens: datum.modelInput.length,
+        loss: loss, field: "data[\(i)]")
+    }
+  }
+
   /// - Throws: INVALID_ARGUMENT naming the field.
   init(_ request: ForwardBackwardRequest, _ config: ModelConfig) throws {
+    try Self.check(request)
     let loss = try Engine.LossFunction(request)
     var data: [TrainingDatum] = []
     data.reserveCapacity(request.data.count)

@@ -1,4 +1,5 @@
 import Checkpoints
+import Dispatch
 import Engine
 import RPC
 import Tokenizers
@@ -20,30 +21,37 @@ extension Handlers {
       worker.samplingSessions[context.stream] = request.source
       return CreateSamplingSessionResponse(
         samplingSessionID: context.stream, baseModel: base.model.name,
-        tokenizer: base.model.folder, maxContextLength: base.model.config.maxPositions)
+        tokenizer: base.model.folder, maxContextLength: base.decoder.contextLength)
     }
-    decode(&table, .samplingSample, SampleRequest.self) { worker, request, context, reply in
-      try worker.sample(request, context, reply)
+    table.handle(.samplingSample, SampleRequest.self, SampleResponse.self) {
+      request, context, reply in
+      guard case .strings(let texts) = request.params.stop, !texts.isEmpty else {
+        return decode(context, reply) { try $0.sample(request, nil, context, reply) }
+      }
+      // Beside the compute thread: there may be many.
+      stopQueue.async {
+        let stops = StopStrings(texts)
+        decode(context, reply) { try $0.sample(request, stops, context, reply) }
+      }
     }
-    decode(&table, .samplingComputeLogprobs, ComputeLogprobsRequest.self) {
-      worker, request, context, reply in
-      try worker.computeLogprobs(request, context, reply)
+    table.handle(
+      .samplingComputeLogprobs, ComputeLogprobsRequest.self, ComputeLogprobsResponse.self
+    ) { request, context, reply in
+      decode(context, reply) { try $0.computeLogprobs(request, context, reply) }
     }
   }
 
-  /// A method that is queued on the compute thread and ends when the decoder has its answer.
-  private func decode<Request: WireMessage, Response: WireMessage>(
-    _ table: inout MethodTable, _ method: Method, _ request: Request.Type,
-    _ body: @escaping @Sendable (Worker, Request, CallContext, Reply<Response>) throws -> Void
+  /// Queues a request on the compute thread; it ends when the decoder has its answer.
+  private func decode<Response: WireMessage>(
+    _ context: CallContext, _ reply: Reply<Response>,
+    _ body: @escaping @Sendable (Worker) throws -> Void
   ) {
-    table.handle(method, Request.self, Response.self) { request, context, reply in
-      compute.submit { worker in
-        do {
-          try Self.refuseIfUnwanted(context)
-          try body(worker, request, context, reply)
-        } catch {
-          reply.fail(.from(error))
-        }
+    compute.submit { worker in
+      do {
+        try Self.refuseIfUnwanted(context)
+        try body(worker)
+      } catch {
+        reply.fail(.from(error))
       }
     }
   }
@@ -90,7 +98,7 @@ extension Worker {
     let manifest = try checkpoints.verified(path, for: tenant, field: "model_path")
     let base = try base(manifest.baseModel)
     let adapter = try AdapterFiles.read(
-      checkpoints.url(path), model: base.model, kernels: kernels)
+      checkpoints.url(path), model: base.model, kernels: kernels, admit: admit("the snapshot"))
     return try keepSnapshot(adapter, manifest, path)
   }
 
@@ -120,7 +128,8 @@ extension Worker {
   }
 
   fileprivate func sample(
-    _ request: SampleRequest, _ context: CallContext, _ reply: Reply<SampleResponse>
+    _ request: SampleRequest, _ stops: StopStrings?, _ context: CallContext,
+    _ reply: Reply<SampleResponse>
   ) throws {
     let target = try samplingTarget(request.source, context)
     var generation = GenerationRequest(prompt: request.prompt.tokens, adapter: target.adapter)
@@ -130,13 +139,15 @@ extension Worker {
     generation.topPromptLogprobs = request.topKPromptLogprobs
     generation.topSampleLogprobs = request.topKSampleLogprobs
     let seed = request.params.seed ?? keyHash(context.stream, context.seq)
-    let room = target.base.model.config.maxPositions - generation.prompt.count
+    generation.tenant = String(context.tenant)
+    let room = target.base.decoder.contextLength - generation.prompt.count
     generation.parameters.maxTokens = request.params.maxTokens ?? max(room, 0)
     generation.parameters.seed = seed
     generation.parameters.temperature = Float(request.params.temperature)
     generation.parameters.topK = request.params.topK
     generation.parameters.topP = Float(request.params.topP)
-    try target.base.setStops(request.params.stop, &generation)
+    try target.base.setStops(request.params.stop, stops, &generation)
+    generation.charge = try memory.admit(generation, extra: stops?.bytes ?? 0)
     let start = Monotonic.microseconds()
     var waiter = Decoder.Waiter(context: context) { result in
       let info = ReplyInfo.decoding(context, start, request.prompt.length, result)
@@ -157,8 +168,10 @@ extension Worker {
     let target = try samplingTarget(request.source, context)
     var generation = GenerationRequest(prompt: request.prompt.tokens, adapter: target.adapter)
     generation.cacheScope = target.cacheScope
+    generation.tenant = String(context.tenant)
     generation.wantsPromptLogprobs = true
     generation.parameters.maxTokens = 0
+    generation.charge = try memory.admit(generation)
     let start = Monotonic.microseconds()
     try target.base.decoder.add(
       generation,
@@ -182,53 +195,23 @@ extension Reply {
 extension LoadedBase {
   /// Stop tokens and stop strings of a request; absent means the model's own end tokens.
   fileprivate func setStops(
-    _ stop: SamplingParams.Stop, _ generation: inout GenerationRequest
+    _ stop: SamplingParams.Stop, _ strings: StopStrings?, _ generation: inout GenerationRequest
   ) throws {
     switch stop {
     case .modelDefault: generation.parameters.stopTokens = Set(tokenizer?.eosTokenIds ?? [])
     case .tokens(let ids): generation.parameters.stopTokens = Set(ids)
-    case .strings(let texts):
-      guard !texts.isEmpty else { return }
+    case .strings:
+      guard let strings else { return }
       guard let tokenizer else {
         throw RPCError(
           .failedPrecondition, "\(model.name) has no tokenizer: stop strings cannot be found",
           field: "sampling_params.stop")
       }
-      if let empty = texts.firstIndex(of: "") {
-        throw RPCError(
-          .invalidArgument, "a stop string is empty", field: "sampling_params.stop[\(empty)]")
-      }
-      let finder = StopFinder(texts: texts, samples: generation.sampleCount)
+      let finder = StopFinder(strings, samples: generation.sampleCount)
       generation.shouldStop = { sample, tokens in
         guard let last = tokens.last else { return false }
         return finder.append(
           tokenizer.decodeBytes([last], skipSpecialTokens: false), sample: sample)
-      }
-    }
-  }
-}
-
-/// Looks for stop strings in the bytes of each sample as they come.
-final class StopFinder {
-  private let texts: [[UInt8]]
-  private let longest: Int
-  /// The last bytes of each sample, enough to hold a string that began earlier.
-  private var tails: [[UInt8]]
-
-  init(texts: [String], samples: Int) {
-    self.texts = texts.map { Array($0.utf8) }
-    longest = self.texts.map(\.count).max() ?? 0
-    tails = Array(repeating: [], count: samples)
-  }
-
-  /// Whether a stop string ends within the new bytes.
-  func append(_ bytes: [UInt8], sample: Int) -> Bool {
-    let window = tails[sample] + bytes
-    tails[sample] = Array(window.suffix(longest - 1))
-    return texts.contains { text in
-      guard text.count <= window.count else { return false }
-      return (0...window.count - text.count).contains { start in
-        window[start..<start + text.count].elementsEqual(text)
       }
     }
   }

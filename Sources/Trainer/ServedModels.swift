@@ -35,20 +35,19 @@ package struct ServedModels: Sendable {
 
   /// What `Admin.Capabilities` says, read from the models' config files.
   ///
+  /// - Parameter memory: of each worker.
   /// - Throws: `EngineError` naming the model whose folder cannot be served.
-  package func capabilities(version: String) throws(EngineError) -> CapabilitiesResponse {
+  package func capabilities(
+    version: String, memory: MemoryOptions = MemoryOptions()
+  ) throws(EngineError) -> CapabilitiesResponse {
+    let configs = try configs()
+    let plan = try memoryPlan(memory.resolved(), configs)
     var models: [Wire.BaseModel] = []
-    for (name, folder) in folders.sorted(by: { $0.key < $1.key }) {
-      let config: ModelConfig
-      do {
-        config = try ModelConfig(path: "\(folder)/config.json")
-        try config.checkArchitecture()
-      } catch {
-        throw EngineError(error.code, "base model \(name): \(error.message)", cause: error)
-      }
+    for (name, config) in configs.sorted(by: { $0.key < $1.key }) {
+      let folder = try folder(of: name)
       models.append(
         Wire.BaseModel(
-          name: name, maxContextLength: config.maxPositions, tokenizer: folder,
+          name: name, maxContextLength: plan.contextLengths[name] ?? 0, tokenizer: folder,
           architecture: config.modelType, parameters: UInt64(config.parameterCount),
           precision: Numerics.precision, numericsVersion: String(Numerics.version),
           vocabularySize: config.vocabularySize, isTrainable: true, isSampleable: true))
@@ -56,5 +55,40 @@ package struct ServedModels: Sendable {
     return CapabilitiesResponse(
       serviceVersion: version, protocolVersions: [RequestHeader.currentVersion], models: models,
       lossFns: LossFunction.Name.allCases.map(\.rawValue))
+  }
+
+  /// How the memory of a worker is divided.
+  ///
+  /// - Throws: `EngineError` when it does not suffice, or naming a model that cannot be served.
+  package func memoryPlan(_ options: MemoryOptions) throws(EngineError) -> MemoryPlan {
+    try memoryPlan(options, configs())
+  }
+
+  private func memoryPlan(
+    _ options: MemoryOptions, _ configs: [String: ModelConfig]
+  ) throws(EngineError) -> MemoryPlan {
+    var bases: [MemoryPlan.Base] = []
+    for (name, config) in configs.sorted(by: { $0.key < $1.key }) {
+      bases.append(
+        MemoryPlan.Base(
+          name: name, bytes: WeightFiles.bytes(in: try folder(of: name)) + config.tableBytes,
+          cache: config.cacheGeometry, maxPositions: config.maxPositions,
+          leastWorkspace: Workspace(config).decoding))
+    }
+    return try MemoryPlan(options, bases: bases)
+  }
+
+  private func configs() throws(EngineError) -> [String: ModelConfig] {
+    var configs: [String: ModelConfig] = [:]
+    for (name, folder) in folders {
+      do {
+        let config = try ModelConfig(path: "\(folder)/config.json")
+        try config.checkArchitecture()
+        configs[name] = config
+      } catch {
+        throw EngineError(error.code, "base model \(name): \(error.message)", cause: error)
+      }
+    }
+    return configs
   }
 }

@@ -4,7 +4,7 @@ import Engine
 /// Adapters loaded for sampling, by checkpoint path; the least recently used leaves first.
 struct SnapshotCache {
   struct Entry {
-    let adapter: Adapter
+    fileprivate(set) var adapter: Adapter
     /// Of the checkpoint, as it was loaded.
     let manifest: CheckpointStore.Manifest
     /// Of the manifest's file: another worker may have replaced the checkpoint since, or its owner may
@@ -27,7 +27,8 @@ struct SnapshotCache {
   private let capacity: Int
   private(set) var bytes = 0
 
-  /// - Parameter capacity: bytes of adapters held at most; one is held in any case.
+  /// - Parameter capacity: bytes of adapters held at most; one is held in any case. (Memory that is
+  ///   wanted for others is taken by `removeOldestIdle`.)
   init(capacity: Int = 1 << 30) { self.capacity = capacity }
 
   var count: Int { entries.count }
@@ -61,6 +62,20 @@ struct SnapshotCache {
       remove(oldest.key)
     }
     return entry
+  }
+
+  /// Forgets the one that was used longest ago of those that nobody is sampling from.
+  /// - Returns: false if there is none.
+  mutating func removeOldestIdle() -> Bool {
+    for path in entries.sorted(by: { $0.value.used < $1.value.used }).map(\.key) {
+      guard var entry = entries.removeValue(forKey: path) else { continue }
+      if isKnownUniquelyReferenced(&entry.adapter) {
+        bytes -= entry.adapter.bytes
+        return true
+      }
+      entries[path] = entry
+    }
+    return false
   }
 
   /// Lets go of what a session's models saved without a name.

@@ -1,5 +1,6 @@
 import Checkpoints
 import Engine
+import Logging
 import RPC
 import Wire
 
@@ -42,8 +43,24 @@ extension Worker {
       try AdapterFiles.write(
         model.adapter, base: model.base.model.name, to: folder, storage: storage)
     }
-    try keepSnapshot(model.adapter.snapshot(kernels: kernels), manifest, path)
+    keepCopy(of: model.adapter, manifest, path)
     return path.text
+  }
+
+  /// Sampling will probably follow. Without the memory for it, it is read when it does.
+  private func keepCopy(
+    of adapter: Adapter, _ manifest: CheckpointStore.Manifest, _ path: CheckpointPath
+  ) {
+    do {
+      let charge = try admit("the snapshot")(
+        Adapter.bytes(
+          adapter.config, sites: adapter.tensors.map(\.site), isTrained: false))
+      let copy = try adapter.snapshot(kernels: kernels)
+      copy.charge = charge
+      try keepSnapshot(copy, manifest, path)
+    } catch {
+      log.info("\(path.text) is not kept in memory: \(error)")
+    }
   }
 
   private func write(
@@ -103,6 +120,7 @@ extension Worker {
         field: "path")
     }
     return try TrainingStateFiles.read(
-      checkpoints.url(path), optimizer: optimizer, model: base.model, kernels: kernels)
+      checkpoints.url(path), optimizer: optimizer, model: base.model, kernels: kernels,
+      admit: admit("the adapter"))
   }
 }

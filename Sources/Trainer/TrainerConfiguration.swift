@@ -16,8 +16,8 @@ package struct TrainerConfiguration: Sendable {
   package var failpoints = Failpoints.none
   /// Compute threads.
   package var threads = 1
-  /// Address space of the KV cache per base model, touched on demand.
-  package var kvCacheBytes = 1 << 30
+  /// What it may use; without figures, what there is.
+  package var memory = MemoryOptions()
 
   package init(
     routerEndpoint: String, name: String, dataFolder: String, models: ServedModels = ServedModels()

@@ -35,7 +35,7 @@ package final class TrainerWorker: Sendable {
       guard method == .trainingForwardBackward else { return }
       preparation.enqueue {
         compute.submit { worker in
-          worker.queue.append(stream, tenant: "") { $0.models[stream]?.isAccumulationBroken = true }
+          worker.queue.append(stream, tenant: "") { $0.breakAccumulation(of: stream) }
         }
       }
     }

@@ -72,7 +72,7 @@ extension Worker {
   func createModel(
     _ id: String, _ request: CreateModelRequest, tenant: Substring
   ) throws -> TrainedModel {
-    guard models[id] == nil else {
+    guard models[id] == nil, parked[id] == nil else {
       throw RPCError(.alreadyExists, "model \(id) exists already")
     }
     guard request.fromPath.isEmpty else {
@@ -80,7 +80,10 @@ extension Worker {
     }
     let base = try base(request.baseModel)
     let config = try LoRAConfig(request.lora ?? LoraConfig(), modelID: id)
+    let charge = try admit("the adapter")(
+      Adapter.bytes(config, sites: base.model.sites, isTrained: true))
     let adapter = try Adapter(config: config, sites: base.model.sites)
+    adapter.charge = charge
     adapter.initialize(kernels: kernels)
     adapter.startTraining()
     return TrainedModel(

@@ -16,6 +16,8 @@ final class TrainedModel {
   var isAccumulationBroken = false
   /// The first request that has had no effect on it yet.
   var nextSeq: UInt64 = 0
+  /// When it was asked for last, for those that must choose one.
+  var lastUse: UInt64 = 0
   /// Microseconds of computing since the last snapshot.
   var unsavedMicroseconds: UInt64 = 0
 
@@ -40,9 +42,13 @@ final class Worker {
 
   private(set) var bases: [String: LoadedBase] = [:]
   var models: [String: TrainedModel] = [:]
+  /// Models on disk only, because of their memory.
+  var parked: [String: ParkedModel] = [:]
+  private var uses: UInt64 = 0
   /// Sampling session → what it samples from.
   var samplingSessions: [String: SamplingSource] = [:]
-  var snapshots = SnapshotCache()
+  var snapshots: SnapshotCache
+  let memory: MemoryAccount
   /// Requests of models, which wait for their turn.
   let queue = ModelQueue()
   let statistics: WorkerStatistics
@@ -62,8 +68,13 @@ final class Worker {
     self.statistics = statistics
     self.progress = progress
     storage = configuration.storage
+    memory = MemoryAccount(
+      try configuration.models.memoryPlan(configuration.memory.resolved()))
+    snapshots = SnapshotCache(capacity: memory.plan.adapters)
+    preparation.use(memory)
+    statistics.use(memory)
     kernels = try Kernels(threads: configuration.threads)
-    arena = try Arena(bytes: 64 << 30)
+    arena = try Arena(bytes: memory.plan.workspace)
     checkpoints = CheckpointStore(folder: configuration.dataFolder, storage: storage)
     // A model that cannot be loaded is told at the start, not to the first user.
     for name in configuration.models.folders.keys.sorted() { _ = try base(name) }
@@ -79,8 +90,14 @@ final class Worker {
     return loaded
   }
 
-  /// - Throws: NOT_FOUND for a model that is not here.
+  /// - Throws: NOT_FOUND for a model that is not here; RESOURCE_EXHAUSTED for one that is parked while
+  ///   others have the memory.
   func model(_ id: String) throws(RPCError) -> TrainedModel {
+    if let record = parked[id] {
+      do { try restore(id, record) } catch { throw .from(error) }
+    }
+    uses += 1
+    models[id]?.lastUse = uses
     guard let model = models[id] else {
       throw RPCError(.notFound, "model \(id) is not loaded (never created, unloaded, or lost)")
     }
@@ -97,6 +114,7 @@ final class Worker {
   /// Forgets a model or a sampling session.
   func close(_ stream: String) {
     models[stream] = nil
+    parked[stream] = nil
     samplingSessions[stream] = nil
     queue.close(stream)
     preparation.close(stream)
@@ -105,7 +123,8 @@ final class Worker {
   /// Forgets a session's models and sampling sessions.
   func endSession(_ session: String) {
     let prefix = "\(session):"
-    for stream in Array(models.keys) + Array(samplingSessions.keys) where stream.hasPrefix(prefix) {
+    for stream in Array(models.keys) + Array(parked.keys) + Array(samplingSessions.keys)
+    where stream.hasPrefix(prefix) {
       close(stream)
     }
     snapshots.removeAll(of: session)
@@ -153,7 +172,8 @@ final class Worker {
     nextReport = now + 500_000
     let decoders = bases.values.map(\.decoder)
     statistics.set([
-      "models": Double(models.count), "sampling_sessions": Double(samplingSessions.count),
+      "models": Double(models.count + parked.count), "models_parked": Double(parked.count),
+      "sampling_sessions": Double(samplingSessions.count),
       "snapshots": Double(snapshots.count), "queue_requests": Double(queue.requestCount),
       "queue_tokens": Double(queue.waitingRows),
       "sequences": Double(decoders.reduce(0) { $0 + $1.sequences }),

@@ -14,6 +14,10 @@ final class WorkerStatistics: Sendable {
   }
 
   private let counters = Mutex(Counters())
+  private let memory = Mutex<MemoryAccount?>(nil)
+
+  /// The account is there once the base models are known.
+  func use(_ account: MemoryAccount) { memory.withLock { $0 = account } }
 
   /// Everything by name: counters end in `_total` or `_seconds`.
   var values: [String: Double] {
@@ -22,6 +26,7 @@ final class WorkerStatistics: Sendable {
       return counters.totals.merging(counters.gauges) { _, gauge in gauge }
     }
     result.merge(ProcessMemory.values) { own, _ in own }
+    result.merge(memory.withLock { $0?.figures ?? [:] }) { own, _ in own }
     return result
   }
 
@@ -49,7 +54,7 @@ final class WorkerStatistics: Sendable {
   func set(_ gauges: [String: Double]) { counters.withLock { $0.gauges = gauges } }
 }
 
-/// Memory of this process and of the machine, in bytes.
+/// Memory of this process as the system sees it, in bytes.
 enum ProcessMemory {
   static var values: [String: Double] {
     var values: [String: Double] = [:]
@@ -65,13 +70,8 @@ enum ProcessMemory {
       return found
     }
     let own = fields("/proc/self/status")
-    let machine = fields("/proc/meminfo")
     if let resident = own["RssAnon"] { values["memory_private_bytes"] = resident }
-    if let resident = own["VmRSS"] { values["memory_bytes"] = resident }
-    if let resident = own["RssAnon"], let available = machine["MemAvailable"] {
-      // What this worker could grow to before the machine has nothing left.
-      values["memory_limit_bytes"] = (own["VmRSS"] ?? resident) + available
-    }
+    if let resident = own["VmRSS"] { values["memory_resident_bytes"] = resident }
     return values
   }
 }

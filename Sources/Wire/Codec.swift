@@ -84,7 +84,9 @@ extension Root {
       }
       throw WireError(.malformed, "not a protobuf message of this kind")
     }
-    let reader = Reader(arena: arena, attachments: payload.attachments)
+    let reader = Reader(
+      arena: arena, attachments: payload.attachments,
+      denseElements: Limits.denseElements(messageBytes: payload.byteCount))
     let message = UnsafeMutableRawPointer(unpacked).assumingMemoryBound(to: C.self)
     let value = try Self(message.pointee, reader)
     try reader.finish()

@@ -63,8 +63,18 @@ package enum Limits {
 
   /// Dimensions of a tensor.
   package static let maxRank = 4
-  /// Elements that a sparse tensor may have when it is written out densely.
+  /// Elements that all sparse tensors of a message together may have when they are written out: so
+  /// many, ...
+  package static let denseBaseElements = 256 << 10
+  /// ... and so many for each byte of the message, ...
+  package static let denseFactor = 16
+  /// ... but never more than this.
   package static let maxDenseElements = 1 << 26
+
+  /// What sparse tensors of a message of `bytes` may be written out to.
+  static func denseElements(messageBytes bytes: Int) -> Int {
+    min(denseBaseElements + denseFactor * bytes, maxDenseElements)
+  }
 
   // MARK: Requests
 
@@ -79,11 +89,13 @@ package enum Limits {
   /// Tokens per sampled sequence.
   package static let maxNewTokens = 1 << 20
   /// The k of the top-k log-probs.
-  package static let maxTopK = 1024
+  package static let maxTopK = 64
   /// Stop strings or stop tokens.
   package static let maxStops = 64
+  /// UTF-8 bytes of all stop strings of a request together.
+  package static let maxStopBytes = 16 << 10
   /// Rank of an adapter.
-  package static let maxLoraRank = 1024
+  package static let maxLoraRank = 512
   /// Bytes of a checkpoint's name.
   package static let maxNameBytes = 128
   /// Seconds that a checkpoint may be asked to live: about ten years.

@@ -5,8 +5,11 @@ final class Reader {
   private let arena: Arena
   private let attachments: [Bytes]
   private var isUsed: [Bool]
+  /// Elements that sparse tensors may still have.
+  private var denseElements: Int
 
-  init(arena: Arena, attachments: [Bytes]) {
+  init(arena: Arena, attachments: [Bytes], denseElements: Int) {
+    self.denseElements = denseElements
     self.arena = arena
     self.attachments = attachments
     isUsed = [Bool](repeating: false, count: attachments.count)
@@ -16,6 +19,18 @@ final class Reader {
   func finish() throws(WireError) {
     guard let unused = isUsed.firstIndex(of: false) else { return }
     throw WireError(.badAttachment, "attachment \(unused) is not named by the message")
+  }
+
+  /// Counts the elements that a sparse tensor is written out to, before it is: a message of few bytes
+  /// must not take much memory, whatever its parts.
+  func takeDense(_ count: Int) throws(WireError) {
+    guard count <= denseElements else {
+      throw WireError(
+        .tooLarge,
+        "\(count) elements written out, while \(denseElements) are left to the sparse tensors of a "
+          + "message of this size", field: "shape")
+    }
+    denseElements -= count
   }
 
   /// The attachment at an index, which nothing else may name.

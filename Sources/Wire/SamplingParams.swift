@@ -110,6 +110,12 @@ private struct StopStrings: Coded {
 
   init(_ c: Tinsmith__V1__StopStrings, _ reader: Reader) throws(WireError) {
     values = try reader.texts(c.values, c.n_values, "values", limit: Limits.maxStops)
+    let bytes = values.reduce(0) { $0 + $1.utf8.count }
+    guard bytes <= Limits.maxStopBytes else {
+      throw WireError(
+        .tooLarge, "\(bytes) bytes in all, at most \(Limits.maxStopBytes) allowed",
+        field: "values")
+    }
     if let index = values.firstIndex(of: "") {
       throw WireError(.missing, "must not be empty", field: "values[\(index)]")
     }

@@ -21,7 +21,7 @@ extension Tensor: Coded {
     case TINSMITH__V1__TENSOR__DATA_ATTACHMENT:
       try self.init(dtype: dtype, shape: shape, bytes: try reader.attachment(c.attachment))
     case TINSMITH__V1__TENSOR__DATA_SPARSE:
-      _ = try Self.elementCount(shape)
+      try reader.takeDense(Self.elementCount(shape))
       let csr: SparseBlobs = try reader.required(c.sparse, "sparse")
       do {
         let rows = try SparseRows(

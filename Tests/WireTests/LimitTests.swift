@@ -74,6 +74,48 @@ import Testing
         == .tooLarge)
   }
 
+  /// Sparse tensors are counted together, before anything is written out: few bytes may not stand for
+  /// much memory, in however many parts.
+  @Test func sparseTensorsTogether() throws {
+    func request(_ shapes: [[Int]]) throws -> Payload {
+      var inputs: [String: Tensor] = [:]
+      for (i, shape) in shapes.enumerated() {
+        inputs["x\(i)"] = try Tensor(
+          dtype: .int64, shape: shape, rowStarts: Array(repeating: 0, count: shape[0] + 1),
+          columns: [], cells: .empty)
+      }
+      return ForwardBackwardRequest(
+        data: [Datum(modelInput: ModelInput(tokens: [1]), lossFnInputs: inputs)],
+        lossFn: "cross_entropy"
+      ).encode()
+    }
+    func code(_ shapes: [[Int]]) throws -> WireError.Code? {
+      Self.code(ForwardBackwardRequest.self, try request(shapes))
+    }
+    let base = Limits.denseBaseElements
+    #expect(try code([[1, base]]) == nil)
+    #expect(try code([[1, base], [1, base / 2]]) == .tooLarge)
+    #expect(try code(Array(repeating: [1, base / 16], count: 16)) == nil)
+    #expect(try code(Array(repeating: [1, base / 16], count: 18)) == .tooLarge)
+    #expect(try code(Array(repeating: [1, 1 << 26], count: 12)) == .tooLarge)
+    #expect(try code([[1, 1 << 55]]) == .tooLarge)
+    // A message of many bytes may have many cells.
+    let rows = 1 << 16
+    let bytes = try request([[rows, 1]]).byteCount
+    let most = base + Limits.denseFactor * bytes
+    #expect(try code([[rows, most / rows]]) == nil)
+    #expect(try code([[rows, most / rows + 2]]) == .tooLarge)
+  }
+
+  @Test func stopStringsTogether() {
+    var request = SampleRequest(prompt: ModelInput(tokens: [1]))
+    let text = String(repeating: "a", count: Limits.maxStopBytes / 4)
+    request.params.stop = .strings(Array(repeating: text, count: 4))
+    #expect(Self.code(SampleRequest.self, request.encode()) == nil)
+    request.params.stop = .strings(Array(repeating: text, count: 4) + ["a"])
+    #expect(Self.code(SampleRequest.self, request.encode()) == .tooLarge)
+  }
+
   @Test func attachmentsAndFrames() {
     let many = Payload(attachments: [Bytes](repeating: .empty, count: Limits.maxAttachments + 1))
     #expect(Self.code(HeartbeatRequest.self, many) == .tooLarge)

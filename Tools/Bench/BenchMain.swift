@@ -13,10 +13,11 @@ struct BenchMain: AsyncParsableCommand {
       """)
 
   enum Suite: String, ExpressibleByArgument, CaseIterable {
-    case engine, rpc, router, tenants, fairness, memory, durability
+    case engine, rpc, router, tenants, fairness, memory, durability, pressure
   }
 
-  @Argument(help: "engine, rpc, router, tenants, fairness, memory or durability.") var suite: Suite
+  @Argument(help: "engine, rpc, router, tenants, fairness, memory, durability or pressure.")
+  var suite: Suite
   @Flag(help: "One JSON object per figure and line.") var json = false
   @Option(help: "Only figures whose name starts so.") var only = ""
   @Option(help: "Compute threads.") var threads = 2
@@ -31,6 +32,7 @@ struct BenchMain: AsyncParsableCommand {
   @Option(help: "tenants: llama.cpp's llama-batched-bench, to compare the 0.6B shape with.")
   var llamaPeer: String?
   @Option(help: "tenants: the GGUF file of that shape for it.") var llamaModel: String?
+  @Option(help: "pressure: seconds of each model.") var seconds = 600.0
   @Option(help: "rpc: requests of the soak, whose memory is compared; 0 for none.") var soak = 0
 
   private var llama: (program: String, model: String)? {
@@ -58,6 +60,10 @@ struct BenchMain: AsyncParsableCommand {
     case .durability:
       try await DurabilitySuite(
         reporter: reporter, threads: threads, runs: runs, folder: models
+      ).run()
+    case .pressure:
+      try await PressureSuite(
+        reporter: reporter, threads: threads, folder: models, seconds: seconds
       ).run()
     case .memory: try await MemorySuite(reporter: reporter, folder: models).run()
     case .rpc:

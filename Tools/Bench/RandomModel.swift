@@ -5,6 +5,16 @@ import Foundation
 struct RandomModel {
   let name: String
   let hidden, layers, heads, kvHeads, headDimension, intermediate, vocabulary: Int
+  private(set) var positions = 4096
+
+  /// The same with another longest sequence, in a folder of its own.
+  func with(positions: Int) -> RandomModel {
+    var model = self
+    model.positions = positions
+    return model
+  }
+
+  private var folderName: String { positions == 4096 ? name : "\(name)-\(positions)" }
 
   static let mini = RandomModel(
     name: "mini", hidden: 256, layers: 6, heads: 8, kvHeads: 4, headDimension: 32,
@@ -37,7 +47,7 @@ struct RandomModel {
 
   /// Makes the folder unless it is there, and returns it.
   func folder(in root: String) throws -> String {
-    let folder = "\(root)/\(name)"
+    let folder = "\(root)/\(folderName)"
     if FileManager.default.fileExists(atPath: "\(folder)/model.safetensors") { return folder }
     let storage = FileStorage()
     try storage.makeDirectory(folder)
@@ -45,7 +55,7 @@ struct RandomModel {
       {"model_type": "qwen3", "hidden_size": \(hidden), "num_hidden_layers": \(layers),
        "num_attention_heads": \(heads), "num_key_value_heads": \(kvHeads),
        "head_dim": \(headDimension), "intermediate_size": \(intermediate),
-       "vocab_size": \(vocabulary), "max_position_embeddings": 4096, "rms_norm_eps": 1e-6,
+       "vocab_size": \(vocabulary), "max_position_embeddings": \(positions), "rms_norm_eps": 1e-6,
        "rope_theta": 1000000.0, "tie_word_embeddings": true, "hidden_act": "silu"}
       """
     try config.write(toFile: "\(folder)/config.json", atomically: true, encoding: .utf8)

@@ -300,7 +300,7 @@ def sampling_calls() -> list[dict]:
             max_context_length=4096), full=True),
         case("sample", request(
             params(stop_tokens={"ids": [4089, 0]}), prompt_logprobs=True, topk_prompt_logprobs=2,
-            topk_sample_logprobs=1024, prompt_logprobs_last_n=1, model_path=SAMPLER_PATH),
+            topk_sample_logprobs=64, prompt_logprobs_last_n=1, model_path=SAMPLER_PATH),
             full=True),
         case("sample_stop_strings", request(
             params(stop_strings={"values": ["\n", "stöp"]}), base_model="tinsmith/mini"), full=True),

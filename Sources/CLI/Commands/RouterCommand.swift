@@ -60,7 +60,7 @@ struct RouterCommand: AsyncParsableCommand {
       ? try await DataFolder.lock(service.data) : try DataFolder(service.data, isLocked: true)
     var configuration = try self.configuration(folder)
     let methods = try KeeperMethods.table(
-      service.models, dataFolder: folder.path, &configuration)
+      service.models, memory: memory.options, dataFolder: folder.path, &configuration)
     let router = try RouterServer(configuration, keeper: methods, context: try Context())
     let signals = StopSignals(isSupervised: supervised) { router.stop() }
     defer { withExtendedLifetime((signals, folder)) {} }

@@ -53,7 +53,8 @@ struct ServeCommand: AsyncParsableCommand {
       service,
       Supervisor.Plan(
         listen: listen, listenWorkers: listenWorkers, workers: workers,
-        threads: threads ?? max(1, cores / workers), memory: memory, tenants: tenants,
+        threads: threads ?? max(1, cores / workers), memory: memory.resolved(workers: workers),
+        tenants: tenants,
         metrics: metrics),
       folder: try await DataFolder.lock(service.data))
     let signals = StopSignals(isSupervised: supervised) { supervisor.stop() }

@@ -43,6 +43,7 @@ struct WorkerCommand: AsyncParsableCommand {
       routerEndpoint: router, name: name ?? "\(ProcessInfo.processInfo.hostName)-\(getpid())",
       dataFolder: URL(fileURLWithPath: service.data).path, models: service.models)
     configuration.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+    configuration.memory = memory.options
     configuration.keepsModels = service.keepModels > 0
     configuration.failpoints = try Failpoints.fromEnvironment()
     configuration.storage = StorageWithFailpoints(FileStorage(), configuration.failpoints)

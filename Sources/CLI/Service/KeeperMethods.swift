@@ -8,12 +8,15 @@ import Wire
 enum KeeperMethods {
   /// The table for these models and the checkpoints of a data folder.
   ///
-  /// - Parameter configuration: of the router, which is to tell the keeper what sessions there are.
+  /// - Parameters:
+  ///   - memory: of each worker, which decides how long sequences can be.
+  ///   - configuration: of the router, which is to tell the keeper what sessions there are.
   /// - Throws: `EngineError` naming the model that cannot be served.
   static func table(
-    _ models: ServedModels, dataFolder: String, _ configuration: inout RouterConfiguration
+    _ models: ServedModels, memory: MemoryOptions, dataFolder: String,
+    _ configuration: inout RouterConfiguration
   ) throws -> MethodTable {
-    let capabilities = try models.capabilities(version: ProductVersion.text)
+    let capabilities = try models.capabilities(version: ProductVersion.text, memory: memory)
     var table = MethodTable()
     table.answer(.adminCapabilities) { (_: CapabilitiesRequest, _) in capabilities }
     let keeper = CheckpointKeeper(dataFolder: dataFolder, storage: FileStorage())

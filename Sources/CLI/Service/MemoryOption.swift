@@ -1,5 +1,6 @@
 import ArgumentParser
 import Operations
+import Trainer
 
 extension ByteCount: ExpressibleByArgument {
   package init?(argument: String) { self.init(argument) }
@@ -17,6 +18,17 @@ struct MemoryOption: ParsableArguments, Sendable {
   @Option(
     help: ArgumentHelp("Of that, for cached keys and values of sampling.", valueName: "size"))
   var kvCache: ByteCount?
+
+  var options: MemoryOptions {
+    MemoryOptions(memoryBytes: memory?.bytes, kvCacheBytes: kvCache?.bytes)
+  }
+
+  /// The same with what is not given filled in, for so many workers on this machine.
+  func resolved(workers: Int) -> MemoryOption {
+    var option = self
+    option.memory = options.resolved(workers: workers).memoryBytes.flatMap { ByteCount("\($0)") }
+    return option
+  }
 
   /// The same options for a process that this one starts.
   var arguments: [String] {

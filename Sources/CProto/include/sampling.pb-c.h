@@ -326,11 +326,11 @@ struct  Tinsmith__V1__SampleRequest
    */
   protobuf_c_boolean prompt_logprobs;
   /*
-   * Return the k most probable tokens at each prompt position, at most 1,024; 0: none.
+   * Return the k most probable tokens at each prompt position, at most 64; 0: none.
    */
   uint32_t topk_prompt_logprobs;
   /*
-   * Return the k most probable tokens at each sampled position, at most 1,024; 0: none.
+   * Return the k most probable tokens at each sampled position, at most 64; 0: none.
    */
   uint32_t topk_sample_logprobs;
   /*

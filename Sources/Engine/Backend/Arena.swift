@@ -6,7 +6,7 @@ import Glibc
 /// valid until its mark is reset and a steady training step allocates nothing.
 package final class Arena {
   private let base: UnsafeMutableRawPointer
-  private let capacity: Int
+  package let capacity: Int
   private var used = 0
   private var touched = 0
 
@@ -18,7 +18,10 @@ package final class Arena {
     guard let region = mmap(nil, bytes, PROT_READ | PROT_WRITE, flags, -1, 0),
       region != MAP_FAILED
     else {
-      throw EngineError(.resourceExhausted, "cannot reserve \(bytes) bytes of workspace")
+      throw EngineError(
+        .resourceExhausted,
+        "the system refuses \(bytes) bytes of address space for the workspace (ulimit -v, or "
+          + "vm.overcommit_memory)")
     }
     base = region
     capacity = bytes
@@ -57,7 +60,9 @@ package final class Arena {
   func allocate(bytes: Int) throws(EngineError) -> UnsafeMutableRawPointer {
     let start = (used + 63) & ~63
     guard bytes >= 0, bytes <= capacity - start else {
-      throw EngineError(.resourceExhausted, "the request needs more workspace than is reserved")
+      throw EngineError(
+        .resourceExhausted,
+        "the request needs more than the \(capacity) bytes of workspace (serve --memory)")
     }
     used = start + bytes
     touched = max(touched, used)

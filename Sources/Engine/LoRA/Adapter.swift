@@ -45,6 +45,8 @@ package final class Adapter {
   /// Gradients and moments; nil for an adapter that is only sampled from.
   package var training: OptimizerState?
   private let panels: UnsafeMutableRawPointer
+  /// Whatever is to live as long as the adapter: who counts its memory keeps the account here.
+  package var charge: AnyObject?
 
   /// An adapter of zeros for the sites of `model` that `config` asks for.
   ///
@@ -93,7 +95,24 @@ package final class Adapter {
   }
 
   /// Bytes of memory: parameters, their packed copies, gradients and moments.
-  package var bytes: Int { parameters.count * 4 * (training == nil ? 2 : 6) }
+  package var bytes: Int {
+    Self.bytes(config, sites: tensors.map(\.site), isTrained: training != nil)
+  }
+
+  /// The same of an adapter that is not there yet.
+  package static func bytes(_ config: LoRAConfig, sites: [AdapterSite], isTrained: Bool) -> Int {
+    var (values, packed) = (0, 0)
+    for site in sites where config.groups.contains(site.group) && config.targets(site.module) {
+      let rank = config.rank(of: site.module)
+      // As `init` rounds them.
+      for count in [rank * site.inputs, site.outputs * rank] { values += (count + 15) & ~15 }
+      packed +=
+        PackedMatrix.floatBytes(outputs: rank, inputs: site.inputs)
+        + PackedMatrix.floatBytes(outputs: site.outputs, inputs: rank)
+    }
+    // Parameters; two blocks of gradients and two of moments.
+    return packed + 4 * values * (isTrained ? 5 : 1)
+  }
 
   /// Number of trainable values.
   package var parameterCount: Int { tensors.reduce(0) { $0 + $1.countA + $1.countB } }

@@ -1,3 +1,6 @@
+/// Says whether an adapter of so many bytes may be made; what it returns lives as long as the adapter.
+package typealias AdapterAdmission = (_ bytes: Int) throws(EngineError) -> AnyObject?
+
 /// Adapters on disk, in the layout of PEFT: `adapter_config.json`, `adapter_model.safetensors`.
 package enum AdapterFiles {
   package static let configName = "adapter_config.json"
@@ -36,11 +39,15 @@ package enum AdapterFiles {
   /// Reads an adapter for `model`, of ours or of PEFT. Which modules have one is judged by the
   /// tensors that are there, whatever `target_modules` and `layers_to_transform` say.
   ///
-  /// - Parameter seed: of its initial values, where that is known.
+  /// - Parameters:
+  ///   - seed: of its initial values, where that is known.
+  ///   - isTrained: whether it gets an optimizer.
+  ///   - admit: is asked before memory is taken.
   /// - Throws: `notFound`, `dataLoss`, `unimplemented` or `invalidArgument`, naming the setting or
-  ///   tensor that does not fit.
+  ///   tensor that does not fit; what `admit` throws.
   package static func read(
-    _ folder: String, model: BaseModel, kernels: Kernels, seed: UInt64 = 0
+    _ folder: String, model: BaseModel, kernels: Kernels, seed: UInt64 = 0,
+    isTrained: Bool = false, admit: AdapterAdmission = { _ in nil }
   ) throws(EngineError) -> Adapter {
     let settings = try JSONFiles.read(
       AdapterConfigFile.self, "\(folder)/\(configName)", "adapter config")
@@ -53,14 +60,17 @@ package enum AdapterFiles {
     guard !sites.isEmpty else {
       throw .invalid(weightsName, "holds no LoRA factor of a linear layer of this model")
     }
-    let adapter = try Adapter(
-      config: settings.loraConfig(sites: sites, of: model.sites, seed: seed), sites: model.sites)
+    let config = try settings.loraConfig(sites: sites, of: model.sites, seed: seed)
+    let charge = try admit(Adapter.bytes(config, sites: model.sites, isTrained: isTrained))
+    let adapter = try Adapter(config: config, sites: model.sites)
+    adapter.charge = charge
     var rest = Set(tensors.keys)
     try readTensors(tensors, prefix: "", into: adapter.parameters, adapter, kernels, &rest)
     for name in rest.sorted() {
       if let tensor = tensors[name] { try checkBaseCopy(name, tensor, model, kernels) }
     }
     adapter.repack(kernels: kernels)
+    if isTrained { adapter.startTraining() }
     return adapter
   }
 

@@ -11,12 +11,12 @@ package enum AdapterImport {
   ///   not fit the model or holds a value out of range; `unimplemented` for what an adapter of ours
   ///   cannot express. All name the file, setting or tensor.
   package static func read(
-    _ folder: String, model: BaseModel, kernels: Kernels, seed: UInt64 = 0
+    _ folder: String, model: BaseModel, kernels: Kernels, seed: UInt64 = 0,
+    admit: AdapterAdmission = { _ in nil }
   ) throws(EngineError) -> Adapter {
     do throws(EngineError) {
-      let adapter = try AdapterFiles.read(folder, model: model, kernels: kernels, seed: seed)
-      adapter.startTraining()
-      return adapter
+      return try AdapterFiles.read(
+        folder, model: model, kernels: kernels, seed: seed, isTrained: true, admit: admit)
     } catch {
       // What is damage in a file of ours is a wrong argument in one that was brought here; and
       // where it was put meanwhile concerns nobody.

@@ -48,14 +48,14 @@ package enum TrainingStateFiles {
   /// - Throws: errors of `AdapterFiles.read`; `failedPrecondition` when the optimizer state is of
   ///   another numerics class.
   package static func read(
-    _ folder: String, optimizer: Bool, model: BaseModel, kernels: Kernels
+    _ folder: String, optimizer: Bool, model: BaseModel, kernels: Kernels,
+    admit: AdapterAdmission = { _ in nil }
   ) throws(EngineError) -> Adapter {
     let state = try JSONFiles.read(
       StateFile.self, "\(folder)/\(stateName)", "training state")
     // The config of PEFT knows no seed: the state's own is carried on.
     let adapter = try AdapterFiles.read(
-      folder, model: model, kernels: kernels, seed: state.seed)
-    adapter.startTraining()
+      folder, model: model, kernels: kernels, seed: state.seed, isTrained: true, admit: admit)
     guard optimizer, let training = adapter.training else { return adapter }
     guard state.numericsVersion == Numerics.version, state.precision == Numerics.precision else {
       throw EngineError(

@@ -125,6 +125,13 @@ package struct ModelConfig: Sendable {
     return layers * block + hiddenSize + (tiesEmbeddings ? 1 : 2) * embedding
   }
 
+  /// Geometry of a KV cache, and bytes of the tables that are made of this.
+  package var cacheGeometry: KVCache.Geometry {
+    let shape = AttentionShape(heads: heads, kvHeads: kvHeads, headDimension: headDimension)
+    return KVCache.Geometry(Array(repeating: shape, count: layers))
+  }
+  package var tableBytes: Int { maxPositions * headDimension * 4 }
+
   private static func scaling(_ rope: Rope?) throws(EngineError) -> RotaryScaling {
     guard let rope, let type = rope.ropeType ?? rope.type, type != "default" else { return .none }
     func factor(

@@ -21,20 +21,26 @@ struct StepPlan {
   var draws: [Draw] = []
 }
 
-/// A request being decoded: its samples and the pages they use.
+/// A request: its samples as far as they are drawn, and which of them wait for their turn.
+///
+/// The prompt is computed first, once for all samples, whose first tokens are drawn from it. The
+/// samples then run together or in turns, as pages allow.
 final class GenerationGroup {
   let id: Int
   let request: GenerationRequest
   private var sequences: [GeneratedSequence]
   private var promptLogprobs: [Float?] = [nil]
   private var topPrompt: [[TokenLogprob]] = [[]]
-  /// Prompt positions whose keys and values are in the cache, and those of the step under way.
-  private var prefilled = 0
-  private var scheduled = 0
-  /// Pages of each sample; the prompt's whole pages are shared.
-  private var pages: [[Int32]] = []
-  /// Positions that came from the prefix cache.
-  private var cached = 0
+  /// Positions that came from the prefix cache when the request began.
+  private(set) var cached: Int?
+  /// Whether the prompt was computed, and first tokens are drawn.
+  private(set) var isPrompted = false
+  /// Whether the prompt waits to be computed, or is.
+  private var waitsForPrompt = true
+  /// Samples that have not ended and do not run.
+  private var waiting: [Int] = []
+  /// Pages of the computed prompt, for samples that have not begun.
+  private var stem: [Int32] = []
 
   init(id: Int, request: GenerationRequest) {
     self.id = id
@@ -45,100 +51,176 @@ final class GenerationGroup {
     }
   }
 
-  private var isPrefilled: Bool { prefilled == request.prompt.count }
   /// Sequences that have not ended.
   var openSequences: Int { sequences.count { $0.stopReason == nil } }
-  var isFinished: Bool { isPrefilled && sequences.allSatisfy { $0.stopReason != nil } }
+  var isFinished: Bool { isPrompted && sequences.allSatisfy { $0.stopReason != nil } }
 
   var result: GenerationResult {
     GenerationResult(
       sequences: sequences, promptLogprobs: request.wantsPromptLogprobs ? promptLogprobs : [],
       topPromptLogprobs: request.topPromptLogprobs > 0 ? topPrompt : [],
-      cachedPromptTokens: cached)
+      cachedPromptTokens: cached ?? 0)
   }
 
-  // MARK: Pages
+  // MARK: Tokens
 
-  private var sharedPages: Int { request.prompt.count / PagePool.positionsPerPage }
-  private var pagesPerSample: Int {
-    PagePool.pages(for: request.prompt.count + max(request.parameters.maxTokens, 1))
-      - sharedPages
+  func length(of sample: Int?) -> Int {
+    request.prompt.count + (sample.map { sequences[$0].tokens.count } ?? 0)
   }
 
-  /// Most pages that the request can ever use: all are taken at admission, so that no sequence is
-  /// stopped half way by its neighbours.
-  var pagesNeeded: Int { sharedPages + request.sampleCount * pagesPerSample }
-
-  /// Pages of a known prefix that this request can start from. Its last prompt token is computed in
-  /// any case, and all of them are when their log-probs are asked for.
-  var reusablePages: Int {
-    request.wantsPromptLogprobs || request.topPromptLogprobs > 0
-      ? 0 : (request.prompt.count - 1) / PagePool.positionsPerPage
+  func lastToken(of sample: Int) -> Int32 {
+    let tokens = sequences[sample].tokens
+    return tokens[tokens.count - 1]
   }
 
-  /// Takes over the pages: the first `reused` hold the start of the prompt already.
-  func assign(_ all: [Int32], reused: Int) {
-    prefilled = reused * PagePool.positionsPerPage
-    cached = prefilled
-    let shared = all[..<sharedPages]
-    pages = (0..<request.sampleCount).map { sample in
-      let start = sharedPages + sample * pagesPerSample
-      return Array(shared + all[start..<start + pagesPerSample])
+  /// Tokens of the prompt and behind it.
+  func tokens(of sample: Int?, _ range: Range<Int>) -> [Int32] {
+    let count = request.prompt.count
+    guard let sample, range.upperBound > count else { return Array(request.prompt[range]) }
+    let drawn = sequences[sample].tokens
+    let first = max(range.lowerBound, count)
+    return Array(request.prompt[min(range.lowerBound, count)...])
+      + drawn[first - count..<range.upperBound - count]
+  }
+
+  /// Most positions that one of its sequences can take: the last token is never put in.
+  var longest: Int { request.prompt.count + max(request.parameters.maxTokens, 1) - 1 }
+
+  // MARK: Waiting and running
+
+  /// What waits: the prompt (nil inside), or the first sample that does not run.
+  var nextWaiting: Int?? {
+    guard isPrompted else { return waitsForPrompt ? .some(nil) : .none }
+    return waiting.first.map { .some($0) }
+  }
+
+  /// What its next sequence needs to run, for the policy.
+  var waitingHolder: DecodePolicy.Holder? {
+    guard let next = nextWaiting else { return nil }
+    let shared = stem.isEmpty ? 0 : wholePages
+    return DecodePolicy.Holder(
+      tenant: request.tenant, request: id, sample: next ?? 0,
+      pages: max(PagePool.pages(for: length(of: next)) - shared, 1))
+  }
+
+  private var wantsScores: Bool { request.wantsPromptLogprobs || request.topPromptLogprobs > 0 }
+  private var wholePages: Int { request.prompt.count / PagePool.positionsPerPage }
+
+  /// Pages of a known prefix that a sequence can start from. Its last token is computed in any
+  /// case, and all of the prompt is when log-probs of it are asked for.
+  private func reusablePages(_ sample: Int?) -> Int {
+    sample == nil && wantsScores ? 0 : (length(of: sample) - 1) / PagePool.positionsPerPage
+  }
+
+  /// Starts what waits first, with all pages of what is known of it.
+  /// - Returns: nil if there are not enough, even without what is kept for later requests.
+  func start(_ cache: KVCache, _ prefixes: inout PrefixCache) -> PagedSequence? {
+    guard let next = nextWaiting else { return nil }
+    guard let sequence = fork(next, cache, &prefixes) ?? begin(next, cache, &prefixes) else {
+      return nil
     }
+    if next == nil { waitsForPrompt = false } else { waiting.removeFirst() }
+    if cached == nil { cached = sequence.filled }
+    return sequence
   }
 
-  func releasePages(_ cache: KVCache) {
-    guard let first = pages.first else { return }
-    for page in first[..<sharedPages] { cache.release(page) }
-    for list in pages { for page in list[sharedPages...] { cache.release(page) } }
-    pages = []
-  }
-
-  /// Leaves what was computed for later requests: each sequence's whole pages, without its last
-  /// token, which was never put in.
-  func leavePages(_ prefixes: inout PrefixCache, _ cache: KVCache) {
-    guard let scope = request.cacheScope else { return }
-    for (sequence, list) in zip(sequences, pages) {
-      prefixes.insert(
-        request.prompt + sequence.tokens.dropLast(), scope: scope, pages: list, in: cache)
+  /// A sample from the pages of the prompt: whole ones are shared, the last, partly filled one is
+  /// copied, since from here on samples go their own ways. The last sample takes it over.
+  private func fork(
+    _ next: Int?, _ cache: KVCache, _ prefixes: inout PrefixCache
+  ) -> PagedSequence? {
+    guard let sample = next, !stem.isEmpty else { return nil }
+    if waiting.count == 1 {
+      defer { stem = [] }
+      return PagedSequence(
+        self, sample: sample, pages: stem, filled: request.prompt.count)
     }
+    var pages = Array(stem[..<wholePages])
+    if wholePages < stem.count {
+      prefixes.makeRoom(1, in: cache)
+      guard let own = cache.allocate(1) else { return nil }
+      cache.copy(stem[wholePages], to: own[0])
+      pages += own
+    }
+    for page in stem[..<wholePages] { cache.retain(page) }
+    return PagedSequence(
+      self, sample: sample, pages: pages, sharedPages: wholePages, filled: request.prompt.count)
+  }
+
+  /// A prompt, or a sample whose pages were given to others.
+  private func begin(
+    _ next: Int?, _ cache: KVCache, _ prefixes: inout PrefixCache
+  ) -> PagedSequence? {
+    let length = length(of: next)
+    let reused =
+      request.cacheScope.map {
+        prefixes.find(tokens(of: next, 0..<length), scope: $0, limit: reusablePages(next))
+      } ?? []
+    for page in reused { cache.retain(page) }
+    let needed = PagePool.pages(for: length) - reused.count
+    prefixes.makeRoom(needed, in: cache)
+    guard let fresh = cache.allocate(needed) else {
+      for page in reused { cache.release(page) }
+      return nil
+    }
+    return PagedSequence(
+      self, sample: next, pages: reused + fresh, sharedPages: reused.count,
+      filled: reused.count * PagePool.positionsPerPage)
+  }
+
+  /// The prompt is computed: its pages stay for the samples, of which each has a token now.
+  func prompted(_ prompt: PagedSequence, _ cache: KVCache, _ prefixes: inout PrefixCache) {
+    isPrompted = true
+    waiting = sequences.indices.filter { sequences[$0].stopReason == nil }
+    if let scope = request.cacheScope {
+      prefixes.insert(request.prompt, scope: scope, pages: prompt.pages, in: cache)
+    }
+    guard !waiting.isEmpty else { return prompt.release(cache, leavingTo: &prefixes) }
+    stem = prompt.pages
+  }
+
+  /// A sequence that ran gives way; it waits before those that have not begun.
+  func preempted(_ sequence: PagedSequence) {
+    guard let sample = sequence.sample else { return waitsForPrompt = true }
+    waiting.insert(sample, at: waiting.firstIndex { $0 > sample } ?? waiting.count)
+  }
+
+  /// Gives back what is kept of the prompt: samples that wait compute it again.
+  func releaseStem(_ cache: KVCache) {
+    for page in stem { cache.release(page) }
+    stem = []
+  }
+
+  var stemPages: Int { stem.count }
+
+  func isOpen(_ sample: Int?) -> Bool {
+    sample.map { sequences[$0].stopReason == nil } ?? !isPrompted
   }
 
   // MARK: A step
 
-  /// Adds this request's rows to the step.
-  func schedule(into batch: inout RowBatch, plan: inout StepPlan, prefillBudget: inout Int) {
-    if isPrefilled {
+  /// Asks for the log-probs of prompt tokens; those that were given before the prompt had to give
+  /// way are not given again.
+  func planScores(_ positions: Range<Int>, row: Int, into plan: inout StepPlan) {
+    guard wantsScores else { return }
+    let wanted = positions.clamped(to: promptLogprobs.count - 1..<request.prompt.count - 1)
+    for position in wanted {
+      plan.scores.append(
+        StepPlan.Score(
+          row: row + position - positions.lowerBound, target: request.prompt[position + 1],
+          group: self))
+    }
+  }
+
+  /// Asks for the next token of a sample, or for the first ones of all.
+  func planDraws(of sample: Int?, position: Int, row: Int, into plan: inout StepPlan) {
+    if let sample {
+      plan.draws.append(draw(row: row, sample: sample, position: position))
+    } else {
       for i in sequences.indices where sequences[i].stopReason == nil {
-        let position = request.prompt.count + sequences[i].tokens.count - 1
-        let row = batch.rows
-        batch.append(
-          CollectionOfOne(sequences[i].tokens[sequences[i].tokens.count - 1]), start: position,
-          pages: pages[i], adapter: request.adapter)
-        plan.draws.append(draw(row: row, sample: i, position: position + 1))
-      }
-      return
-    }
-    let end = min(prefilled + prefillBudget, request.prompt.count)
-    guard end > prefilled else { return }
-    prefillBudget -= end - prefilled
-    let row = batch.rows
-    batch.append(
-      request.prompt[prefilled..<end], start: prefilled, pages: pages[0],
-      adapter: request.adapter)
-    if request.wantsPromptLogprobs || request.topPromptLogprobs > 0 {
-      for position in prefilled..<min(end, request.prompt.count - 1) {
-        plan.scores.append(
-          StepPlan.Score(
-            row: row + position - prefilled, target: request.prompt[position + 1], group: self))
+        plan.draws.append(draw(row: row, sample: i, position: position))
       }
     }
-    if end == request.prompt.count {
-      for i in sequences.indices where sequences[i].stopReason == nil {
-        plan.draws.append(draw(row: row + end - 1 - prefilled, sample: i, position: end))
-      }
-    }
-    scheduled = end
   }
 
   private func draw(row: Int, sample: Int, position: Int) -> StepPlan.Draw {
@@ -156,7 +238,10 @@ final class GenerationGroup {
     topPrompt.append(Array(top.prefix(request.topPromptLogprobs)))
   }
 
-  func addToken(_ token: Int32, _ logprob: Float, sample: Int, top: [TokenLogprob]) {
+  /// - Returns: its place among the sample's tokens.
+  func addToken(
+    _ token: Int32, _ logprob: Float, sample: Int, top: [TokenLogprob]
+  ) -> Int {
     sequences[sample].tokens.append(token)
     sequences[sample].logprobs.append(logprob)
     if request.topSampleLogprobs > 0 {
@@ -169,18 +254,6 @@ final class GenerationGroup {
     } else if sequences[sample].tokens.count == request.parameters.maxTokens {
       sequences[sample].stopReason = .length
     }
-  }
-
-  /// Ends the step: when the prompt is done, its last, partly filled page is copied to the other
-  /// samples, which now go their own ways.
-  func advance(_ cache: KVCache, _ prefixes: inout PrefixCache) {
-    guard !isPrefilled else { return }
-    prefilled = max(prefilled, scheduled)
-    guard isPrefilled else { return }
-    if let scope = request.cacheScope, let first = pages.first {
-      prefixes.insert(request.prompt, scope: scope, pages: first, in: cache)
-    }
-    guard request.prompt.count % PagePool.positionsPerPage != 0 else { return }
-    for list in pages.dropFirst() { cache.copy(pages[0][sharedPages], to: list[sharedPages]) }
+    return sequences[sample].tokens.count - 1
   }
 }

@@ -45,9 +45,14 @@ package struct GenerationRequest {
   /// Decides after each token whether a sequence ends (stop strings; the engine knows no text).
   /// Called with the sample's index and its tokens so far.
   package var shouldStop: ((_ sample: Int, _ tokens: [Int32]) -> Bool)?
+  /// Who shares pages and places with others like itself.
+  package var tenant = ""
   /// Requests of one scope (a tenant and the exact weights) share pages of common prefixes; nil
   /// shares nothing.
   package var cacheScope: String?
+
+  /// Whatever is to live as long as the request: who counts its memory keeps the account here.
+  package var charge: AnyObject?
 
   package init(prompt: [Int32], adapter: Adapter? = nil) {
     self.prompt = prompt

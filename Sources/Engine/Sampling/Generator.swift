@@ -3,7 +3,8 @@ import CKernels
 /// Something that happened in a step.
 package enum GenerationEvent: Sendable {
   /// Sample `sample` of request `id` has one more token.
-  case token(id: Int, sample: Int, token: Int32, logprob: Float)
+  /// - index: its place among the tokens of the sample.
+  case token(id: Int, sample: Int, index: Int, token: Int32, logprob: Float)
   case finished(id: Int, GenerationResult)
   case failed(id: Int, EngineError)
 }
@@ -11,8 +12,9 @@ package enum GenerationEvent: Sendable {
 /// Decodes many requests together: sequences join and leave between steps, of any adapters, over
 /// one paged cache. A prompt is prefilled once however many samples it has.
 ///
-/// Tokens depend on the request alone: the draw is keyed by (seed, sample, position), and logits
-/// by what precedes a position (numerics contract 1).
+/// Pages are taken as sequences grow. When there are none left, sequences give way and are computed
+/// again later; `DecodePolicy` says whose turn it is. Tokens depend on the request alone: the draw is
+/// keyed by (seed, sample, position), and logits by what precedes a position (numerics contract 1).
 package final class Generator {
   package let model: BaseModel
   let kernels: Kernels
@@ -24,124 +26,242 @@ package final class Generator {
   package var prefixPages: Int
 
   /// Prompt rows of one step, so that decoding sequences are not held up by a long prefill.
-  package var prefillRows = 512
+  package var prefillRows = Generator.maximumPrefillRows
+  package static let maximumPrefillRows = 512
 
-  private var waiting: [GenerationGroup] = []
-  private(set) var running: [GenerationGroup] = []
+  /// Sequences that one step computes at most.
+  package static let maximumSequences = 256
+  /// Bytes of workspace that stay with the process between steps.
+  static let keptWorkspace = 1 << 30
+
+  /// Requests that have not ended, in order of arrival.
+  private var groups: [GenerationGroup] = []
+  private(set) var running: [PagedSequence] = []
   private var nextID = 0
+  private let policy: DecodePolicy
 
-  package init(model: BaseModel, kernels: Kernels, arena: Arena, cache: KVCache) {
+  /// Sequences that gave way to others.
+  package private(set) var preemptions = 0
+
+  /// - Parameter places: sequences that run at once.
+  package init(
+    model: BaseModel, kernels: Kernels, arena: Arena, cache: KVCache,
+    places: Int = Generator.maximumSequences
+  ) {
     self.model = model
     self.kernels = kernels
     self.arena = arena
     self.cache = cache
     prefixPages = cache.pageCount / 8
+    policy = DecodePolicy(pages: cache.pageCount, places: places)
   }
 
-  package var isIdle: Bool { waiting.isEmpty && running.isEmpty }
+  package var isIdle: Bool { groups.isEmpty }
 
   /// Rows of the last step, and how many of them were of prompts.
   package private(set) var lastRows = 0
   package private(set) var lastPrefillRows = 0
 
-  /// Sequences that the next step computes, and requests that wait for pages.
-  package var runningSequences: Int { running.reduce(0) { $0 + $1.openSequences } }
-  package var waitingRequests: Int { waiting.count }
+  /// Sequences that the next step computes, and requests that have not begun.
+  package var runningSequences: Int { running.count }
+  package var waitingRequests: Int { groups.count { $0.cached == nil } }
   /// Pages that hold prefixes for later requests.
   package var cachedPages: Int { prefixes.count }
+
+  /// Longest sequence that can be sampled or scored.
+  package var contextLength: Int { min(model.config.maxPositions, cache.positions) }
 
   /// Queues a request.
   ///
   /// - Returns: the id its events carry.
   /// - Throws: `invalidArgument` naming the field; `resourceExhausted` when the cache could never
-  ///   hold it.
+  ///   hold one of its sequences.
   package func add(_ request: GenerationRequest) throws(EngineError) -> Int {
     try request.validate(model.config)
     let group = GenerationGroup(id: nextID, request: request)
-    guard group.pagesNeeded <= cache.pageCount else {
-      throw EngineError(
-        .resourceExhausted,
-        "the request needs \(group.pagesNeeded) pages of KV cache, there are \(cache.pageCount)")
-    }
+    try cache.check(positions: group.longest)
     nextID += 1
-    waiting.append(group)
+    groups.append(group)
     return group.id
   }
 
   /// Drops a request; its pages are free at once.
   package func cancel(_ id: Int) {
-    waiting.removeAll { $0.id == id }
-    for group in running where group.id == id { group.releasePages(cache) }
-    running.removeAll { $0.id == id }
+    drop { $0.id == id }
+  }
+
+  private func drop(where isDropped: (GenerationGroup) -> Bool) {
+    for sequence in running where isDropped(sequence.group) { sequence.drop(cache) }
+    running.removeAll { isDropped($0.group) }
+    for group in groups where isDropped(group) { group.releaseStem(cache) }
+    groups.removeAll(where: isDropped)
   }
 
   /// Runs one pass: a chunk of prompts and one token of every decoding sequence.
   package func step() -> [GenerationEvent] {
     (lastRows, lastPrefillRows) = (0, 0)
     admit()
+    planRows()
     guard !running.isEmpty else { return [] }
     do throws(EngineError) {
       return try runStep()
     } catch {
       // Out of workspace: nobody's sequence can be continued from an unknown point.
-      let failed = running.map { GenerationEvent.failed(id: $0.id, error) }
-      for group in running { group.releasePages(cache) }
-      running.removeAll()
-      return failed
+      let failed = Set(running.map(\.group.id))
+      drop { failed.contains($0.id) }
+      return failed.sorted().map { GenerationEvent.failed(id: $0, error) }
     }
   }
 
-  /// Admits in order of arrival; the first that does not fit waits for pages.
+  // MARK: Who runs
+
+  /// Lets in who is next until it does not fit: it waits then, and nobody passes it.
   private func admit() {
-    var admitted = 0
-    while admitted < waiting.count, admit(waiting[admitted]) { admitted += 1 }
-    waiting.removeFirst(admitted)
+    var first: [String: GenerationGroup] = [:]
+    for group in groups where group.nextWaiting != nil && first[group.request.tenant] == nil {
+      first[group.request.tenant] = group
+    }
+    // So many at most: those who are displaced may be let in again.
+    for _ in 0..<2 * policy.places where !first.isEmpty {
+      let candidates = first.values.sorted { $0.id < $1.id }
+      let waiting = candidates.compactMap(\.waitingHolder)
+      let holders = running.map(\.holder)
+      guard let next = policy.next(waiting, running: holders) else { return }
+      let group = candidates[next]
+      if !policy.fits(waiting[next], freePages: availablePages, running: holders) {
+        let displaced = policy.displaced(
+          by: waiting[next], freePages: availablePages, running: holders)
+        for sequence in displaced.map({ running[$0] }) { preempt(sequence) }
+      }
+      guard let sequence = start(group, waiting[next]) else { return }
+      running.append(sequence)
+      guard group.nextWaiting == nil else { continue }
+      let tenant = group.request.tenant
+      first[tenant] = groups.first { $0.request.tenant == tenant && $0.nextWaiting != nil }
+    }
   }
 
-  private func admit(_ group: GenerationGroup) -> Bool {
-    let reused =
-      group.request.cacheScope.map {
-        prefixes.find(group.request.prompt, scope: $0, limit: group.reusablePages)
-      } ?? []
-    for page in reused { cache.retain(page) }
-    let needed = group.pagesNeeded - reused.count
-    if cache.freePages < needed { prefixes.makeRoom(needed, in: cache) }
-    guard let fresh = cache.allocate(needed) else {
-      for page in reused { cache.release(page) }
-      return false
+  /// Free pages, and those that are only kept for later requests.
+  private var availablePages: Int {
+    let held = running.reduce(groups.reduce(0) { $0 + $1.stemPages }) { $0 + $1.holder.pages }
+    return max(cache.freePages, cache.pageCount - held)
+  }
+
+  private func start(
+    _ group: GenerationGroup, _ holder: DecodePolicy.Holder
+  ) -> PagedSequence? {
+    if policy.fits(holder, freePages: availablePages, running: running.map(\.holder)),
+      let sequence = group.start(cache, &prefixes)
+    {
+      return sequence
     }
-    group.assign(reused + fresh, reused: reused.count)
-    running.append(group)
+    guard running.isEmpty else { return nil }
+    // Nobody will end: only prompts that are kept for their samples can be in the way.
+    repeat {
+      if let sequence = group.start(cache, &prefixes) { return sequence }
+    } while releaseStem()
+    return nil
+  }
+
+  /// Gives up the youngest prompt that is kept for its samples.
+  private func releaseStem() -> Bool {
+    guard let group = groups.last(where: { $0.stemPages > 0 }) else { return false }
+    group.releaseStem(cache)
     return true
   }
 
+  /// Takes the pages of a sequence; its tokens stay, and it waits for its next turn.
+  private func preempt(_ sequence: PagedSequence) {
+    preemptions += 1
+    running.removeAll { $0 === sequence }
+    sequence.release(cache, leavingTo: &prefixes)
+    sequence.group.preempted(sequence)
+    if !running.contains(where: { $0.group === sequence.group }) {
+      sequence.group.releaseStem(cache)
+    }
+  }
+
+  /// Says how far each sequence gets in this step, and finds the pages for it.
+  private func planRows() {
+    var left = prefillRows
+    let filling = running.filter { $0.sample == nil || $0.pending > 1 }
+    let tenants = Set(filling.map(\.group.request.tenant))
+    let share = max(left / max(tenants.count, 1), 1)
+    var given: [String: Int] = [:]
+    var rows: [ObjectIdentifier: Int] = [:]
+    for isRest in [false, true] {
+      for sequence in filling where left > 0 {
+        let (id, tenant) = (ObjectIdentifier(sequence), sequence.group.request.tenant)
+        let limit = isRest ? left : min(left, share - given[tenant, default: 0])
+        let count = min(sequence.pending - rows[id, default: 0], max(limit, 0))
+        rows[id, default: 0] += count
+        given[tenant, default: 0] += count
+        left -= count
+      }
+    }
+    // Those that had to give way meanwhile have no pages.
+    for sequence in running where !sequence.pages.isEmpty {
+      sequence.plan(rows: rows[ObjectIdentifier(sequence)] ?? (sequence.pending == 1 ? 1 : 0))
+      while sequence.needsPage, let page = takePage(for: sequence) { sequence.grow(by: page) }
+    }
+  }
+
+  /// A page for a sequence that runs; nil if it had to give way itself.
+  private func takePage(for sequence: PagedSequence) -> Int32? {
+    while true {
+      prefixes.makeRoom(1, in: cache)
+      if let page = cache.allocate(1)?.first { return page }
+      if let victim = policy.victim(running.map(\.holder)) {
+        let other = running[victim]
+        preempt(other)
+        if other === sequence { return nil }
+      } else if !releaseStem() {
+        preempt(sequence)
+        return nil
+      }
+    }
+  }
+
+  // MARK: A step
+
   private func runStep() throws(EngineError) -> [GenerationEvent] {
-    arena.clear(keep: 1 << 30)
+    arena.clear(keep: Self.keptWorkspace)
     var batch = RowBatch()
     var plan = StepPlan()
-    var prefillBudget = prefillRows
-    for group in running {
-      group.schedule(into: &batch, plan: &plan, prefillBudget: &prefillBudget)
+    for sequence in running {
+      let before = batch.rows
+      let isFilling = sequence.sample == nil || sequence.pending > 1
+      sequence.schedule(into: &batch, plan: &plan)
+      if isFilling { lastPrefillRows += batch.rows - before }
     }
     lastRows = batch.rows
-    lastPrefillRows = prefillRows - prefillBudget
+    guard batch.rows > 0 else { return [] }
     let pass = try Pass(
       kernels: kernels, arena: arena, policy: .inference, batch: batch, store: .cache(cache))
     let hidden = pass.tape[try model.transformer.hidden(pass)].value
     try score(plan.scores, hidden, batch.segments)
     let events = try draw(plan.draws, hidden, batch.segments)
-    var finished: [GenerationEvent] = []
-    for group in running {
-      group.advance(cache, &prefixes)
-      if group.isFinished {
-        group.leavePages(&prefixes, cache)
-        group.releasePages(cache)
-        finished.append(.finished(id: group.id, group.result))
+    return events + settle()
+  }
+
+  /// After a step: prompts make place for their samples, sequences and requests end.
+  private func settle() -> [GenerationEvent] {
+    var stillRunning: [PagedSequence] = []
+    for sequence in running {
+      sequence.advance()
+      if sequence.sample == nil, sequence.pending == 0 {
+        sequence.group.prompted(sequence, cache, &prefixes)
+      } else if !sequence.group.isOpen(sequence.sample) {
+        sequence.release(cache, leavingTo: &prefixes)
+      } else {
+        stillRunning.append(sequence)
       }
     }
-    running.removeAll(where: \.isFinished)
+    running = stillRunning
+    let finished = groups.filter(\.isFinished)
+    if !finished.isEmpty { groups.removeAll(where: \.isFinished) }
     prefixes.trim(to: prefixPages, in: cache)
-    return events + finished
+    return finished.map { .finished(id: $0.id, $0.result) }
   }
 
   /// Logits of the rows `index`, block by block.
@@ -229,10 +349,11 @@ package final class Generator {
       let top = try topLogprobs(k, logits, max, sum)
       for (i, draw) in draws[range].enumerated() {
         let (token, logprob) = (tokens.pointer[i], out.pointer[i])
-        draw.group.addToken(
+        let index = draw.group.addToken(
           token, logprob, sample: draw.sample, top: top.isEmpty ? [] : top[i])
         events.append(
-          .token(id: draw.group.id, sample: draw.sample, token: token, logprob: logprob))
+          .token(
+            id: draw.group.id, sample: draw.sample, index: index, token: token, logprob: logprob))
       }
     }
     return events

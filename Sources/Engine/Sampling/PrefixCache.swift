@@ -66,13 +66,14 @@ struct PrefixCache {
     }
   }
 
-  /// Gives up pages that no sequence uses until `count` are free in `cache` or there are no more.
+  /// Gives up pages that no sequence uses until `count` are free in `cache` or there are no more. Some
+  /// more than are needed go at once: looking for the oldest costs something.
   mutating func makeRoom(_ count: Int, in cache: KVCache) {
-    while cache.freePages < count, giveUp(count - cache.freePages, in: cache) {}
+    while cache.freePages < count, giveUp(count - cache.freePages + 7, in: cache) {}
   }
 
   /// Holds at most `limit` pages, so that memory does not grow for as long as there are new
-  /// prompts. An eighth more than is needed goes at once: looking for the oldest costs something.
+  /// prompts. An eighth more than is needed goes at once.
   mutating func trim(to limit: Int, in cache: KVCache) {
     guard count > limit else { return }
     while count > limit - limit / 8, giveUp(count - (limit - limit / 8), in: cache) {}
@@ -82,6 +83,7 @@ struct PrefixCache {
   /// parent becomes a leaf when its last child is gone, so the callers ask again.
   /// - Returns: whether there were any.
   private mutating func giveUp(_ most: Int, in cache: KVCache) -> Bool {
+    guard !nodes.isEmpty else { return false }
     let leaves = nodes.filter { $0.value.children == 0 && cache.isUsedOnce($0.value.page) }
       .sorted { ($0.value.lastUse, $0.key) < ($1.value.lastUse, $1.key) }
     for (id, node) in leaves.prefix(most) {

@@ -79,7 +79,10 @@ package final class Pass {
       return y
     }
     let state = tape[x]
-    let kept = try arena.rows(state.value.count, state.value.width)
+    // Nothing reads a block's input again in inference: its output goes there.
+    let kept =
+      policy == .inference
+      ? state.value : try arena.rows(state.value.count, state.value.width)
     let mark = arena.mark
     let count = tape.slots.count
     // What stands outside of scopes (the final norm) is recorded under either policy.

@@ -25,39 +25,63 @@ package struct TrainingDatum: Sendable {
   ) throws(EngineError) {
     func path(_ name: String) -> String { "\(field).loss_fn_inputs[\(name)]" }
     try Self.check(tokens: tokens, config: config, field: "\(field).model_input")
-    let names = loss.name.inputs
-    for name in inputs.keys where !names.required.contains(name) {
-      guard names.optional.contains(name) else {
-        throw .invalid(path(name), "is not an input of \(loss.name.rawValue)")
-      }
-    }
-    for name in names.required where inputs[name] == nil {
-      throw .invalid(path(name), "is required by \(loss.name.rawValue)")
-    }
+    try Self.check(
+      shapes: inputs.mapValues(\.shape), tokens: tokens.count, loss: loss, field: field)
     let count = tokens.count
     self.tokens = tokens
     (targets, targetsPerToken) = try Self.targets(
-      inputs["target_tokens"], count: count, vocabulary: config.vocabularySize,
+      inputs["target_tokens"], vocabulary: config.vocabularySize,
       allowsSeveral: !loss.isPolicy, field: path("target_tokens"))
-    let k = targetsPerToken
-    func floats(_ name: String, _ width: Int) throws(EngineError) -> [Float] {
-      try Self.floats(inputs[name], count: count, width: width, field: path(name))
+    func floats(_ name: String) throws(EngineError) -> [Float] {
+      try Self.floats(inputs[name], field: path(name))
     }
-    weights = try floats(loss.isPolicy ? "advantages" : "weights", k)
+    weights = try floats(loss.isPolicy ? "advantages" : "weights")
     guard loss.isPolicy else {
       (reference, low, high, mask) = ([], [], [], [])
       return
     }
-    reference = try floats("logprobs", 1)
+    reference = try floats("logprobs")
     low =
       inputs["clip_low_threshold"] == nil
-      ? Array(repeating: loss.low, count: count) : try floats("clip_low_threshold", 1)
+      ? Array(repeating: loss.low, count: count) : try floats("clip_low_threshold")
     high =
       inputs["clip_high_threshold"] == nil
-      ? Array(repeating: loss.high, count: count) : try floats("clip_high_threshold", 1)
-    mask = loss.needsWholeSequence ? try floats("sequence_ratio_mask", 1) : []
+      ? Array(repeating: loss.high, count: count) : try floats("clip_high_threshold")
+    mask = loss.needsWholeSequence ? try floats("sequence_ratio_mask") : []
     if loss.needsWholeSequence, mask.allSatisfy({ $0 == 0 }), weights.contains(where: { $0 != 0 }) {
       throw .invalid(path("sequence_ratio_mask"), "selects no token but advantages are not zero")
+    }
+  }
+
+  /// Checks names and shapes of the loss's inputs, for which nothing need be read of them.
+  ///
+  /// - Parameter tokens: of the model input.
+  /// - Throws: `invalidArgument` naming the input.
+  package static func check(
+    shapes: [String: [Int]], tokens count: Int, loss: LossFunction, field: String
+  ) throws(EngineError) {
+    func path(_ name: String) -> String { "\(field).loss_fn_inputs[\(name)]" }
+    let names = loss.name.inputs
+    for name in shapes.keys.sorted() where !names.required.contains(name) {
+      guard names.optional.contains(name) else {
+        throw .invalid(path(name), "is not an input of \(loss.name.rawValue)")
+      }
+    }
+    for name in names.required where shapes[name] == nil {
+      throw .invalid(path(name), "is required by \(loss.name.rawValue)")
+    }
+    let targets = shapes["target_tokens"] ?? []
+    let k = targets.count == 2 && !loss.isPolicy ? targets[1] : 1
+    guard targets == [count] || (!loss.isPolicy && targets == [count, k] && k >= 1) else {
+      throw .invalid(
+        path("target_tokens"), "has shape \(targets), the model input has \(count) tokens")
+    }
+    for (name, shape) in shapes.sorted(by: { $0.key < $1.key }) where name != "target_tokens" {
+      let width = name == "weights" ? k : 1
+      guard shape == [count, width] || (width == 1 && shape == [count]) else {
+        throw .invalid(
+          path(name), "has shape \(shape), expected [\(count)]\(width > 1 ? " × \(width)" : "")")
+      }
     }
   }
 
@@ -77,15 +101,12 @@ package struct TrainingDatum: Sendable {
   }
 
   private static func targets(
-    _ input: LossInput?, count: Int, vocabulary: Int, allowsSeveral: Bool, field: String
+    _ input: LossInput?, vocabulary: Int, allowsSeveral: Bool, field: String
   ) throws(EngineError) -> ([Int32], Int) {
     guard let input, case .integers(let values) = input.values else {
       throw .invalid(field, "must hold integers")
     }
     let k = input.shape.count == 2 && allowsSeveral ? input.shape[1] : 1
-    guard input.shape == [count] || (allowsSeveral && input.shape == [count, k] && k >= 1) else {
-      throw .invalid(field, "has shape \(input.shape), the model input has \(count) tokens")
-    }
     if let bad = values.firstIndex(where: { !(0..<Int64(vocabulary)).contains($0) }) {
       throw .invalid(
         "\(field)[\(bad)]", "token id \(values[bad]) is outside 0..<\(vocabulary)")
@@ -94,15 +115,10 @@ package struct TrainingDatum: Sendable {
   }
 
   private static func floats(
-    _ input: LossInput?, count: Int, width: Int, field: String
+    _ input: LossInput?, field: String
   ) throws(EngineError) -> [Float] {
     guard let input, case .floats(let values) = input.values else {
       throw .invalid(field, "must hold floats")
-    }
-    let fits = input.shape == [count, width] || (width == 1 && input.shape == [count])
-    guard fits else {
-      throw .invalid(
-        field, "has shape \(input.shape), expected [\(count)]\(width > 1 ? " × \(width)" : "")")
     }
     if let bad = values.firstIndex(where: { !$0.isFinite }) {
       throw .invalid("\(field)[\(bad)]", "is not finite")

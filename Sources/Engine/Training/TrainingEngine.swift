@@ -7,12 +7,14 @@ package final class TrainingEngine {
   /// Most rows of a micro-batch; a longer datum is one by itself.
   package var maxRows = 2048
   /// Bytes of activations to keep; beyond it blocks are recomputed in backward.
-  package var activationBudget = 2 << 30
+  package var activationBudget: Int
 
   package init(model: BaseModel, kernels: Kernels, arena: Arena) {
     self.model = model
     self.kernels = kernels
     self.arena = arena
+    // The rest is for datums with many targets per token, which batches are not cut by.
+    activationBudget = min(2 << 30, max(0, arena.capacity - Workspace(model.config).head) / 4 * 3)
   }
 
   /// Rows that one micro-batch may have.
@@ -67,11 +69,23 @@ package final class TrainingEngine {
   }
 
   /// Bytes of activations that a recorded row keeps.
-  var bytesPerRow: Int {
-    let config = model.config
-    let attention = config.heads * config.headDimension * 3
-    let keys = config.kvHeads * config.headDimension * 3
-    let perLayer = 6 * config.hiddenSize + attention + keys + 4 * config.intermediateSize
-    return 4 * (config.layers * perLayer + 8 * config.hiddenSize)
+  var bytesPerRow: Int { Workspace(model.config).keptRow }
+
+  /// - Throws: `resourceExhausted` with the figures for a datum that the workspace cannot hold.
+  func check(_ data: [TrainingDatum], accumulates: Bool) throws(EngineError) {
+    let workspace = Workspace(model.config)
+    let row = accumulates ? workspace.recomputedRow : workspace.inferenceRow
+    let room = max(0, arena.capacity - workspace.head)
+    for (i, datum) in data.enumerated() {
+      let count = datum.tokens.count
+      let targets = workspace.targets(rows: count, each: datum.targetsPerToken)
+      guard count * row + targets > room || targets > room / 4 else { continue }
+      throw EngineError(
+        .resourceExhausted,
+        "\(count) tokens with \(datum.targetsPerToken) targets each need "
+          + "\(count * row + targets) bytes of workspace; this worker has \(room), \(room / 4) of "
+          + "it for targets: enough for \(room / row) tokens (serve --memory)",
+        field: "data[\(i)].model_input")
+    }
   }
 }

@@ -37,6 +37,7 @@ package final class TrainingRun {
   ///   accumulates under way.
   package func add(_ request: TrainingRequest) throws(EngineError) -> Int {
     let accumulator = RequestAccumulator(request)
+    try engine.check(request.data, accumulates: request.accumulates)
     try accumulator.begin(others: requests.values.map(\.request))
     defer { nextID += 1 }
     requests[nextID] = accumulator

@@ -64,6 +64,8 @@ package enum RouterLimits {
   package static let copies = 8
   /// Messages that libzmq queues per peer before it counts as gone: a fuse, not flow control.
   package static let highWaterMark = 16_384
+  /// The part of a worker's memory below which it gets no new model while another has more left.
+  package static let scarceMemory = 1.0 / 16
   /// How long a request may wait for an earlier seq.
   package static let gapMilliseconds: UInt64 = 30_000
   /// How long an idle independent stream or connection is remembered.

@@ -193,12 +193,13 @@ struct WorkerDetails {
     self.statistics["requests"] = Double(outstanding)
   }
 
-  /// Whether it uses as much memory as it may.
+  /// Whether it has hardly any memory left for another model: a worker reports what it has set aside
+  /// for good and what its adapters take, which is exactly its limit only by chance.
   var isOutOfMemory: Bool {
     guard let used = statistics["memory_bytes"], let limit = statistics["memory_limit_bytes"],
       limit > 0
     else { return false }
-    return used >= limit
+    return used >= limit * (1 - RouterLimits.scarceMemory)
   }
 }
 

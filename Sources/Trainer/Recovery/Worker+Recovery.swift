@@ -64,6 +64,9 @@ extension Worker {
     if let stream = journal.dueStream() {
       if let model = models[stream] {
         saveDueSnapshot(model)
+      } else if parked[stream] != nil {
+        // Its snapshot is there, and nothing was computed with it since: asked again later.
+        journal.snapshotFailed(stream)
       } else if let seq = journal.firstOpenSeq(of: stream) {
         saveVacancy(stream, firstSeq: seq)
       }
@@ -94,6 +97,7 @@ extension Worker {
 
   /// A request of a model has had its effect.
   func passed(_ context: CallContext, _ microseconds: UInt64) {
+    parked[context.stream]?.nextSeq = context.seq + 1
     guard let model = models[context.stream] else { return }
     model.nextSeq = context.seq + 1
     model.unsavedMicroseconds += microseconds
@@ -107,7 +111,9 @@ extension Worker {
   /// - Throws: `dataLoss` if a request leads to something else than it did.
   func recover(_ stream: String, _ snapshot: ModelSnapshot?, _ plan: ReplayPlan) throws {
     close(stream)
-    if let snapshot, snapshot.manifest.isVacant != true { open(try read(snapshot)) }
+    if let snapshot, snapshot.manifest.isVacant != true {
+      open(try read(snapshot, admit("the model")))
+    }
     for step in plan.steps {
       try replay(step, stream)
       models[stream]?.nextSeq = step.request.seq + 1
@@ -122,10 +128,10 @@ extension Worker {
     }
   }
 
-  private func read(_ snapshot: ModelSnapshot) throws -> TrainedModel {
+  func read(_ snapshot: ModelSnapshot, _ admit: AdapterAdmission) throws -> TrainedModel {
     let base = try base(snapshot.manifest.baseModel)
     let adapter = try TrainingStateFiles.read(
-      snapshot.folder, optimizer: true, model: base.model, kernels: kernels)
+      snapshot.folder, optimizer: true, model: base.model, kernels: kernels, admit: admit)
     let model = TrainedModel(
       id: snapshot.manifest.model, base: base, adapter: adapter,
       userMetadata: snapshot.manifest.userMetadata)
@@ -146,7 +152,7 @@ extension Worker {
       open(try createModel(stream, request, tenant: Substring(step.request.tenant)))
     case .trainingForwardBackward:
       guard isOK else {
-        models[stream]?.isAccumulationBroken = true
+        breakAccumulation(of: stream)
         return
       }
       try check(step, forwardBackward(step.request, try model(stream)))
