@@ -105,6 +105,8 @@ let package = Package(
     .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
     .testTarget(name: "WireTests", dependencies: ["Wire", "CProto"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "Wire", "ZeroMQ", collections]),
+    .testTarget(
+      name: "SimulationTests", dependencies: ["RPC", "Wire", "ZeroMQ", collections, heap, logging]),
     .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
     .testTarget(
       name: "EngineTests", dependencies: ["Engine", "CKernels", "TestSupport", crypto],

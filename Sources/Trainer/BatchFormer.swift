@@ -71,6 +71,9 @@ struct BatchFormer {
   /// A model is gone: what is queued for it runs by itself and finds nothing.
   mutating func close(_ stream: String) { bases[stream] = nil }
 
+  /// Requests of a stream that have not ended, in order.
+  func requests(of stream: String) -> [Int] { queues[stream] ?? [] }
+
   /// Queues a request behind those of its stream.
   mutating func append(_ kind: Kind, stream: String, tenant: String, session: String) -> Int {
     lift(&tenants, tenant)

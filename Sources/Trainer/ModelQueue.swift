@@ -77,6 +77,17 @@ final class ModelQueue {
   func open(_ model: TrainedModel) { former.open(model.id, base: model.base.model.name) }
   func close(_ stream: String) { former.close(stream) }
 
+  /// Forgets what is queued and under way of a stream that is not owned here any more: another owner
+  /// runs it, perhaps this worker, when it has recovered the model. Nobody waits for an answer.
+  func drop(_ stream: String) {
+    for id in former.requests(of: stream) {
+      former.finished(id)
+      guard let started = work.removeValue(forKey: id)?.started else { continue }
+      started.base.run.cancel(started.number)
+      running[started.base.model.name]?[started.number] = nil
+    }
+  }
+
   // MARK: A step
 
   /// Runs the next micro-batch, or the next request that runs by itself.

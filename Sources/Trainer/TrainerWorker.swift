@@ -28,7 +28,7 @@ package final class TrainerWorker: Sendable {
       } : nil
     rpc.journal = journal
     rpc.closeStream = { stream in
-      preparation.enqueue { compute.submit { $0.close(stream) } }
+      preparation.enqueue { compute.submit { $0.release(stream) } }
     }
     // A forward_backward that the router refused is a hole in the accumulation, too, at its turn.
     rpc.requestRefused = { stream, method in
@@ -51,7 +51,7 @@ package final class TrainerWorker: Sendable {
       PingResponse(payload: request.payload)
     }
     let service = try WorkerService(rpc, methods: methods, context: context)
-    journal?.onFailure { [weak service] in service?.close(stream: $0, $1) }
+    journal?.onFailure { [weak service] in service?.close(stream: $0, epoch: $1, $2) }
     self.service = service
     self.journal = journal
     self.compute = compute

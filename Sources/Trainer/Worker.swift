@@ -120,6 +120,12 @@ final class Worker {
     preparation.close(stream)
   }
 
+  /// A stream is not owned here any more.
+  func release(_ stream: String) {
+    queue.drop(stream)
+    close(stream)
+  }
+
   /// Forgets a session's models and sampling sessions.
   func endSession(_ session: String) {
     let prefix = "\(session):"

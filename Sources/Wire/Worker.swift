@@ -154,6 +154,8 @@ package enum RouterMessage: Sendable, Equatable {
   case sessionEnded(String)
   /// The worker may not take part, for this reason: it ends.
   case refused(String)
+  /// Is this request with you? `epoch` is 0 for a stream whose requests are independent.
+  case verify(stream: String, seq: UInt64, epoch: UInt64)
 
   /// The second frame of the control message.
   package func encoded() -> [UInt8] {
@@ -168,6 +170,14 @@ package enum RouterMessage: Sendable, Equatable {
     case .sessionEnded(let session): out.put(7, stream: session, number: 0)
     case .refused(let reason):
       out.put(8, message: { $0.put(1, text: reason, limit: Limits.maxMessageBytes) })
+    case .verify(let stream, let seq, let epoch):
+      out.put(
+        9,
+        message: { inner in
+          inner.put(1, text: stream)
+          inner.put(2, varint: epoch)
+          inner.put(3, varint: seq)
+        })
     }
     return out.bytes
   }
@@ -200,6 +210,9 @@ package enum RouterMessage: Sendable, Equatable {
         }
       }
       self = .refused(reason)
+    case 9:
+      let named = try namedStream(&reader)
+      self = .verify(stream: named.stream, seq: named.nextSeq, epoch: named.epoch)
     default: throw WireError(.unknownField, "router message of kind \(kind)")
     }
   }

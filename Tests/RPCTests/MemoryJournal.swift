@@ -37,7 +37,7 @@ final class MemoryJournal: StreamJournal {
   func admitted(_ request: AdmittedRequest) { note("admitted \(request.seq)") }
 
   func finished(
-    _ stream: String, seq: UInt64, _ outcome: Outcome, ran: Bool,
+    _ stream: String, epoch: UInt64, seq: UInt64, _ outcome: Outcome, ran: Bool,
     durable: @escaping @Sendable () -> Void
   ) {
     note("finished \(seq) \(ran ? "ran" : "refused")")
@@ -49,6 +49,8 @@ final class MemoryJournal: StreamJournal {
   }
 
   func closed(_ stream: String) { note("closed") }
+
+  func isCurrent(_ stream: String, epoch: UInt64) -> Bool { true }
 
   private func note(_ text: String) { state.withLock { $0.notes.append(text) } }
 }

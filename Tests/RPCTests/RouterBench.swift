@@ -161,6 +161,8 @@ struct RouterBench {
     case .answer(let header, let client):
       "answer \(header.seq) \(header.code) to \(client.number)"
         + (header.field.isEmpty ? "" : " field \(header.field)")
+    case .command(.verify(let stream, let seq, let epoch), let worker):
+      "ask \(worker.number) for \(stream) \(seq) at \(epoch)"
     case .command(let message, let worker): "command \(message) to \(worker.number)"
     case .drop(let parcel): "drop \(text(parcel))"
     case .sessionEnded(let session): "ended \(session)"

@@ -58,7 +58,7 @@ import Wire
     for copy in 1...10 { bench.request("r\(copy)", seq: 1) }
     let actions = bench.actions()
     #expect(actions.filter { $0.hasPrefix("forward") }.count == RouterLimits.copies)
-    #expect(actions.suffix(2) == ["drop r9", "drop r10"])
+    #expect(actions.filter { $0.hasPrefix("drop") } == ["drop r9", "drop r10"])
   }
 
   @Test func aRepeatWhileHeldIsComparedByTheOwnerLater() {
@@ -133,9 +133,9 @@ import Wire
       bench.request("r\(seq)", .samplingSample, "s:sample:0", seq: seq)
     }
     #expect(bench.actions() == [7, 3, 5].map { "forward r\($0) to 101" })
-    // A repeat of one that runs only moves the answer.
+    // A repeat of one that runs moves the answer; its worker is asked whether it runs there.
     bench.request("again", .samplingSample, "s:sample:0", seq: 3, from: RouterBench.other)
-    #expect(bench.actions() == ["drop again"])
+    #expect(bench.actions() == ["drop again", "ask 101 for s:sample:0 3 at 0"])
     bench.response("a", "s:sample:0", seq: 3, epoch: 0)
     #expect(bench.actions() == ["deliver a to 2"])
   }

@@ -211,7 +211,10 @@ import ZeroMQ
     bench.request("r1", seq: 1)
     bench.request("await", .futuresAwait, seq: 1, from: RouterBench.other)
     bench.response("a", seq: 1)
-    #expect(bench.actions() == ["forward r1 to 101", "drop await", "deliver a to 2"])
+    #expect(
+      bench.actions() == [
+        "forward r1 to 101", "drop await", "ask 101 for s:train:0 1 at 1", "deliver a to 2",
+      ])
     bench.request("await", .futuresAwait, seq: 1)
     bench.response("a", seq: 1)
     #expect(bench.actions() == ["forward await to 101", "deliver a to 1"])
@@ -221,6 +224,59 @@ import ZeroMQ
     var bench = RouterBench()
     bench.request("await", .futuresAwait, seq: 1)
     #expect(bench.actions() == ["answer 1 UNAVAILABLE to 1", "drop await"])
+  }
+
+  @Test func aRequestThatItsWorkerNeverGotIsSentAgain() {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r1", seq: 1)
+    bench.request("await", .futuresAwait, seq: 1)
+    _ = bench.actions()
+    // What the worker says to the question.
+    bench.response("never seen", seq: 1, code: .unavailable)
+    #expect(bench.actions() == ["deliver never seen to 1"])
+    bench.request("r1 again", seq: 1)
+    #expect(bench.actions() == ["forward r1 again to 101"])
+  }
+
+  @Test func anOwnerThatDoesNotHaveTheStreamIsForgotten() {
+    var bench = RouterBench { $0.recoversModels = true }
+    bench.create()
+    bench.request("r1", seq: 1)
+    _ = bench.actions()
+    let stream = OwnedStream(stream: "s:train:0", epoch: 0)
+    bench.control(.closed(stream, code: .unavailable, message: "not at this worker"))
+    #expect(bench.actions() == ["answer 1 UNAVAILABLE to 1"])
+    bench.request("r1", seq: 1)
+    #expect(bench.actions().first == "command open(stream: \"s:train:0\", epoch: 2) to 101")
+  }
+
+  @Test func whoWaitsForAnOpeningAsksForItAgain() {
+    var bench = RouterBench()
+    bench.request("create", .trainingCreateModel, seq: 0)
+    let open = "command open(stream: \"s:train:0\", epoch: 1) to 101"
+    #expect(bench.actions() == [open])
+    bench.request("await", .futuresAwait, seq: 0)
+    #expect(bench.actions() == ["drop await", open])
+    bench.request("r1", seq: 1)
+    #expect(bench.actions() == [])
+    bench.now += RouterLimits.openingMilliseconds
+    bench.request("r2", seq: 2)
+    #expect(bench.actions() == [open])
+  }
+
+  @Test func aLongOpeningIsNoMissingCreation() {
+    var bench = RouterBench {
+      $0.gapMilliseconds = 500
+      $0.workerTimeoutMilliseconds = 1_000_000
+    }
+    bench.request("create", .trainingCreateModel, seq: 0)
+    bench.request("r1", seq: 1)
+    _ = bench.actions()
+    bench.pass(600)
+    #expect(
+      bench.actions().filter { $0.hasPrefix("answer") }
+        == ["answer 0 UNAVAILABLE to 1", "answer 1 UNAVAILABLE to 1"])
   }
 
   // MARK: Time

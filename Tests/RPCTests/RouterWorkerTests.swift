@@ -222,8 +222,8 @@ import Wire
     bench.response("late", "s:sample:0", seq: 1, epoch: 0, event: .partial)
     #expect(
       bench.actions() == [
-        "forward r1 to 101", "deliver p to 1", "drop r1", "deliver q to 2", "deliver a to 2",
-        "drop late",
+        "forward r1 to 101", "deliver p to 1", "drop r1", "ask 101 for s:sample:0 1 at 0",
+        "deliver q to 2", "deliver a to 2", "drop late",
       ])
   }
 }

@@ -65,7 +65,7 @@ final class ClientCall: @unchecked Sendable {
     case queued
     /// Sent; the answer is outstanding.
     case sent
-    /// To be sent again at this moment (`Monotonic.milliseconds()`).
+    /// To be sent again at this time in milliseconds.
     case resting(until: UInt64)
     /// Answered for good.
     case answered
@@ -75,8 +75,6 @@ final class ClientCall: @unchecked Sendable {
   let seq: UInt64
   let stream: StreamHandle
   let options: CallOptions
-  /// `Monotonic.milliseconds()` of the submission.
-  let submitted: UInt64
   private let state = Mutex(State.open(Waiting()))
 
   // MARK: Of the I/O thread
@@ -85,7 +83,9 @@ final class ClientCall: @unchecked Sendable {
   @exclusivity(unchecked) var phase = Phase.queued
   /// It counts in the window: sent without a final answer, or to be sent again in its stream's order.
   @exclusivity(unchecked) var hasPlace = false
-  /// The encoded request; nil while un-encoded and again once the service has it durably.
+  /// When the channel took it, in milliseconds.
+  @exclusivity(unchecked) var submitted: UInt64 = 0
+  /// The encoded request; nil while un-encoded and again once it is answered.
   @exclusivity(unchecked) var payload: Payload?
   /// Makes the payload, where the byte limit did not allow it when the request was submitted.
   var encode: (@Sendable () -> Payload)?
@@ -95,22 +95,35 @@ final class ClientCall: @unchecked Sendable {
   @exclusivity(unchecked) var isAccepted = false
   @exclusivity(unchecked) var bytes = 0
   @exclusivity(unchecked) var attempts = 0
-  /// Why it is sent again.
+  /// When the request itself was sent last, and when something was heard of it (or it was asked for).
+  @exclusivity(unchecked) var lastSent: UInt64 = 0
+  @exclusivity(unchecked) var lastWord: UInt64 = 0
+  /// A piece of the answer came.
+  @exclusivity(unchecked) var hasPartial = false
+  /// How long it is waited for before it is asked for again.
+  var askWait: UInt64 = 0
+  /// The log has a line about it.
+  var isNoted = false
+  /// Why it is sent again, and the first time of a run of such refusals.
   var refusal: RPCError?
+  var refusedSince: UInt64 = 0
   /// Place in the order of submission over all streams.
   var order: UInt64 = 0
 
-  init(
-    method: Method, seq: UInt64, stream: StreamHandle, options: CallOptions, submitted: UInt64
-  ) {
+  init(method: Method, seq: UInt64, stream: StreamHandle, options: CallOptions) {
     self.method = method
     self.seq = seq
     self.stream = stream
     self.options = options
-    self.submitted = submitted
   }
 
-  /// `Monotonic.milliseconds()` after which the answer is no longer wanted.
+  /// The service has said something of it.
+  func heard(_ now: UInt64) {
+    lastWord = now
+    askWait = 0
+  }
+
+  /// The time in milliseconds after which the answer is no longer wanted.
   var deadline: UInt64? {
     guard let timeout = options.timeout else { return nil }
     return submitted &+ timeout.wholeMilliseconds

@@ -18,7 +18,10 @@ package struct ClientConfiguration: Sendable {
   package var leaseHeartbeatMilliseconds: UInt64 = 10_000
   /// ... and after so long it opens a new connection and sends again what has no answer.
   package var silenceMilliseconds: UInt64 = 6000
-  /// How long UNAVAILABLE and its like are waited out for a request without a time-out.
+  /// A request of which nothing was heard for so long is asked for, and less and less often again.
+  package var askMilliseconds: UInt64 = 30_000
+  /// How long UNAVAILABLE and its like are waited out for a request without a time-out, from the first
+  /// of them on, and how long a service that says nothing at all.
   package var patienceMilliseconds: UInt64 = 300_000
   /// The first and the longest wait before a request is sent again, where the router names none.
   package var backoffMilliseconds: (first: UInt64, longest: UInt64) = (10, 1000)

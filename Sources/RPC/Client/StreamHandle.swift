@@ -23,6 +23,8 @@ package final class StreamHandle: @unchecked Sendable {
   /// Calls without a final answer; the first has the seq `firstOpen`.
   @exclusivity(unchecked) var open: Deque<ClientCall?> = []
   @exclusivity(unchecked) var firstOpen: UInt64
+  /// Calls that are too far ahead of it to be sent.
+  @exclusivity(unchecked) var ahead: Deque<ClientCall> = []
   @exclusivity(unchecked) var epoch: UInt64 = 0
   @exclusivity(unchecked) var isRegistered = false
   /// Set when a seq can never be used up: nothing of the stream is sent any more.
@@ -47,10 +49,8 @@ package final class StreamHandle: @unchecked Sendable {
     let payload = backpressure.hasRoom ? request.encode() : nil
     let bytes = payload?.byteCount ?? 0
     backpressure.add(bytes)
-    let now = Monotonic.milliseconds()
     let (call, refusal) = outbox.withQueue { queue -> (ClientCall, RPCError?) in
-      let call = ClientCall(
-        method: method, seq: nextSeq, stream: self, options: options, submitted: now)
+      let call = ClientCall(method: method, seq: nextSeq, stream: self, options: options)
       if let failure = self.failure { return (call, failure) }
       call.payload = payload
       call.bytes = bytes
@@ -84,6 +84,11 @@ package final class StreamHandle: @unchecked Sendable {
 
   /// Every answer up to it was received; 0 for none.
   var acked: UInt64 { firstOpen == 0 ? 0 : firstOpen - 1 }
+
+  /// Whether the answer of a request could push an older one's out of what the service keeps.
+  func isTooFarAhead(_ seq: UInt64) -> Bool {
+    seq >= firstOpen && seq - firstOpen >= ChannelLimits.seqsAhead
+  }
 
   /// Adds a call, in the order of seqs.
   func append(_ call: ClientCall) { open.append(call) }

@@ -79,8 +79,6 @@ struct InFlight {
   var copies: Int
   /// Its worker was told to give it up, because its client's connection was lost.
   var isAbandoned = false
-  /// A client sent the key again after that.
-  var isWantedAgain = false
 
   var session: Int { charge.session }
 }

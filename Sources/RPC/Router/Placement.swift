@@ -24,7 +24,12 @@ extension RouterState {
       // The owner may come back with its records.
       guard workers[worker].isConnected else { throw ownerIsAway(place) }
       return
-    case .opening: return
+    case .opening(let worker):
+      // Its word may be lost; it says it again.
+      if now >= streams[place].askedToOpen + RouterLimits.openingMilliseconds {
+        askToOpen(place, worker, now)
+      }
+      return
     case .gone:
       guard rules.recoversModels else { throw Self.modelIsLost }
     case .none:
@@ -43,6 +48,11 @@ extension RouterState {
       streams[place].epoch += 1
     }
     setOwner(of: place, .opening(worker))
+    askToOpen(place, worker, now)
+  }
+
+  mutating func askToOpen(_ place: Int, _ worker: Int, _ now: UInt64) {
+    streams[place].askedToOpen = now
     command(.open(stream: streams[place].name, epoch: streams[place].epoch), to: worker)
   }
 

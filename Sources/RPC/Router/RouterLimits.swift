@@ -66,8 +66,18 @@ package enum RouterLimits {
   package static let highWaterMark = 16_384
   /// The part of a worker's memory below which it gets no new model while another has more left.
   package static let scarceMemory = 1.0 / 16
-  /// How long a request may wait for an earlier seq.
-  package static let gapMilliseconds: UInt64 = 30_000
+  /// Bytes of answers that a worker keeps for a router that takes no more; beyond it the worker
+  /// connects again, and what it had said is asked for again.
+  package static let unsentBytes = 256 << 20
+  /// What one of them counts besides its payload.
+  package static let wordBytes = 512
+  /// Streams without a log are dropped from a worker's table above this size.
+  package static let unownedStreams = 4096
+  /// After so long a worker that was asked to open a stream is asked again.
+  package static let openingMilliseconds: UInt64 = 5000
+  /// How long a request may wait for an earlier seq: longer than clients wait before they ask for one
+  /// that may be lost.
+  package static let gapMilliseconds: UInt64 = 60_000
   /// How long an idle independent stream or connection is remembered.
   package static let idleMilliseconds: UInt64 = 600_000
 }

@@ -76,11 +76,11 @@ extension RouterState {
     _ peek: RequestPeek, _ request: HeldRequest, place: Int, _ now: UInt64
   ) throws(RPCError) {
     let seq = peek.seq
-    if streams[place].requests.inFlight.contains(seq)
-      || streams[place].requests.held.contains(seq)
-    {
+    let running = streams[place].requests.inFlight[seq]
+    if running != nil || streams[place].requests.held.contains(seq) {
       moveConnection(place, seq, to: request.connection)
       if let parcel = request.parcel { actions.append(.drop(parcel)) }
+      if let running { verify(seq, place: place, at: running.worker) }
       return
     }
     if let refusal = windowRefusal(request.charge) ?? shareRefusal(request.charge, isHeld: false) {
@@ -122,6 +122,7 @@ extension RouterState {
     _ peek: RequestPeek, _ request: HeldRequest, _ parcel: Parcel, place: Int, _ now: UInt64
   ) throws(RPCError) {
     let seq = peek.seq
+    if seq == 0 { streams[place].isCreated = true }
     if let running = streams[place].requests.inFlight[seq], streams[place].worker != nil {
       return repeatRunning(running, request, parcel, seq: seq, place: place)
     }
@@ -174,7 +175,8 @@ extension RouterState {
     moveConnection(place, seq, to: request.connection)
     guard request.parcel != nil else { return }
     guard running.copies < RouterLimits.copies, takeCopy(request.charge, isHeld: false) else {
-      return actions.append(.drop(parcel))
+      actions.append(.drop(parcel))
+      return verify(seq, place: place, at: running.worker)
     }
     workers[running.worker].bytes += request.charge.bytes
     streams[place].requests.updateInFlight(seq) {
@@ -185,10 +187,7 @@ extension RouterState {
   }
 
   mutating func moveConnection(_ place: Int, _ seq: UInt64, to client: ConnectionID) {
-    streams[place].requests.updateInFlight(seq) { running in
-      running.connection = client
-      running.isWantedAgain = running.isAbandoned
-    }
+    streams[place].requests.updateInFlight(seq) { $0.connection = client }
     streams[place].requests.updateHeld(seq) { $0.connection = client }
   }
 

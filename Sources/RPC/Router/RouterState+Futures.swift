@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import Wire
 
 /// `Futures.Await` and `Futures.Cancel`: they name the key of another request.
@@ -72,11 +73,16 @@ extension RouterState {
   ) throws(RPCError) {
     let seq = peek.seq
     noteOld(seq, place: place, now)
-    if streams[place].requests.inFlight.contains(seq)
-      || streams[place].requests.held.contains(seq)
-    {
+    if seq == 0 { streams[place].isCreated = true }
+    if let running = streams[place].requests.inFlight[seq] {
       moveConnection(place, seq, to: client)
-      return actions.append(.drop(parcel))
+      actions.append(.drop(parcel))
+      return verify(seq, place: place, at: running.worker)
+    }
+    if streams[place].requests.held.contains(seq) {
+      moveConnection(place, seq, to: client)
+      actions.append(.drop(parcel))
+      return lookAgain(place, now)
     }
     if streams[place].owner == .gone, !rules.recoversModels { throw Self.modelIsLost }
     guard let worker = streams[place].worker, workers[worker].isConnected else {
@@ -94,5 +100,34 @@ extension RouterState {
         copies: 1),
       seq: seq)
     actions.append(.forward(parcel, to: workers[worker].connection))
+  }
+
+  // MARK: Looking again
+
+  /// A request at a worker is asked for: the worker says again what it knows of it, unless it runs.
+  /// One of the two may have lost what the other one said.
+  mutating func verify(_ seq: UInt64, place: Int, at worker: Int) {
+    command(
+      .verify(
+        stream: streams[place].name, seq: seq,
+        epoch: streams[place].ordering == .ordered ? streams[place].epoch : 0),
+      to: worker)
+  }
+
+  /// A request that waits here is asked for: what it waits for is looked at again. What is behind it
+  /// at the worker may be all that keeps it waiting (of a suspect that runs alone, for instance).
+  private mutating func lookAgain(_ place: Int, _ now: UInt64) {
+    for entry in streams[place].requests.inFlight.entries {
+      verify(entry.seq, place: place, at: entry.value.worker)
+    }
+    switch streams[place].owner {
+    case .opening(let worker): askToOpen(place, worker, now)
+    case .open(let worker):
+      advance(place)
+      drainAll(of: worker)
+    case .none, .gone:
+      drainPool()
+      serveSuspects()
+    }
   }
 }

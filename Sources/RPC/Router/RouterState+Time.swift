@@ -82,23 +82,33 @@ extension RouterState {
     let due = streams[place].requests.held.entries.filter {
       now >= $0.value.arrived + rules.gapMilliseconds
     }
-    for entry in due { refuseHeldNow(entry.seq, place: place, gapError(place)) }
+    // As it is before the first of them is gone.
+    let error = gapError(place, now)
+    for entry in due { refuseHeldNow(entry.seq, place: place, error) }
     // Whoever was asked to open it may not have heard it, or not have been heard.
     if !due.isEmpty, case .opening(let worker) = streams[place].owner,
       workers[worker].isConnected
     {
-      command(.open(stream: streams[place].name, epoch: streams[place].epoch), to: worker)
+      askToOpen(place, worker, now)
     }
   }
 
-  private func gapError(_ place: Int) -> RPCError {
+  private func gapError(_ place: Int, _ now: UInt64) -> RPCError {
     if case .opening = streams[place].owner {
       return RPCError(
         .unavailable, "the model is being taken over", retryAfterMilliseconds: 1000)
     }
-    guard streams[place].owner == .none || streams[place].requests.next == 0 else {
+    // Whoever opens it may find anything in its journal.
+    let next = streams[place].requests.next
+    let isNew =
+      streams[place].worker != nil && now < streams[place].askedToOpen + 3 * rules.gapMilliseconds
+    let isCreated =
+      streams[place].isCreated || next > 0 || streams[place].owner == .gone || isNew
+    guard !isCreated else {
       return RPCError(
-        .unavailable, "seq \(streams[place].requests.next) has not arrived",
+        .unavailable,
+        streams[place].worker == nil
+          ? "the stream's owner is not there yet" : "seq \(next) has not arrived",
         retryAfterMilliseconds: 1000)
     }
     // Its client has no answer of this stream and does not create it.

@@ -37,8 +37,9 @@ extension RouterState {
       return actions.append(.drop(parcel))
     }
     counters.answers += 1
-    if request.isWantedAgain, peek.code == .cancelled {
-      // It was given up with its client's connection, but the client came back for it.
+    if request.isAbandoned, peek.code == .cancelled {
+      // It was given up with its client's connection, not by the client: it may come back for it, or
+      // have been silent only.
       let error = RPCError(.unavailable, "given up meanwhile; send the request again")
       answer(error, stream: clientName(place), seq: peek.seq, to: request.connection)
       actions.append(.drop(parcel))

@@ -35,6 +35,10 @@ struct StreamRecord {
   /// The worker that the last request of an independent stream went to.
   var home: Int?
   var epoch: UInt64 = 0
+  /// The request that creates it has come: it is not missing, whatever became of it.
+  var isCreated = false
+  /// When its worker was last asked to open it.
+  var askedToOpen: UInt64 = 0
   var requests = Ordering()
   /// Its next request waits in a queue for room.
   var isQueued = false

@@ -41,6 +41,9 @@ final class Call: @unchecked Sendable {
   /// `Monotonic.microseconds()` after which the client no longer wants the answer.
   let deadline: UInt64?
   let stream: String
+  /// The opening of the stream that it was begun for, here and in the journal.
+  let generation: UInt64
+  let epoch: UInt64
   let cancelFlag = CancelFlag()
   /// For the loop, once the call is finished.
   private(set) var outcome = Outcome()
@@ -50,15 +53,17 @@ final class Call: @unchecked Sendable {
   private let outbox: Outbox<ServiceControl.Event>
 
   init(
-    method: Method, stream: String, facts: RequestFacts, sessionToken: String, received: UInt64,
+    method: Method, entry: StreamEntry, facts: RequestFacts, received: UInt64,
     journal: (any StreamJournal)?, outbox: Outbox<ServiceControl.Event>
   ) {
     self.method = method
-    self.stream = stream
+    stream = entry.name
+    generation = entry.generation
+    epoch = entry.epoch
     seq = facts.seq
     traceID = facts.traceID
     flags = facts.flags
-    self.sessionToken = sessionToken
+    sessionToken = entry.token
     self.received = received
     deadline =
       facts.timeoutMilliseconds == 0
@@ -81,7 +86,7 @@ final class Call: @unchecked Sendable {
     let wasDecided =
       !flags.contains(.tombstone) && outcome.code != .cancelled
       && outcome.code != .deadlineExceeded
-    journal.finished(stream, seq: seq, outcome, ran: wasDecided) { [self] in
+    journal.finished(stream, epoch: epoch, seq: seq, outcome, ran: wasDecided) { [self] in
       outbox.push(.finished(self))
     }
   }
@@ -104,12 +109,16 @@ struct ReplyEvent: Sendable {
   /// What the loop needs to know of the call. Not the call itself: its `deinit` reports too.
   struct Key: Sendable {
     let stream: String
+    let generation: UInt64
+    let epoch: UInt64
     let seq: UInt64
     let traceID: UInt64
     let isOrdered: Bool
 
     init(_ call: Call) {
       stream = call.stream
+      generation = call.generation
+      epoch = call.epoch
       seq = call.seq
       traceID = call.traceID
       isOrdered = call.method.ordering == .ordered

@@ -15,15 +15,21 @@ package protocol StreamJournal: Sendable {
 
   /// A request has an outcome that takes its seq. From any thread.
   /// - Parameters:
+  ///   - epoch: at which the stream was open when the request was admitted. What was begun before the
+  ///     stream was closed and opened anew is not for the new opening.
   ///   - ran: whether its handler decided it; not so for deadlines, cancels and refusals.
   ///   - durable: to be called once the outcome and everything before it is on disk; until then
   ///     nobody is told of it. If it cannot be written the stream must be closed instead.
   func finished(
-    _ stream: String, seq: UInt64, _ outcome: Outcome, ran: Bool,
+    _ stream: String, epoch: UInt64, seq: UInt64, _ outcome: Outcome, ran: Bool,
     durable: @escaping @Sendable () -> Void)
 
   /// The stream is somebody else's or ended. Called on the loop thread.
   func closed(_ stream: String)
+
+  /// Whether nobody has opened the stream at a higher epoch, as far as can be seen at a glance. Called
+  /// on the loop thread when it registers with a router, for every stream that is open here.
+  func isCurrent(_ stream: String, epoch: UInt64) -> Bool
 }
 
 /// A stream's log as its journal has it.
@@ -37,6 +43,8 @@ package enum OpenedLog: Sendable {
 /// A request that takes a seq.
 package struct AdmittedRequest: Sendable {
   package let stream: String
+  /// At which the stream is open.
+  package let epoch: UInt64
   package let seq: UInt64
   /// The highest seq up to which the client has every answer; 0 for none.
   package let acked: UInt64

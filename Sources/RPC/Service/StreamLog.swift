@@ -191,20 +191,32 @@ package struct StreamLog: Sendable {
 
   /// A client asks for the answer of a key without its body.
   package mutating func await(seq: UInt64, acked: UInt64) -> Verdict {
+    let verdict = status(of: seq)
+    switch verdict {
+    case .alreadyRunning:
+      let index = Int(seq - firstKept)
+      if case .running(let digest, let copies) = entries[index] {
+        entries[index] = .running(digest: digest, copies: copies + 1)
+      }
+    case .refuse where failure == nil && seq >= nextSeq && acked > 0 && acked >= nextSeq:
+      return .refuse(outrun(by: acked))
+    default: break
+    }
+    return verdict
+  }
+
+  /// What is known of a request, without asking for another answer of it.
+  package func status(of seq: UInt64) -> Verdict {
     if let failure { return .refuse(failure) }
     if seq < firstKept { return .refuse(forgotten(seq)) }
-    if seq < nextSeq {
-      let index = Int(seq - firstKept)
-      switch entries[index] {
-      case .unknown: return .refuse(forgotten(seq))
-      case .recorded(_, let outcome): return .replay(outcome)
-      case .running(let digest, let copies):
-        entries[index] = .running(digest: digest, copies: copies + 1)
-        return .alreadyRunning
-      }
+    guard seq < nextSeq else {
+      return .refuse(RPCError(.unavailable, "seq \(seq) was not received; send it again"))
     }
-    if acked > 0, acked >= nextSeq { return .refuse(outrun(by: acked)) }
-    return .refuse(RPCError(.unavailable, "seq \(seq) was not received; send it again"))
+    switch entries[Int(seq - firstKept)] {
+    case .unknown: return .refuse(forgotten(seq))
+    case .recorded(_, let outcome): return .replay(outcome)
+    case .running: return .alreadyRunning
+    }
   }
 
   /// Records the outcome of a request that `begin` let run.

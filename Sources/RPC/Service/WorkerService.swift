@@ -92,9 +92,11 @@ package final class WorkerService: Sendable {
   package func wait() async throws { try await thread.wait() }
 
   /// Tells the router that a stream is no longer owned here. From any thread.
-  /// - Parameter error: why it cannot be, for its clients; nil if it ended on purpose.
-  package func close(stream: String, _ error: RPCError? = nil) {
-    control.outbox.push(.closed(stream, error))
+  /// - Parameters:
+  ///   - epoch: of the opening that ended; nil for whichever there is.
+  ///   - error: why it cannot be, for its clients; nil if it ended on purpose.
+  package func close(stream: String, epoch: UInt64? = nil, _ error: RPCError? = nil) {
+    control.outbox.push(.closed(stream, epoch: epoch, error))
   }
 
   /// Tells the router (if this is the keeper) that a session ended. From any thread.
@@ -109,7 +111,7 @@ final class ServiceControl: Sendable {
     /// The outcome of a request whose handler gave none.
     case settled(ReplyEvent.Key, Outcome)
     case opened(String, epoch: UInt64, OpenedLog)
-    indirect case closed(String, RPCError?)
+    indirect case closed(String, epoch: UInt64?, RPCError?)
     case sessionEnded(String)
   }
 

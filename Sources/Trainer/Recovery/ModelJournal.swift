@@ -29,7 +29,7 @@ final class ModelJournal: StreamJournal {
   private let storage: any Storage
   private let failpoints: Failpoints
   private let submit: @Sendable (@escaping ComputeThread.Job) -> Void
-  private let closeStream = Mutex<@Sendable (String, RPCError) -> Void>({ _, _ in })
+  private let closeStream = Mutex<@Sendable (String, UInt64, RPCError) -> Void>({ _, _, _ in })
   private let writer = JournalWriter()
   /// Opens streams, so that neither the loop nor the compute thread waits for the disk.
   private let queue = DispatchQueue(label: "tinsmith.journal")
@@ -48,8 +48,9 @@ final class ModelJournal: StreamJournal {
     self.submit = submit
   }
 
-  /// - Parameter close: called when a stream's records cannot be written any more.
-  func onFailure(_ close: @escaping @Sendable (String, RPCError) -> Void) {
+  /// - Parameter close: called when a stream's records cannot be written any more, with the epoch of
+  ///   the opening that ended.
+  func onFailure(_ close: @escaping @Sendable (String, UInt64, RPCError) -> Void) {
     closeStream.withLock { $0 = close }
   }
 
@@ -73,19 +74,20 @@ final class ModelJournal: StreamJournal {
 
   func admitted(_ request: AdmittedRequest) {
     owned.withLock { owned in
+      guard owned[request.stream]?.segment.name.epoch == request.epoch else { return }
       owned[request.stream]?.records.admitted(JournalRecord.Request(request), acked: request.acked)
     }
     failpoints.pass(.submit)
   }
 
   func finished(
-    _ stream: String, seq: UInt64, _ outcome: Outcome, ran: Bool,
+    _ stream: String, epoch: UInt64, seq: UInt64, _ outcome: Outcome, ran: Bool,
     durable: @escaping @Sendable () -> Void
   ) {
     let record = JournalRecord.Outcome(seq: seq, outcome, ran: ran)
     owned.withLock { owned in
-      // A stream that was closed has another owner, who decides.
-      guard let segment = owned[stream]?.segment,
+      // A stream that was closed has another owner, who decides; it may be here, too.
+      guard let segment = owned[stream]?.segment, segment.name.epoch == epoch,
         let records = owned[stream]?.records.finished(record), let last = records.last
       else { return }
       for record in records.dropLast() { writer.add(record, to: segment) }
@@ -101,6 +103,11 @@ final class ModelJournal: StreamJournal {
   }
 
   func closed(_ stream: String) { owned.withLock { $0[stream] = nil } }
+
+  func isCurrent(_ stream: String, epoch: UInt64) -> Bool {
+    let segments = JournalFolder(path: folder(of: stream), storage: storage).segments()
+    return segments.last.map { $0.epoch <= epoch } ?? true
+  }
 
   // MARK: Taking over
 
@@ -202,7 +209,7 @@ final class ModelJournal: StreamJournal {
     }
     guard isOurs else { return }
     log.error("the journal of \(stream) cannot be written: \(error)")
-    closeStream.withLock { $0 }(stream, Self.unavailability(error))
+    closeStream.withLock { $0 }(stream, segment.name.epoch, Self.unavailability(error))
   }
 
   // MARK: Snapshots, on the compute thread

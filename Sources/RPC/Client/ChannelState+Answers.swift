@@ -1,40 +1,10 @@
 internal import DequeModule
 internal import Logging
 internal import Wire
-internal import ZeroMQ
 
 /// What the router says, and what becomes of the calls it speaks of.
-extension ChannelLoop {
-  struct Facts {
-    var stream: StreamHandle?
-    var call: ClientCall?
-    var event: Event
-    var epoch: UInt64
-    var info: ReplyInfo
-    var window: (requests: Int, bytes: Int)
-    /// Read in full only where something unusual is said.
-    var unusual: Unusual?
-  }
-
-  /// An object, so that usual answers do not carry the room for it about.
-  final class Unusual {
-    let header: ResponseHeader
-    init(_ header: ResponseHeader) { self.header = header }
-  }
-
-  func receiveBatch() throws -> Int {
-    var count = 0
-    while count < Frames.perTurn {
-      guard let (facts, more) = try socket.receive({ (read($0), $1) }) else { break }
-      count += 1
-      let received = try Frames.receivePayload(from: socket, more: more)
-      if let facts, let received { handle(facts, received.payload) }
-    }
-    if count > 0 { lastReceived = Monotonic.milliseconds() }
-    return count
-  }
-
-  func read(_ frame: UnsafeRawBufferPointer) -> Facts? {
+extension ChannelState {
+  func read(_ frame: UnsafeRawBufferPointer) -> AnswerFacts? {
     do throws(WireError) {
       let peek = try ResponsePeek(frame)
       let stream = stream(named: peek.stream)
@@ -45,11 +15,11 @@ extension ChannelLoop {
       info.costPromptTokens = peek.costPromptTokens
       info.costNewTokens = peek.costNewTokens
       let isUsual = peek.code == .ok && peek.event == .final
-      return Facts(
+      return AnswerFacts(
         stream: stream, call: stream?.openCall(peek.seq), event: peek.event, epoch: peek.epoch,
         info: info,
         window: (Int(peek.windowRequests), Int(clamping: peek.windowBytes)),
-        unusual: isUsual ? nil : Unusual(try ResponseHeader(decoding: frame)))
+        unusual: isUsual ? nil : UnusualAnswer(try ResponseHeader(decoding: frame)))
     } catch {
       logger.warning("a response header was not readable: \(error)")
       return nil
@@ -63,21 +33,30 @@ extension ChannelLoop {
     return lastStream
   }
 
-  func handle(_ facts: Facts, _ payload: Payload) {
+  func handle(_ facts: AnswerFacts, _ payload: Payload) {
     if facts.window.requests > 0 { window.requests = facts.window.requests }
     if facts.window.bytes > 0 { window.bytes = facts.window.bytes }
     guard let call = facts.call, let stream = facts.stream else { return }
-    // An owner that was replaced may still talk.
-    guard facts.epoch == 0 || facts.epoch >= stream.epoch else { return }
+    guard facts.epoch == 0 || facts.epoch >= stream.epoch else {
+      // An owner that was replaced may still talk. Its answer does not count, but it may be all that
+      // comes of what was sent last.
+      guard facts.event == .final, case .sent = call.phase else { return }
+      return failed(
+        call,
+        RPCError(
+          .unavailable, "an owner of the stream that was replaced has answered",
+          retryAfterMilliseconds: 100))
+    }
     stream.epoch = max(stream.epoch, facts.epoch)
     switch facts.event {
     case .accepted:
+      call.heard(now)
       // Only owners of ordered streams keep requests; any other worker must be sent it again.
-      guard call.method.ordering == .ordered, !call.isAccepted else { return }
-      call.isAccepted = true
-      if call.payload != nil { backpressure.remove(call.bytes) }
-      call.payload = nil
+      // The bytes are kept all the same: what is only promised may have to be sent again.
+      if call.method.ordering == .ordered { call.isAccepted = true }
     case .partial:
+      call.heard(now)
+      call.hasPartial = true
       call.partial(payload, offset: facts.unusual?.header.partialOffset ?? 0)
     case .final:
       guard case .sent = call.phase else { return }
@@ -89,13 +68,19 @@ extension ChannelLoop {
   }
 
   func failed(_ call: ClientCall, _ error: RPCError) {
-    let now = Monotonic.milliseconds()
     if error.code.isRetryable {
+      // One that had been with the service is not refused for as long as it was there.
+      let wasThere =
+        call.isAccepted || call.hasPartial
+        || now >= call.lastSent + configuration.askMilliseconds
+      if wasThere || call.refusal == nil { call.refusedSince = now }
+      call.isAccepted = false
+      call.hasPartial = false
       // An ordered call is sent again also when nobody waits for it any more: without its seq
       // nothing behind it can run.
-      var patience = call.submitted + configuration.patienceMilliseconds
+      var patience = call.refusedSince + configuration.patienceMilliseconds
       if call.method.ordering == .independent, let deadline = call.deadline { patience = deadline }
-      if now < patience { return rest(call, error, now) }
+      if now < patience { return rest(call, error) }
     }
     if call.method.ordering == .ordered, !error.code.consumesSeq {
       // The seq was not used up and is not sent again: nothing behind it can ever run.
@@ -112,7 +97,7 @@ extension ChannelLoop {
     outstanding.bytes -= call.bytes
   }
 
-  func rest(_ call: ClientCall, _ error: RPCError, _ now: UInt64) {
+  private func rest(_ call: ClientCall, _ error: RPCError) {
     // A call of an ordered stream keeps its place: were it given to one behind it, which waits for
     // this one, the window would be full of such and this one could never be sent again.
     if call.method.ordering == .independent { leaveWindow(call) }
@@ -121,7 +106,7 @@ extension ChannelLoop {
     let wait = max(UInt64(error.retryAfterMilliseconds), backoff)
     // Spread by up to a quarter, so that many clients do not come back at once.
     call.refusal = error
-    call.phase = .resting(until: now + wait + UInt64.random(in: 0...wait / 4))
+    call.phase = .resting(until: now + wait + spread(wait / 4))
     resting.append(call)
     nextTick = min(nextTick, now + wait)
   }
@@ -132,7 +117,18 @@ extension ChannelLoop {
     call.stream.close(call.seq)
     if call.payload != nil { backpressure.remove(call.bytes) }
     call.payload = nil
+    if !call.stream.ahead.isEmpty { followUp(call.stream) }
     call.resolve(outcome)
+  }
+
+  /// Calls of a stream that were too far ahead go on where they are not any more.
+  private func followUp(_ stream: StreamHandle) {
+    var isMoved = false
+    while let next = stream.ahead.first, !stream.isTooFarAhead(next.seq) {
+      queue.append(stream.ahead.removeFirst())
+      isMoved = true
+    }
+    if isMoved { queue.sort { $0.order < $1.order } }
   }
 
   func fail(_ stream: StreamHandle, _ error: RPCError) {
@@ -146,8 +142,27 @@ extension ChannelLoop {
       call.resolve(.failure(error))
     }
     stream.open = []
+    stream.ahead = []
     queue.removeAll { $0.stream === stream }
     returning.removeAll { $0.stream === stream }
     resting.removeAll { $0.stream === stream }
   }
+}
+
+/// What a response header says, and of which call.
+struct AnswerFacts {
+  var stream: StreamHandle?
+  var call: ClientCall?
+  var event: Event
+  var epoch: UInt64
+  var info: ReplyInfo
+  var window: (requests: Int, bytes: Int)
+  /// Read in full only where something unusual is said.
+  var unusual: UnusualAnswer?
+}
+
+/// The rest of a response header. An object, so that usual answers do not carry the room for it about.
+final class UnusualAnswer {
+  let header: ResponseHeader
+  init(_ header: ResponseHeader) { self.header = header }
 }
