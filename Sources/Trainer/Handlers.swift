@@ -1,4 +1,5 @@
 import Checkpoints
+import Dispatch
 import Engine
 import RPC
 import Wire
