@@ -108,7 +108,13 @@ final class ModelQueue {
     case .training(let base, let pieces):
       var ready: [BatchFormer.Piece] = []
       for piece in pieces {
-        if isReady(piece.request, worker) { ready.append(piece) } else { former.putBack(piece) }
+        guard isReady(piece.request, worker) else {
+          former.putBack(piece)
+          continue
+        }
+        // Begun at once: the model of the next one must not take this one's memory.
+        _ = start(piece.request, worker)
+        ready.append(piece)
       }
       run(ready, base: base, worker)
     }
