@@ -727,6 +727,51 @@ void   tinsmith__v1__refused__free_unpacked
   assert(message->base.descriptor == &tinsmith__v1__refused__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tinsmith__v1__verify_request__init
+                     (Tinsmith__V1__VerifyRequest         *message)
+{
+  static const Tinsmith__V1__VerifyRequest init_value = TINSMITH__V1__VERIFY_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__verify_request__get_packed_size
+                     (const Tinsmith__V1__VerifyRequest *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__verify_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__verify_request__pack
+                     (const Tinsmith__V1__VerifyRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__verify_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__verify_request__pack_to_buffer
+                     (const Tinsmith__V1__VerifyRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__verify_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__VerifyRequest *
+       tinsmith__v1__verify_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__VerifyRequest *)
+     protobuf_c_message_unpack (&tinsmith__v1__verify_request__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__verify_request__free_unpacked
+                     (Tinsmith__V1__VerifyRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__verify_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tinsmith__v1__router_message__init
                      (Tinsmith__V1__RouterMessage         *message)
 {
@@ -1651,7 +1696,71 @@ const ProtobufCMessageDescriptor tinsmith__v1__refused__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__refused__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__router_message__field_descriptors[8] =
+static const ProtobufCFieldDescriptor tinsmith__v1__verify_request__field_descriptors[3] =
+{
+  {
+    "stream",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__VerifyRequest, stream),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "epoch",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__VerifyRequest, epoch),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "seq",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__VerifyRequest, seq),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__verify_request__field_indices_by_name[] = {
+  1,   /* field[1] = epoch */
+  2,   /* field[2] = seq */
+  0,   /* field[0] = stream */
+};
+static const ProtobufCIntRange tinsmith__v1__verify_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__verify_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.VerifyRequest",
+  "VerifyRequest",
+  "Tinsmith__V1__VerifyRequest",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__VerifyRequest),
+  3,
+  tinsmith__v1__verify_request__field_descriptors,
+  tinsmith__v1__verify_request__field_indices_by_name,
+  1,  tinsmith__v1__verify_request__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__verify_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__router_message__field_descriptors[9] =
 {
   {
     "welcome",
@@ -1749,6 +1858,18 @@ static const ProtobufCFieldDescriptor tinsmith__v1__router_message__field_descri
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "verify",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__RouterMessage, kind_case),
+    offsetof(Tinsmith__V1__RouterMessage, verify),
+    &tinsmith__v1__verify_request__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__router_message__field_indices_by_name[] = {
   5,   /* field[5] = cancel */
@@ -1758,12 +1879,13 @@ static const unsigned tinsmith__v1__router_message__field_indices_by_name[] = {
   7,   /* field[7] = refused */
   1,   /* field[1] = register_again */
   6,   /* field[6] = session_ended */
+  8,   /* field[8] = verify */
   0,   /* field[0] = welcome */
 };
 static const ProtobufCIntRange tinsmith__v1__router_message__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__router_message__descriptor =
 {
@@ -1773,7 +1895,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__router_message__descriptor =
   "Tinsmith__V1__RouterMessage",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__RouterMessage),
-  8,
+  9,
   tinsmith__v1__router_message__field_descriptors,
   tinsmith__v1__router_message__field_indices_by_name,
   1,  tinsmith__v1__router_message__number_ranges,

@@ -33,6 +33,7 @@ typedef struct Tinsmith__V1__OpenStream Tinsmith__V1__OpenStream;
 typedef struct Tinsmith__V1__CloseStream Tinsmith__V1__CloseStream;
 typedef struct Tinsmith__V1__CancelRequest Tinsmith__V1__CancelRequest;
 typedef struct Tinsmith__V1__Refused Tinsmith__V1__Refused;
+typedef struct Tinsmith__V1__VerifyRequest Tinsmith__V1__VerifyRequest;
 typedef struct Tinsmith__V1__RouterMessage Tinsmith__V1__RouterMessage;
 
 
@@ -408,6 +409,32 @@ struct  Tinsmith__V1__Refused
     , (char *)protobuf_c_empty_string }
 
 
+/*
+ * A client asks for a request that the router has sent here. A worker that runs it says nothing; one
+ * that has answered it answers again; one that knows nothing of it answers UNAVAILABLE, or says
+ * that it does not have the stream.
+ */
+struct  Tinsmith__V1__VerifyRequest
+{
+  ProtobufCMessage base;
+  /*
+   * The request's stream.
+   */
+  char *stream;
+  /*
+   * The epoch at which the worker has it; 0 for a stream whose requests are independent.
+   */
+  uint64_t epoch;
+  /*
+   * The request's seq.
+   */
+  uint64_t seq;
+};
+#define TINSMITH__V1__VERIFY_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__verify_request__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, 0 }
+
+
 typedef enum {
   TINSMITH__V1__ROUTER_MESSAGE__KIND__NOT_SET = 0,
   TINSMITH__V1__ROUTER_MESSAGE__KIND_WELCOME = 1,
@@ -417,7 +444,8 @@ typedef enum {
   TINSMITH__V1__ROUTER_MESSAGE__KIND_CLOSE = 5,
   TINSMITH__V1__ROUTER_MESSAGE__KIND_CANCEL = 6,
   TINSMITH__V1__ROUTER_MESSAGE__KIND_SESSION_ENDED = 7,
-  TINSMITH__V1__ROUTER_MESSAGE__KIND_REFUSED = 8
+  TINSMITH__V1__ROUTER_MESSAGE__KIND_REFUSED = 8,
+  TINSMITH__V1__ROUTER_MESSAGE__KIND_VERIFY = 9
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TINSMITH__V1__ROUTER_MESSAGE__KIND__CASE)
 } Tinsmith__V1__RouterMessage__KindCase;
 
@@ -461,6 +489,10 @@ struct  Tinsmith__V1__RouterMessage
      * It may not take part.
      */
     Tinsmith__V1__Refused *refused;
+    /*
+     * Is this request with you?
+     */
+    Tinsmith__V1__VerifyRequest *verify;
   };
 };
 #define TINSMITH__V1__ROUTER_MESSAGE__INIT \
@@ -772,6 +804,25 @@ Tinsmith__V1__Refused *
 void   tinsmith__v1__refused__free_unpacked
                      (Tinsmith__V1__Refused *message,
                       ProtobufCAllocator *allocator);
+/* Tinsmith__V1__VerifyRequest methods */
+void   tinsmith__v1__verify_request__init
+                     (Tinsmith__V1__VerifyRequest         *message);
+size_t tinsmith__v1__verify_request__get_packed_size
+                     (const Tinsmith__V1__VerifyRequest   *message);
+size_t tinsmith__v1__verify_request__pack
+                     (const Tinsmith__V1__VerifyRequest   *message,
+                      uint8_t             *out);
+size_t tinsmith__v1__verify_request__pack_to_buffer
+                     (const Tinsmith__V1__VerifyRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tinsmith__V1__VerifyRequest *
+       tinsmith__v1__verify_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tinsmith__v1__verify_request__free_unpacked
+                     (Tinsmith__V1__VerifyRequest *message,
+                      ProtobufCAllocator *allocator);
 /* Tinsmith__V1__RouterMessage methods */
 void   tinsmith__v1__router_message__init
                      (Tinsmith__V1__RouterMessage         *message);
@@ -841,6 +892,9 @@ typedef void (*Tinsmith__V1__CancelRequest_Closure)
 typedef void (*Tinsmith__V1__Refused_Closure)
                  (const Tinsmith__V1__Refused *message,
                   void *closure_data);
+typedef void (*Tinsmith__V1__VerifyRequest_Closure)
+                 (const Tinsmith__V1__VerifyRequest *message,
+                  void *closure_data);
 typedef void (*Tinsmith__V1__RouterMessage_Closure)
                  (const Tinsmith__V1__RouterMessage *message,
                   void *closure_data);
@@ -866,6 +920,7 @@ extern const ProtobufCMessageDescriptor tinsmith__v1__open_stream__descriptor;
 extern const ProtobufCMessageDescriptor tinsmith__v1__close_stream__descriptor;
 extern const ProtobufCMessageDescriptor tinsmith__v1__cancel_request__descriptor;
 extern const ProtobufCMessageDescriptor tinsmith__v1__refused__descriptor;
+extern const ProtobufCMessageDescriptor tinsmith__v1__verify_request__descriptor;
 extern const ProtobufCMessageDescriptor tinsmith__v1__router_message__descriptor;
 
 PROTOBUF_C__END_DECLS
