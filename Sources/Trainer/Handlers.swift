@@ -58,9 +58,11 @@ struct Handlers {
       if inOrder { worker.passed(context, info.computeMicroseconds) }
       reply.finish(response, info: info)
     } catch {
+      let error = RPCError.from(error)
       info.computeMicroseconds = Monotonic.microseconds() - start
-      if inOrder { worker.passed(context, info.computeMicroseconds) }
-      reply.fail(.from(error), info: info)
+      // What does not take its seq has not happened: it comes again.
+      if inOrder, error.code.consumesSeq { worker.passed(context, info.computeMicroseconds) }
+      reply.fail(error, info: info)
     }
   }
 

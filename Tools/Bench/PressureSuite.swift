@@ -65,7 +65,9 @@ struct PressureSuite {
       group.addTask { await load.watch(pids) }
     }
     let name = "pressure.\(scale.model.name)"
-    let parked = try? await ServiceClient(endpoint: served.endpoint).stats().value()
+    let client = ServiceClient(endpoint: served.endpoint)
+    let parked = try? await client.stats().value()
+    await client.close()
     let figures = tally.figures
     for error in figures.errors.prefix(10) { print("# \(error)") }
     for (what, count) in figures.answers.sorted(by: { $0.key < $1.key }) {

@@ -60,7 +60,8 @@ package struct MemoryPlan: Sendable, Equatable {
     let shared = free - workspace - requests
     let kvCache = options.kvCacheBytes ?? shared / 2
     guard shared - kvCache >= Self.leastAdapters else {
-      let needed = limit - (shared - kvCache) + Self.leastAdapters
+      let needed =
+        limit - shared + (options.kvCacheBytes ?? Self.leastAdapters) + Self.leastAdapters
       throw EngineError(
         .resourceExhausted,
         "--memory of \(Bytes(limit)) is too little: the base models take \(Bytes(taken)), a worker "
