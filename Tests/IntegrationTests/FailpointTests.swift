@@ -30,11 +30,9 @@ import Tinsmith
       defer { separate.stop() }
       var random = SeededGenerator(UInt64(Failpoints.Name.allCases.firstIndex(of: name) ?? 0))
       // The first one leaves something to recover: that is when snapshots are written.
-      var worker = try separate.worker("w")
+      var worker = try separate.worker("w", failpoints: "reply=kill@60")
       let service = separate.client()
       let work = Task { try await RecordedTraining.together(service, Self.seeds) }
-      try await Task.sleep(for: .milliseconds(700))
-      worker.signal(SIGKILL)
       await worker.ended()
       var kills = 0
       while kills < 10 {

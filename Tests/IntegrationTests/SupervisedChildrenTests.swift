@@ -112,13 +112,15 @@ import Wire
         data: "\(folder)/data", log: "\(folder)/log", before: "echo $$ > \(group.members)",
         ["--workers", "1", "--threads", "1", "--memory", "4G"])
       try group.limit(bytes: 40 << 20)
-      let client = ServiceClient(endpoint: service.endpoint, timeout: .seconds(60))
+      // The kernel takes its time: first it takes away the pages of programs and weights, each of
+      // which is read again at once.
+      let client = ServiceClient(endpoint: service.endpoint, timeout: .seconds(300))
       let sampler = try await client.createSamplingClient(baseModel: "tinsmith/mini").value()
       let error = await #expect(throws: TinsmithError.self) {
-        // Some hundred megabytes of keys and values.
+        // More keys and values than there is memory, before the first token.
         _ = try await sampler.sample(
-          ModelInput(tokens: [Int32](repeating: 7, count: 1000)), numSamples: 16,
-          params: SamplingParams(maxTokens: 2000, seed: 1, stop: .tokens([]))
+          ModelInput(tokens: [Int32](repeating: 7, count: 4000)),
+          params: SamplingParams(maxTokens: 90, seed: 1, stop: .tokens([]))
         ).value()
       }
       #expect(error?.code == .internal)
