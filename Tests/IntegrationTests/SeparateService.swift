@@ -71,13 +71,7 @@ final class LifelineProcess: Sendable {
   var isRunning: Bool { process.isRunning }
 
   /// The process is stopped by SIGSTOP.
-  var isStopped: Bool {
-    let path = "/proc/\(process.processIdentifier)/stat"
-    guard let stat = try? String(contentsOfFile: path, encoding: .utf8),
-      let end = stat.lastIndex(of: ")")
-    else { return false }
-    return stat[end...].split(separator: " ").dropFirst().first == "T"
-  }
+  var isStopped: Bool { isStoppedProcess(process.processIdentifier) }
 
   /// Waits for its end.
   /// - Returns: the signal that ended it; nil if it ended by itself.
@@ -102,4 +96,12 @@ final class LifelineProcess: Sendable {
       }.start()
     }
   }
+}
+
+/// Whether a process is stopped by SIGSTOP: some time after it was sent, on a busy machine.
+func isStoppedProcess(_ pid: pid_t) -> Bool {
+  guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
+    let end = stat.lastIndex(of: ")")
+  else { return false }
+  return stat[end...].split(separator: " ").dropFirst().first == "T"
 }

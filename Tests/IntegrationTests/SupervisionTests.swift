@@ -80,7 +80,10 @@ import Tinsmith
       let processes = Array(workers.values) + [try #require(service.router)]
       #expect(processes.count == 3)
       // One cannot even read that it is alone.
-      kill(try #require(workers["worker-1"]), SIGSTOP)
+      let stopped = try #require(workers["worker-1"])
+      kill(stopped, SIGSTOP)
+      // The kernel ends what is stopped when its supervisor goes, not what will be.
+      try await eventually("the worker has stopped") { isStoppedProcess(stopped) }
       let sockets = try FileManager.default.destinationOfSymbolicLink(
         atPath: "\(service.data)/sockets")
       service.signal(SIGKILL)
