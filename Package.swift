@@ -70,7 +70,8 @@ let package = Package(
     .target(
       name: "Trainer",
       dependencies: [
-        "Checkpoints", "Engine", "Journal", "RPC", "Tokenizers", "Wire", "ZeroMQ", logging,
+        "CSystem", "Checkpoints", "Engine", "Journal", "RPC", "Tokenizers", "Wire", "ZeroMQ",
+        logging,
       ],
       resources: [.copy("Resources")]),
     .target(name: "Tinsmith", dependencies: ["RPC", "Wire"]),

@@ -2,6 +2,7 @@
 #include "system.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <nmmintrin.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,3 +23,5 @@ __attribute__((target("sse4.2"))) uint32_t system_crc32c(
   for (; count > 0; count--) crc = _mm_crc32_u8((uint32_t)crc, *p++);
   return (uint32_t)crc;
 }
+
+void system_trim_heap(void) { malloc_trim(0); }

@@ -113,7 +113,7 @@ final class Worker {
 
   /// Forgets a model or a sampling session.
   func close(_ stream: String) {
-    models[stream] = nil
+    if models.removeValue(forKey: stream) != nil { FreedMemory.giveBack() }
     parked[stream] = nil
     samplingSessions[stream] = nil
     queue.close(stream)
@@ -134,6 +134,7 @@ final class Worker {
       close(stream)
     }
     snapshots.removeAll(of: session)
+    FreedMemory.giveBack()
     // Behind everything of the session that ran here; what another worker still writes is swept up.
     let folders = SessionFolders(dataFolder: configuration.dataFolder, storage: storage)
     Self.endings.async { folders.remove(session: session) }

@@ -15,4 +15,7 @@ int system_exchange(const char *first, const char *second);
 /// by the caller. The processor's own instruction (SSE 4.2).
 uint32_t system_crc32c(uint32_t state, const void *bytes, size_t count);
 
+/// Gives the pages of the heap in which nothing lies back to the system.
+void system_trim_heap(void);
+
 #endif

@@ -19,12 +19,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from attacks import ATTACKS  # noqa: E402
 from service import MIB, Polite, Service, Usage  # noqa: E402
 
-# What may be more at the end than at the beginning: allocators keep some, caches fill to their limit.
-MEMORY_SLACK = 96 * MIB
+# A worker may take what it is given, and keep what it caches within its KV cache.
+FLAGS = ["--threads", "1", "--log", "warning", "--memory", "2G", "--kv-cache", "256M"]
+CACHE = 256 * MIB
+# What may be more at the end than at the beginning, as allocators keep some.
+MEMORY_SLACK = 96 * MIB + CACHE
 DESCRIPTOR_SLACK = 16
 DISK_SLACK = 4 * MIB
-# While the attack lasts.
-MEMORY_GROWTH = 3 << 29
+# While the attack lasts, of all processes.
+MEMORY_GROWTH = (2 << 30) + 512 * MIB
 
 
 def has_come_back(now: Usage, before: Usage) -> bool:
@@ -56,9 +59,7 @@ def main() -> int:
         for name in names:
             place = pathlib.Path(folder) / name
             place.mkdir()
-            service = Service(
-                options.tinsmith, place, ["--threads", "1", "--log", "warning", *options.flags]
-            )
+            service = Service(options.tinsmith, place, [*FLAGS, *options.flags])
             try:
                 if not try_one(name, service, options):
                     failed.append(name)
