@@ -59,10 +59,28 @@ struct ZMTPParserTests {
       + Self.long([9]) + ZMTPHandshake.command("PONG", [7, 8]) + Self.short([5])
     #expect(
       try parse(bytes, cut: cut) == [
-        .event(.greeting), .event(.ready), .frame([1, 2, 3], more: true), .frame([], more: false),
-        .event(.ping(context: [7, 8])), .frame(large, more: true), .frame([9], more: false),
+        .event(.version(3)), .event(.greeting), .event(.ready), .frame([1, 2, 3], more: true),
+        .frame([], more: false), .event(.ping(context: [7, 8])), .frame(large, more: true),
+        .frame([9], more: false),
         .event(.notice), .frame([5], more: false),
       ])
+  }
+
+  /// JeroMQ 0.3, which Debian has, speaks ZMTP 2: no READY, but a name in a frame.
+  @Test(arguments: [1, 2, 3, 11, 12, 13, 1 << 20])
+  func olderPeersAreUnderstood(cut: Int) throws {
+    for name: [UInt8] in [[], [7, 8, 9]] {
+      let bytes =
+        Array(ZMTPHandshake.greeting[..<10]) + [1, 5] + Self.short(name)
+        + Self.short([1], more: true) + Self.long([2, 3])
+      #expect(
+        try parse(bytes, cut: cut) == [
+          .event(.version(1)), .event(.ready), .frame([1], more: true),
+          .frame([2, 3], more: false),
+        ])
+    }
+    #expect(ZMTPHandshake.rest(for: 1) == [6, 0, 0])
+    #expect(ZMTPHandshake.opening + ZMTPHandshake.rest(for: 3) == ZMTPHandshake.greeting)
   }
 
   private static func greeting(_ change: (inout [UInt8]) -> Void) -> [UInt8] {
@@ -79,7 +97,12 @@ struct ZMTPParserTests {
   static let refused: [(String, [UInt8], ZMTPError)] = [
     ("HTTP", Array("GET / HTTP/1.1\r\n\r\n".utf8), .notZMTP),
     ("the signature's end", greeting { $0[9] = 0x7E }, .notZMTP),
-    ("ZMTP 2", greeting { $0[10] = 1 }, .version(1)),
+    ("ZMTP 1", greeting { $0[10] = 0 }, .version(0)),
+    ("a SUB of ZMTP 2", greeting { $0.replaceSubrange(10..<12, with: [1, 2]) }, .socketType),
+    (
+      "a long name in ZMTP 2",
+      Array(ZMTPHandshake.greeting[..<10]) + [1, 5, 2, 0, 0, 0, 0, 0, 0, 1, 0], .malformed
+    ),
     (
       "another mechanism", greeting { $0.replaceSubrange(12..<17, with: Array("PLAIN".utf8)) },
       .mechanism
@@ -132,6 +155,9 @@ struct ZMTPParserTests {
     var generator = SplitMix(state: 7)
     for _ in 0..<20_000 {
       var bytes = ZMTPHandshake.greeting + Self.ready + Self.long([1, 2, 3], more: true)
+      if generator.next() % 4 == 0 {
+        bytes = Array(ZMTPHandshake.greeting[..<10]) + [1, 5] + Self.short([7, 8, 9]) + Self.ready
+      }
       if generator.next() % 2 == 0 { bytes = Array(bytes.prefix(Int(generator.next() % 100))) }
       for _ in 0..<Int(generator.next() % 4) where !bytes.isEmpty {
         bytes[Int(generator.next() % UInt64(bytes.count))] = UInt8(

@@ -157,6 +157,7 @@ extension Listener {
         }
       case .payload(let count):
         if let received = take(piece: count, slot, &store) { return received }
+      case .version(let version): send(raw: ZMTPHandshake.rest(for: version), slot)
       case .greeting: send(raw: ZMTPHandshake.ready, slot)
       case .ready: connections[slot].clock.handshakeEnded()
       case .ping(let context): send(raw: ZMTPHandshake.command("PONG", context), slot)

@@ -170,7 +170,7 @@ package struct Listener: ~Copyable {
     if !control(EPOLL_CTL_ADD, descriptor, EPOLLIN.rawValue, id) {
       forget(slot, .failed)
     } else {
-      send(raw: ZMTPHandshake.greeting, slot)
+      send(raw: ZMTPHandshake.opening, slot)
     }
   }
 

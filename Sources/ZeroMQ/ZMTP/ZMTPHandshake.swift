@@ -1,5 +1,9 @@
-/// What two ends of a ZMTP 3 connection say to each other before the first message (RFC 23, 37):
-/// a greeting of 64 bytes, then READY with properties. The mechanism is NULL.
+/// What two ends of a connection say to each other before the first message. ZMTP 3 (RFC 23, 37): a
+/// greeting of 64 bytes, then READY with properties; the mechanism is NULL. ZMTP 2 (RFC 15), which
+/// JeroMQ speaks before 0.4: signature, version and socket type, then a frame with a name.
+///
+/// A peer of version 2 takes what follows our version for the rest of its own greeting, so more is
+/// said only once its version is known.
 enum ZMTPHandshake {
   /// Bytes of a greeting.
   static let greetingBytes = 64
@@ -8,12 +12,27 @@ enum ZMTPHandshake {
   static let greeting: [UInt8] = {
     var bytes = [UInt8](repeating: 0, count: greetingBytes)
     bytes[0] = 0xFF
+    // Where the oldest peers look for the length of a name.
+    bytes[8] = 1
     bytes[9] = 0x7F
     bytes[10] = 3
     bytes[11] = 1
     bytes.replaceSubrange(12..<16, with: Array("NULL".utf8))
     return bytes
   }()
+
+  /// Signature and version, which every peer may be told.
+  static var opening: [UInt8] { Array(greeting[..<openingBytes]) }
+  static let openingBytes = 11
+
+  /// The rest of our greeting, by the peer's version.
+  static func rest(for version: UInt8) -> [UInt8] {
+    version >= 3 ? Array(greeting[openingBytes...]) : [routerType, 0, 0]
+  }
+
+  // Socket types in ZMTP 2.
+  private static let routerType: UInt8 = 6
+  private static let peerTypes: [UInt8] = [3, 5, 6]
 
   /// Our READY: a ROUTER, without a name.
   static let ready = command("READY", property("Socket-Type", "ROUTER"))
@@ -25,7 +44,8 @@ enum ZMTPHandshake {
   static func check(greeting bytes: [UInt8]) throws(ZMTPError) {
     if let first = bytes.first, first != 0xFF { throw .notZMTP }
     if bytes.count > 9, bytes[9] & 1 == 0 { throw .notZMTP }
-    if bytes.count > 10, bytes[10] < 3 { throw .version(bytes[10]) }
+    if bytes.count > 10, bytes[10] < 1 { throw .version(bytes[10]) }
+    if bytes.count > 11, bytes[10] < 3, !peerTypes.contains(bytes[11]) { throw .socketType }
     guard bytes.count >= greetingBytes else { return }
     guard bytes[12..<32].elementsEqual(greeting[12..<32]) else { throw .mechanism }
   }

@@ -2,7 +2,9 @@
 /// cuts, events come out. It keeps no payload: that is handed on as it comes.
 struct ZMTPParser {
   enum Event: Equatable {
-    /// The greeting is complete: the peer waits for our READY.
+    /// The peer's version is known: it waits for the rest of our greeting.
+    case version(UInt8)
+    /// The greeting of a ZMTP 3 peer is complete: it waits for our READY.
     case greeting
     /// The handshake is done.
     case ready
@@ -22,7 +24,7 @@ struct ZMTPParser {
     static let command: UInt8 = 4
   }
 
-  private enum Phase { case greeting, header, command(Int), payload }
+  private enum Phase { case version, greeting, name, header, command(Int), payload }
 
   /// Bytes of the largest command; READY has the peer's properties.
   static let maximumCommand = 4096
@@ -30,7 +32,7 @@ struct ZMTPParser {
   private static let maximumContext = 16
 
   private let maximumFrame: Int
-  private var phase = Phase.greeting
+  private var phase = Phase.version
   /// What is not complete of a greeting, a frame's header or a command.
   private var collected: [UInt8] = []
   /// Bytes of the frame that are still to come.
@@ -56,7 +58,9 @@ struct ZMTPParser {
       switch phase {
       case .header: event = try header(input, &position)
       case .payload: return payload(input, &position)
+      case .version: event = try version(input, &position)
       case .greeting: event = try greeting(input, &position)
+      case .name: event = try name(input, &position)
       case .command(let count): event = try command(count, input, &position)
       }
       if let event { return event }
@@ -72,21 +76,51 @@ struct ZMTPParser {
 
   // MARK: Parts
 
+  private mutating func version(
+    _ input: UnsafeRawBufferPointer, _ position: inout Int
+  ) throws(ZMTPError) -> Event? {
+    collect(upTo: ZMTPHandshake.openingBytes, input, &position)
+    try ZMTPHandshake.check(greeting: collected)
+    guard let version = collected.last, collected.count == ZMTPHandshake.openingBytes else {
+      return nil
+    }
+    phase = .greeting
+    return .version(version)
+  }
+
   private mutating func greeting(
     _ input: UnsafeRawBufferPointer, _ position: inout Int
   ) throws(ZMTPError) -> Event? {
-    collect(upTo: ZMTPHandshake.greetingBytes, input, &position)
+    let isOld = collected[ZMTPHandshake.openingBytes - 1] < 3
+    let count = isOld ? ZMTPHandshake.openingBytes + 1 : ZMTPHandshake.greetingBytes
+    collect(upTo: count, input, &position)
     try ZMTPHandshake.check(greeting: collected)
-    guard collected.count == ZMTPHandshake.greetingBytes else { return nil }
+    guard collected.count == count else { return nil }
+    collected = []
+    phase = isOld ? .name : .header
+    return isOld ? nil : .greeting
+  }
+
+  /// The first frame of a ZMTP 2 peer is the name that it gives itself, which is of no interest.
+  private mutating func name(
+    _ input: UnsafeRawBufferPointer, _ position: inout Int
+  ) throws(ZMTPError) -> Event? {
+    if collected.count < 2 { collect(upTo: 2, input, &position) }
+    guard collected.count >= 2 else { return nil }
+    guard collected[0] == 0 else { throw .malformed }
+    let count = 2 + Int(collected[1])
+    collect(upTo: count, input, &position)
+    guard collected.count == count else { return nil }
     collected = []
     phase = .header
-    return .greeting
+    isReady = true
+    return .ready
   }
 
   private mutating func collect(
     upTo count: Int, _ input: UnsafeRawBufferPointer, _ position: inout Int
   ) {
-    let taken = min(count - collected.count, input.count - position)
+    let taken = max(0, min(count - collected.count, input.count - position))
     collected.append(contentsOf: input[position..<position + taken])
     position += taken
   }
