@@ -47,6 +47,24 @@ import ZeroMQ
     #expect(try EndedSessionsFile(path: path, limit: 10).load() == file.load())
   }
 
+  @Test func whatCouldNotBeWrittenIsWrittenLater() async throws {
+    let path = Self.path()
+    defer { unlink(path) }
+    let isFull = Mutex(true)
+    let file = try EndedSessionsFile(path: path, limit: 10) { _ in !isFull.withLock { $0 } }
+    #expect(await add("a", to: file) != nil)
+    #expect(await add("a", to: file) != nil)
+    #expect(try EndedSessionsFile(path: path).load().isEmpty)
+    isFull.withLock { $0 = false }
+    // Nobody tells it again.
+    while try EndedSessionsFile(path: path).load().isEmpty {
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    #expect(await add("b", to: file) == nil)
+    #expect(
+      try EndedSessionsFile(path: path).load() == [SessionDigest("a"), SessionDigest("b")])
+  }
+
   @Test func whatIsNoFileIsRefused() throws {
     let path = Self.path()
     mkfifo(path, 0o600)

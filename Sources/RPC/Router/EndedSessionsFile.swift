@@ -25,10 +25,15 @@ package final class EndedSessionsFile: Sendable {
     var records: Int
     /// The last ones, so that one that is told twice is written once.
     var recent: [SessionDigest] = []
+    /// Those that could not be written yet: their clients were told so, and that they have ended, so
+    /// they are written as soon as that is possible.
+    var owed: [SessionDigest] = []
+    var isRetryDue = false
   }
 
   private let path: String
   private let limit: Int
+  private let flush: @Sendable (Int32) -> Bool
   private let queue = DispatchQueue(label: "rpc.ended-sessions")
   private let waiting = Mutex(Waiting())
   private let file: Mutex<File>
@@ -40,9 +45,13 @@ package final class EndedSessionsFile: Sendable {
     try self.init(path: path, limit: RouterLimits.endedSessions)
   }
 
-  init(path: String, limit: Int) throws(RPCError) {
+  /// - Parameter flush: puts on the disk what was appended; false if that fails.
+  init(
+    path: String, limit: Int, flush: @escaping @Sendable (Int32) -> Bool = { fdatasync($0) == 0 }
+  ) throws(RPCError) {
     self.path = path
     self.limit = limit
+    self.flush = flush
     let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
     guard descriptor >= 0 else { throw Self.problem(path) }
     var status = stat()
@@ -98,27 +107,39 @@ package final class EndedSessionsFile: Sendable {
       return waiting.endings
     }
     let error = file.withLock { file -> RPCError? in
-      let fresh = endings.map(\.digest).filter { !file.recent.contains($0) }
+      let isOwing = !file.owed.isEmpty
+      let fresh =
+        file.owed
+        + endings.map(\.digest).filter { !file.recent.contains($0) && !file.owed.contains($0) }
       guard !fresh.isEmpty else { return nil }
       let start = off_t(file.records * SessionDigest.size)
       guard Self.append(fresh.flatMap(\.bytes), to: file.descriptor),
-        fdatasync(file.descriptor) == 0
+        flush(file.descriptor)
       else {
         let error = Self.problem(path)
         // What got there of it must not stand before the next one.
         _ = ftruncate(file.descriptor, start)
         _ = lseek(file.descriptor, start, SEEK_SET)
+        file.owed = Array(fresh.suffix(limit))
+        if !isOwing { logger.error("the ends of sessions are not recorded yet: \(error)") }
+        if !file.isRetryDue {
+          file.isRetryDue = true
+          queue.asyncAfter(deadline: .now() + .seconds(1)) { [weak self] in self?.retry() }
+        }
         return error
       }
+      file.owed = []
       file.records += fresh.count
       file.recent = Array((file.recent + fresh).suffix(64))
       if file.records >= 2 * limit { shorten(&file) }
       return nil
     }
-    if let error {
-      logger.error("the ends of \(endings.count) sessions are not recorded: \(error)")
-    }
     for ending in endings { ending.done(error) }
+  }
+
+  private func retry() {
+    file.withLock { $0.isRetryDue = false }
+    write()
   }
 
   /// Writes the newest ones into a new file in the place of this one. Where that fails the old one
