@@ -7,8 +7,8 @@ internal import ZeroMQ
 final class ChannelLoop {
   private let outbox: Outbox<ChannelEvent>
   private let stopFlag: StopFlag
-  private let pipe: SocketPipe
-  private let state: ChannelState<SocketPipe>
+  private let pipe: DealerPipe
+  private let state: ChannelState<DealerPipe>
   @exclusivity(unchecked) private var poller = Poller()
 
   init(
@@ -17,7 +17,7 @@ final class ChannelLoop {
   ) throws {
     self.outbox = outbox
     self.stopFlag = stopFlag
-    pipe = try SocketPipe(endpoint: configuration.endpoint, context: context)
+    pipe = try DealerPipe(endpoint: configuration.endpoint, context: context)
     state = ChannelState(
       configuration, outbox: outbox, backpressure: backpressure, pipe: pipe,
       incarnation: UInt64.random(in: 1...UInt64.max), spread: { UInt64.random(in: 0...$0) },
@@ -85,50 +85,8 @@ final class ChannelLoop {
   }
 }
 
-/// A channel's connection to the router.
-private final class SocketPipe: ClientPipe {
-  private let endpoint: String
-  private let context: Context
-  @exclusivity(unchecked) private(set) var socket: Socket
-  /// Says when the socket's connection broke.
-  private(set) var breaks: Socket
-  /// The sockets are others than before, which the poller does not know yet.
-  var isNew = false
-  /// What ends the loop.
-  private(set) var failure: ZMQError?
-
-  init(endpoint: String, context: Context) throws(ZMQError) {
-    self.endpoint = endpoint
-    self.context = context
-    (socket, breaks) = try Self.connect(endpoint, context)
-  }
-
-  private static func connect(
-    _ endpoint: String, _ context: Context
-  ) throws(ZMQError) -> (Socket, Socket) {
-    let socket = try Socket(context, .dealer)
-    try socket.setHighWaterMark(RouterLimits.highWaterMark)
-    try socket.setMaximumFrame(bytes: Limits.maxFrameBytes)
-    try socket.setReconnectInterval(milliseconds: 20, maximum: 1000)
-    try socket.connect(endpoint)
-    return (socket, try socket.disconnections())
-  }
-
+extension DealerPipe: ClientPipe {
   func send(_ header: RequestHeader, _ payload: Payload) -> Bool {
-    do throws(ZMQError) {
-      return try Frames.send(header, payload, to: socket)
-    } catch {
-      failure = error
-      return true
-    }
-  }
-
-  func reconnect() {
-    do throws(ZMQError) {
-      (socket, breaks) = try Self.connect(endpoint, context)
-      isNew = true
-    } catch {
-      failure = error
-    }
+    noting { () throws(ZMQError) in try Frames.send(header, payload, to: socket) }
   }
 }

@@ -9,8 +9,8 @@ internal import ZeroMQ
 /// thread owns it, and the checks cost a tenth of the loop.
 final class ServiceLoop {
   private let control: ServiceControl
-  private let pipe: SocketPipe
-  private let state: ServiceState<SocketPipe>
+  private let pipe: DealerPipe
+  private let state: ServiceState<DealerPipe>
   @exclusivity(unchecked) private var poller = Poller()
 
   init(
@@ -18,7 +18,7 @@ final class ServiceLoop {
     control: ServiceControl, progress: ProgressCounter
   ) throws {
     self.control = control
-    pipe = try SocketPipe(endpoint: configuration.endpoint, context: context)
+    pipe = try DealerPipe(endpoint: configuration.endpoint, context: context)
     state = ServiceState(
       configuration, methods: methods, control: control, progress: progress, pipe: pipe,
       incarnation: UInt64.random(in: 1...UInt64.max),
@@ -105,59 +105,12 @@ final class ServiceLoop {
   }
 }
 
-/// A worker's connection to its router.
-private final class SocketPipe: ServicePipe {
-  private let endpoint: String
-  private let context: Context
-  @exclusivity(unchecked) private(set) var socket: Socket
-  /// Says when the socket's connection broke.
-  private(set) var breaks: Socket
-  /// The sockets are others than before, which the poller does not know yet.
-  var isNew = false
-  /// What ends the loop.
-  private(set) var failure: ZMQError?
-
-  init(endpoint: String, context: Context) throws(ZMQError) {
-    self.endpoint = endpoint
-    self.context = context
-    (socket, breaks) = try Self.connect(endpoint, context)
-  }
-
-  private static func connect(
-    _ endpoint: String, _ context: Context
-  ) throws(ZMQError) -> (Socket, Socket) {
-    let socket = try Socket(context, .dealer)
-    try socket.setHighWaterMark(RouterLimits.highWaterMark)
-    try socket.setMaximumFrame(bytes: Limits.maxFrameBytes)
-    try socket.setReconnectInterval(milliseconds: 20, maximum: 1000)
-    let breaks = try socket.disconnections()
-    try socket.connect(endpoint)
-    return (socket, breaks)
-  }
-
+extension DealerPipe: ServicePipe {
   func send(_ header: ResponseHeader, _ payload: Payload) -> Bool {
     noting { () throws(ZMQError) in try Frames.send(header, payload, to: socket) }
   }
 
   func send(_ message: WorkerMessage) -> Bool {
     noting { () throws(ZMQError) in try Frames.send(control: message.encoded(), to: socket) }
-  }
-
-  func reconnect() {
-    _ = noting { () throws(ZMQError) in
-      (socket, breaks) = try Self.connect(endpoint, context)
-      isNew = true
-      return true
-    }
-  }
-
-  /// An error of the socket ends the loop at its next look.
-  private func noting(_ body: () throws(ZMQError) -> Bool) -> Bool {
-    do throws(ZMQError) {
-      return try body()
-    } catch {
-      failure = error
-      return true
-    }
   }
 }
