@@ -107,7 +107,10 @@ let package = Package(
     .testTarget(name: "WireTests", dependencies: ["Wire", "CProto"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "Wire", "ZeroMQ", collections]),
     .testTarget(
-      name: "SimulationTests", dependencies: ["RPC", "Wire", "ZeroMQ", collections, heap, logging]),
+      name: "SimulationTests",
+      dependencies: [
+        "Engine", "Journal", "RPC", "Trainer", "Wire", "ZeroMQ", collections, heap, logging,
+      ]),
     .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
     .testTarget(
       name: "EngineTests", dependencies: ["Engine", "CKernels", "TestSupport", crypto],

@@ -113,20 +113,53 @@ package struct JournalFolder: Sendable {
 
   // MARK: Writing
 
-  /// Creates a segment, whose name must be new, and makes its opening durable.
+  /// A segment's file without an opening: it counts for nothing yet, but says that somebody takes
+  /// over.
+  package struct Claim {
+    fileprivate let name: SegmentName
+    fileprivate let file: any StorageFile
+  }
+
+  /// Takes the name of a segment, which must be new.
+  ///
+  /// A new owner does so before it reads the history, and every owner looks for claims after each
+  /// write and before anybody is told of it (`JournalSegment`). So of two owners at least one sees the
+  /// other: either an answer is in the history that the new owner reads, or it is never given.
+  /// - Throws: `failedPrecondition` when somebody else took the name: this owner was replaced.
+  package func claim(_ name: SegmentName) throws -> Claim {
+    try storage.makeDirectory(path)
+    let claim = Claim(name: name, file: try storage.createNew(file(name)))
+    try storage.syncDirectory(path)
+    return claim
+  }
+
+  /// Nobody takes over after all.
+  package func withdraw(_ claim: Claim) {
+    try? claim.file.close()
+    try? storage.remove(file(claim.name))
+  }
+
+  /// Makes a segment's opening durable.
   /// - Parameter carried: records of the segments before it that go on in this one, as part of its
   ///   first block.
-  /// - Throws: `failedPrecondition` when somebody else took the name: this owner was replaced.
   package func begin(
-    _ name: SegmentName, _ opening: JournalRecord.Opening, carrying carried: [JournalRecord] = []
+    _ claim: Claim, _ opening: JournalRecord.Opening, carrying carried: [JournalRecord] = []
   ) throws -> JournalSegment {
-    try storage.makeDirectory(path)
-    let segment = JournalSegment(name: name, file: try storage.createNew(file(name)))
-    try storage.syncDirectory(path)
+    let epoch = claim.name.epoch
+    let segment = JournalSegment(name: claim.name, file: claim.file) { [self] in
+      segments().last.map { $0.epoch <= epoch } ?? true
+    }
     for record in [.opening(opening)] + carried { _ = segment.add(record, nil) }
     segment.commit()
     if let failure = segment.failure { throw failure }
     return segment
+  }
+
+  /// Takes the name of a segment and makes its opening durable.
+  package func begin(
+    _ name: SegmentName, _ opening: JournalRecord.Opening, carrying carried: [JournalRecord] = []
+  ) throws -> JournalSegment {
+    try begin(claim(name), opening, carrying: carried)
   }
 
   /// Removes the segments before `first`: nothing in them is needed any more.

@@ -26,13 +26,17 @@ package final class JournalSegment: Sendable {
   /// Touched by the writer's thread only.
   private let file: WriterOwned
 
+  /// Whether nobody has taken over, as far as the folder says now.
+  private let isCurrent: @Sendable () -> Bool
+
   private struct WriterOwned: @unchecked Sendable {
     let file: any StorageFile
   }
 
-  init(name: SegmentName, file: any StorageFile) {
+  init(name: SegmentName, file: any StorageFile, isCurrent: @escaping @Sendable () -> Bool) {
     self.name = name
     self.file = WriterOwned(file: file)
+    self.isCurrent = isCurrent
     state = Mutex(State())
   }
 
@@ -80,6 +84,10 @@ package final class JournalSegment: Sendable {
       let block = JournalBlock.encode(pending.body, at: offset)
       try block.withUnsafeBytes { try file.file.append($0) }
       try file.file.sync()
+      // Whoever takes over may have read the segment before this was in it.
+      guard isCurrent() else {
+        throw EngineError(.failedPrecondition, "another owner has taken over")
+      }
       state.withLock { state in
         state.length += UInt64(block.count)
         block.withUnsafeBytes { state.checksum.add($0) }

@@ -183,7 +183,10 @@ extension JournalWriter {
       try journal.begin(second, opening(second, firstSeq: 1, after: before.seal))
     }
     #expect(refused?.code == .failedPrecondition)
-    try await writer.commitNow(outcome(1), to: old)
+    let late = await #expect(throws: EngineError.self) {
+      try await writer.commitNow(outcome(1), to: old)
+    }
+    #expect(late?.code == .failedPrecondition)
     try await writer.commitNow(outcome(1, code: 9), to: new)
     writer.stop()
     let history = try journal.history(from: 0)
@@ -194,6 +197,27 @@ extension JournalWriter {
     #expect(try journal.history(from: 1).records == [outcome(1, code: 9)])
     let lost = #expect(throws: EngineError.self) { try journal.history(from: 0) }
     #expect(lost?.code == .dataLoss)
+  }
+
+  @Test("What is written after somebody has claimed the journal is told to nobody")
+  func claimed() async throws {
+    let folder = try TemporaryFolder()
+    let journal = JournalFolder(path: folder.path, storage: FileStorage())
+    let writer = JournalWriter()
+    let old = try journal.begin(first, opening(first))
+    try await writer.commitNow(outcome(0), to: old)
+    // The new owner has read nothing yet.
+    let claim = try journal.claim(SegmentName(epoch: first.epoch + 1, index: 0))
+    #expect(try journal.history(from: 0).records == [outcome(0)])
+    let late = await #expect(throws: EngineError.self) {
+      try await writer.commitNow(outcome(1), to: old)
+    }
+    #expect(late?.code == .failedPrecondition)
+    writer.stop()
+    // It may find the record or not: its client is answered by the new owner.
+    #expect(try journal.history(from: 0).records == [outcome(0), outcome(1)])
+    journal.withdraw(claim)
+    #expect(journal.segments() == [first])
   }
 
   @Test("A disk that refuses a write fails what waits, and everything after it")

@@ -1,48 +1,59 @@
+import Engine
+import Journal
 import Wire
 
 @testable import RPC
+@testable import Trainer
 
-/// What is durable of one model. Modelled after `Journal`: a new owner seals what is there and begins
-/// a segment of its epoch; what an owner before it writes later is durable and does not count.
+/// What is durable of one model: the records of all its owners in turn. A new owner seals what is
+/// there; what an owner before it writes later is durable and does not count.
 final class Disk {
-  struct Record {
-    let seq: UInt64
-    let payload: Payload
-    let digest: PayloadDigest?
-    let outcome: Outcome
-    let ran: Bool
-  }
-
   /// The last owner's.
   var epoch: UInt64 = 0
-  /// Requests with outcomes, of all owners in turn.
-  private(set) var records: [Record] = []
+  private(set) var records: [JournalRecord] = []
 
-  func append(_ record: Record, _ stream: String, in world: World) {
-    guard record.seq == UInt64(records.count) else {
-      return world.problem("seq \(record.seq) of \(stream) is recorded behind \(records.count)")
-    }
-    records.append(record)
+  func append(_ block: [JournalRecord]) { records += block }
+
+  /// Who takes over goes by this.
+  func plan() throws(EngineError) -> ReplayPlan {
+    try ReplayPlan(records, from: 0, keeping: StreamLog.maximumAnswers)
   }
 
-  /// Every request ran once.
+  /// Whether each request ran, by its seq.
+  var ran: [UInt64: Bool] {
+    let steps = (try? plan().steps) ?? []
+    return Dictionary(uniqueKeysWithValues: steps.map { ($0.request.seq, $0.outcome?.ran == true) })
+  }
+
+  /// Every request ran once, or did not because its client no longer wanted it.
   func check(_ stream: String, in world: World) {
-    for record in records where !record.ran || record.outcome.error != nil {
-      world.problem("seq \(record.seq) of \(stream) ended with \(record.outcome)")
+    let steps: [ReplayPlan.Step]
+    do { steps = try plan().steps } catch { return world.problem("\(stream): \(error)") }
+    for step in steps {
+      let code = step.outcome.map { Outcome($0).code }
+      let isRight =
+        step.outcome?.ran == true ? code == .ok : code == .cancelled || code == .deadlineExceeded
+      guard !isRight else { continue }
+      world.problem("seq \(step.request.seq) of \(stream) ended with \(String(describing: code))")
     }
   }
 }
 
-/// The journal of a worker process over the disks of all.
+/// The journal of a worker process over the disks of all: what is written, in which order, and what
+/// it means to who reads it are the service's own (`StreamRecords`, `ReplayPlan`); files, the
+/// writer's thread and the chain of segments are modelled.
 final class SimulatedJournal: StreamJournal, @unchecked Sendable {
-  /// A segment that this process writes.
+  /// What this process writes of a stream.
   private final class Segment {
     let epoch: UInt64
-    /// Requests that were admitted and are written with the next outcome.
-    var admitted: [UInt64: AdmittedRequest] = [:]
+    var records: StreamRecords
+    var durable: [UInt64: @Sendable () -> Void] = [:]
     var hasFailed = false
 
-    init(epoch: UInt64) { self.epoch = epoch }
+    init(epoch: UInt64, _ records: StreamRecords) {
+      self.epoch = epoch
+      self.records = records
+    }
   }
 
   private let compute: Compute
@@ -75,26 +86,26 @@ final class SimulatedJournal: StreamJournal, @unchecked Sendable {
       compute.process?.turn(in: world)
       return
     }
+    let plan: ReplayPlan
+    do { plan = try disk.plan() } catch { return world.problem("\(stream): \(error)") }
     disk.epoch = epoch
-    owned[stream] = Segment(epoch: epoch)
-    let records = disk.records
-    guard !records.isEmpty else {
+    let records = StreamRecords(nextSeq: plan.nextSeq, answers: plan.answers)
+    owned[stream] = Segment(epoch: epoch, records)
+    guard plan.nextSeq > 0 else {
       done(.log(StreamLog()))
       compute.process?.turn(in: world)
       return
     }
-    world.trace("\(compute.process?.name ?? "?") takes over \(stream) before \(records.count)")
-    var log = StreamLog(nextSeq: UInt64(records.count))
-    for record in records {
-      log.restore(seq: record.seq, digest: record.digest, outcome: record.outcome)
-    }
-    let opened = OpenedLog.log(log)
-    compute.add(.recover(stream, records, done: { done(opened) }))
+    // A new segment begins with what clients may ask for.
+    disk.append(records.carried)
+    world.trace("\(compute.process?.name ?? "?") takes over \(stream) before \(plan.nextSeq)")
+    let opened = OpenedLog.log(StreamLog(plan))
+    compute.add(.recover(stream, plan, done: { done(opened) }))
   }
 
   func admitted(_ request: AdmittedRequest) {
     guard let segment = owned[request.stream], segment.epoch == request.epoch else { return }
-    segment.admitted[request.seq] = request
+    segment.records.admitted(JournalRecord.Request(request), acked: request.acked)
   }
 
   func finished(
@@ -102,27 +113,36 @@ final class SimulatedJournal: StreamJournal, @unchecked Sendable {
     durable: @escaping @Sendable () -> Void
   ) {
     guard let segment = owned[stream], segment.epoch == epoch else { return }
-    guard let request = segment.admitted.removeValue(forKey: seq) else {
-      return world.problem("seq \(seq) of \(stream) ends and was not admitted")
+    segment.durable[seq] = durable
+    var block: [JournalRecord] = []
+    for record in segment.records.finished(JournalRecord.Outcome(seq: seq, outcome, ran: ran)) {
+      block.append(record)
+      guard case .outcome(let outcome) = record else { continue }
+      commit(block, segment.durable.removeValue(forKey: outcome.seq), stream, segment)
+      block = []
     }
-    let record = Disk.Record(
-      seq: seq, payload: request.payload, digest: request.digest, outcome: outcome, ran: ran)
+  }
+
+  private func commit(
+    _ block: [JournalRecord], _ durable: (@Sendable () -> Void)?, _ stream: String,
+    _ segment: Segment
+  ) {
     writtenAt = max(writtenAt, world.now + world.draw(0...world.weather.disk))
     let fails = world.chance(world.weather.diskFailures)
     world.after(writtenAt - world.now) { [weak self] world in
-      self?.write(record, stream, segment, fails: fails, durable, in: world)
+      self?.write(block, stream, segment, fails: fails, durable, in: world)
     }
   }
 
   private func write(
-    _ record: Disk.Record, _ stream: String, _ segment: Segment, fails: Bool,
-    _ durable: @escaping @Sendable () -> Void, in world: World
+    _ block: [JournalRecord], _ stream: String, _ segment: Segment, fails: Bool,
+    _ durable: (@Sendable () -> Void)?, in world: World
   ) {
     let disk = world.disk(stream)
     guard let process = compute.process, process.isAlive else {
       // The process ended while this was being written. It may have come to the disk all the same.
       if !segment.hasFailed, segment.epoch == disk.epoch, world.chance(40) {
-        disk.append(record, stream, in: world)
+        disk.append(block)
       } else {
         segment.hasFailed = true
       }
@@ -130,19 +150,24 @@ final class SimulatedJournal: StreamJournal, @unchecked Sendable {
     }
     if let wakes = process.stoppedUntil, wakes > world.now {
       return world.after(wakes - world.now) { [weak self] world in
-        self?.write(record, stream, segment, fails: fails, durable, in: world)
+        self?.write(block, stream, segment, fails: fails, durable, in: world)
       }
     }
-    if fails || segment.hasFailed {
+    // Whoever has taken over did not read this: nobody may be told of it.
+    let isReplaced = segment.epoch != disk.epoch
+    if fails || segment.hasFailed || isReplaced {
       segment.hasFailed = true
       guard owned[stream] === segment else { return }
       owned[stream] = nil
       world.trace("\(process.name) cannot write \(stream)")
-      control.outbox.push(
-        .closed(stream, epoch: segment.epoch, RPCError(.resourceExhausted, "the disk is full")))
+      let error =
+        isReplaced
+        ? RPCError(.unavailable, "another owner has taken over")
+        : RPCError(.resourceExhausted, "the disk is full")
+      control.outbox.push(.closed(stream, epoch: segment.epoch, error))
     } else {
-      if segment.epoch == disk.epoch { disk.append(record, stream, in: world) }
-      durable()
+      disk.append(block)
+      durable?()
     }
     process.turn(in: world)
   }

@@ -1,7 +1,9 @@
 import DequeModule
+import Journal
 import Wire
 
 @testable import RPC
+@testable import Trainer
 
 /// A worker process (or the keeper): `ServiceState`, its compute thread and its journal.
 final class SimulatedProcess: Reconnecting, @unchecked Sendable {
@@ -183,7 +185,7 @@ final class Compute: @unchecked Sendable {
     case work(Work)
     /// The stream is not owned here any more.
     case release(String)
-    case recover(String, [Disk.Record], done: () -> Void)
+    case recover(String, ReplayPlan, done: () -> Void)
   }
 
   struct Work {
@@ -205,6 +207,11 @@ final class Compute: @unchecked Sendable {
     var hash = state ^ 0xcbf2_9ce4_8422_2325
     for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
     return hash
+  }
+
+  /// What a request leaves of a model. Saving changes nothing, and its body is not recorded.
+  static func state(_ state: UInt64, after method: Method?, _ text: String) -> UInt64 {
+    method == .samplingSaveWeightsForSampler ? state : mix(state, text)
   }
 
   static func answer(_ state: UInt64) -> String { String(state, radix: 16) }
@@ -244,10 +251,10 @@ final class Compute: @unchecked Sendable {
       case .release(let stream):
         models[stream] = nil
         work.removeAll { $0.context.stream == stream }
-      case .recover(let stream, let records, let done):
+      case .recover(let stream, let plan, let done):
         // Replaying takes its time, and nothing else runs meanwhile.
-        return world.after(UInt64(records.count) * world.draw(0...20)) { [weak self] world in
-          self?.recover(stream, records, done, in: world)
+        return world.after(UInt64(plan.steps.count) * world.draw(0...20)) { [weak self] world in
+          self?.recover(stream, plan, done, in: world)
         }
       }
     }
@@ -259,16 +266,17 @@ final class Compute: @unchecked Sendable {
   }
 
   private func recover(
-    _ stream: String, _ records: [Disk.Record], _ done: () -> Void, in world: World
+    _ stream: String, _ plan: ReplayPlan, _ done: () -> Void, in world: World
   ) {
     guard let process, process.isAlive else { return }
     var model: (state: UInt64, nextSeq: UInt64) = (0, 0)
-    for record in records {
-      if record.ran { model.state = Self.mix(model.state, record.payload.text) }
-      model.nextSeq = record.seq + 1
-      if record.ran, record.outcome.payload.text != Self.answer(model.state) {
-        world.problem("replaying seq \(record.seq) of \(stream) gave another answer")
-      }
+    for step in plan.steps {
+      model.nextSeq = step.request.seq + 1
+      guard let outcome = step.outcome, outcome.ran else { continue }
+      model.state = Self.state(
+        model.state, after: Method(rawValue: step.request.method), step.request.payload.text)
+      guard outcome.code == 0, outcome.payload.text != Self.answer(model.state) else { continue }
+      world.problem("replaying seq \(step.request.seq) of \(stream) gave another answer")
     }
     models[stream] = model
     done()
@@ -288,21 +296,26 @@ final class Compute: @unchecked Sendable {
 
   private func run(_ item: Work, in world: World) {
     let context = item.context
-    if context.isCancelled {
+    let isExpired = context.deadline.map { world.now * 1000 >= $0 } ?? false
+    if context.isCancelled || isExpired {
       if context.method.ordering == .ordered {
-        models[context.stream]?.nextSeq = context.seq + 1
+        models[context.stream, default: (0, 0)].nextSeq = context.seq + 1
       }
-      return item.reply.fail(RPCError(.cancelled, "cancelled by the client"))
+      return item.reply.fail(
+        context.isCancelled
+          ? RPCError(.cancelled, "cancelled by the client")
+          : RPCError(.deadlineExceeded, "the time-out has passed"))
     }
     guard context.method.ordering == .ordered else {
       item.reply.partial(Payload(text: "piece"), offset: 0)
       return item.reply.finish(Payload(text: Self.answer(Self.mix(context.seq, item.payload.text))))
     }
     var model = models[context.stream] ?? (0, 0)
-    if model.nextSeq != context.seq {
-      world.problem("\(context.stream) runs seq \(context.seq) and not \(model.nextSeq)")
+    // What the router refused does not come here.
+    if context.seq < model.nextSeq {
+      world.problem("\(context.stream) runs seq \(context.seq) behind \(model.nextSeq)")
     }
-    model.state = Self.mix(model.state, item.payload.text)
+    model.state = Self.state(model.state, after: context.method, item.payload.text)
     model.nextSeq = context.seq + 1
     models[context.stream] = model
     item.reply.finish(Payload(text: Self.answer(model.state)))

@@ -61,16 +61,20 @@ import Wire
     #expect(text(records.carried) == "d0 o0")
   }
 
-  @Test("What stands before an outcome is written with it, whatever becomes of it")
-  func behindOthers() {
+  @Test("An outcome is written behind those before it, which may end later")
+  func inOrder() throws {
     var records = StreamRecords()
-    for seq in UInt64(0)...3 { records.admitted(request(seq, .trainingForward), acked: 0) }
-    #expect(text(records.finished(outcome(2, .invalidArgument))) == "r0 r1 d2 o2")
-    #expect(records.firstOpen == 0 && records.firstUnwritten == 3)
-    #expect(text(records.finished(outcome(0))) == "o0")
-    #expect(text(records.finished(outcome(1))) == "o1")
+    for seq in UInt64(0)...3 { records.admitted(request(seq, .trainingForwardBackward), acked: 0) }
+    #expect(text(records.finished(outcome(2, .deadlineExceeded, ran: false))) == "")
+    #expect(text(records.finished(outcome(1))) == "")
+    #expect(records.firstOpen == 0 && records.firstUnwritten == 0)
+    let written = records.finished(outcome(0))
+    #expect(text(written) == "r0 o0 r1 o1 d2 o2")
     #expect(records.firstOpen == 3)
     #expect(text(records.carried) == "d0 o0 d1 o1 d2 o2")
+    // Whoever takes over knows what became of everything before the seq that is next.
+    let plan = try ReplayPlan(written, from: 0, keeping: 9)
+    #expect(plan.nextSeq == 3 && plan.steps.allSatisfy { $0.outcome != nil })
     // What a snapshot contains needs no body.
     #expect(text(records.contained(below: 4)) == "d3")
     #expect(text(records.contained(below: 4)) == "")

@@ -61,9 +61,11 @@ load "$seconds" "$work/report.json" &
 loader=$!
 killed=0
 last=
-pause=$(python3 -c "print($seconds / ($kills + 1))")
+begun=$EPOCHREALTIME
 while [ "$killed" -lt "$kills" ]; do
-  sleep "$pause"
+  # At its place in the time of the load, however long the one before took to be replaced.
+  sleep "$(python3 -c "import time
+print(max(0, $begun + $seconds * ($killed + 1) / ($kills + 1) - time.time()))")"
   kill -0 "$loader" 2>/dev/null || break
   router=$(router_of)
   # The one before may not be replaced yet.

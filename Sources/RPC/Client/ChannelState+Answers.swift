@@ -78,9 +78,11 @@ extension ChannelState {
       call.hasPartial = false
       // An ordered call is sent again also when nobody waits for it any more: without its seq
       // nothing behind it can run.
-      var patience = call.refusedSince + configuration.patienceMilliseconds
-      if call.method.ordering == .independent, let deadline = call.deadline { patience = deadline }
-      if now < patience { return rest(call, error) }
+      let isOrdered = call.method.ordering == .ordered
+      if !isOrdered, let deadline = call.deadline {
+        return now < deadline ? rest(call, error) : close(call, .failure(Self.late(error)))
+      }
+      if now < call.refusedSince + configuration.patienceMilliseconds { return rest(call, error) }
     }
     if call.method.ordering == .ordered, !error.code.consumesSeq {
       // The seq was not used up and is not sent again: nothing behind it can ever run.

@@ -121,11 +121,15 @@ extension ChannelState {
       if case .answered = call.phase { return true }
       guard let deadline = call.deadline, now >= deadline else { return false }
       // The wait ends here; the call itself stays until its seq is answered.
-      let reason = call.refusal.map { "; the service said last: \($0)" } ?? ""
-      call.resolve(
-        .failure(RPCError(.deadlineExceeded, "no answer within the time-out\(reason)")))
+      call.resolve(.failure(Self.late(call.refusal)))
       return true
     }
+  }
+
+  /// - Parameter refusal: what the service said last.
+  static func late(_ refusal: RPCError?) -> RPCError {
+    let reason = refusal.map { "; the service said last: \($0)" } ?? ""
+    return RPCError(.deadlineExceeded, "no answer within the time-out\(reason)")
   }
 
   private func wakeResting() {

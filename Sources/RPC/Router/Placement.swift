@@ -63,7 +63,7 @@ extension RouterState {
   }
 
   private mutating func ownerIsAway(_ place: Int) -> RPCError {
-    if streams[place].requests.isIdle, streams[place].owner == .none { removeStream(place) }
+    if streams[place].isUnowned { removeStream(place) }
     return RPCError(
       .unavailable, "the stream's owner is not there yet", retryAfterMilliseconds: 100)
   }

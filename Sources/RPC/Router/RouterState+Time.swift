@@ -62,7 +62,7 @@ extension RouterState {
       streams[place].isGapWatched = false
       if isWaitingForGap(place) { refuseGap(place, now) }
       guard let oldest = streams[place].requests.held.entries.map(\.value.arrived).min() else {
-        if streams[place].owner == .none, streams[place].requests.isIdle { removeStream(place) }
+        if streams[place].isUnowned { removeStream(place) }
         continue
       }
       streams[place].isGapWatched = true

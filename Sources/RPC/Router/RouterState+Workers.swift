@@ -148,7 +148,12 @@ extension RouterState {
   private mutating func opened(_ owned: OwnedStream, _ worker: Int) {
     guard let place = streamIndex[owned.stream], streams[place].owner == .opening(worker),
       owned.epoch >= streams[place].epoch
-    else { return }
+    else {
+      // It may say again what is known; else nobody will ever send it a request of the stream.
+      let known = streamIndex[owned.stream].map { streams[$0] }
+      guard known?.worker != worker || known?.epoch != owned.epoch else { return }
+      return command(.close(stream: owned.stream, epoch: owned.epoch), to: worker)
+    }
     guard isPlausible(owned) else {
       actions.append(
         .note("worker \(details[worker].name) opened \(owned.stream) as it cannot be"))

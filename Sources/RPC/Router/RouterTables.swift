@@ -58,6 +58,10 @@ struct StreamRecord {
   var worker: Int? {
     if case .open(let worker) = owner { worker } else { nil }
   }
+
+  /// Nobody has it, or was ever asked to open it: nothing is forgotten with it. Else its epoch must
+  /// stay known, by which an owner before the one that was asked is told that it is replaced.
+  var isUnowned: Bool { owner == .none && epoch == 0 && requests.isIdle }
 }
 
 /// A worker (or the keeper) that has registered: what every request and answer looks at. Numbers

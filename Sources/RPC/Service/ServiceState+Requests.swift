@@ -89,16 +89,27 @@ extension ServiceState {
       guard key.isOrdered, let journal = configuration.journal else {
         return finish(key, outcome)
       }
-      journal.finished(key.stream, epoch: key.epoch, seq: key.seq, outcome, ran: true) {
-        [control] in
-        control.outbox.push(.settled(key, outcome))
-      }
+      settle(key, outcome, ran: true, in: journal)
+    }
+  }
+
+  /// The loop itself has decided what became of a request: that is recorded before it is told.
+  private func settle(
+    _ key: ReplyEvent.Key, _ outcome: Outcome, ran: Bool, in journal: any StreamJournal
+  ) {
+    journal.finished(key.stream, epoch: key.epoch, seq: key.seq, outcome, ran: ran) { [control] in
+      control.outbox.push(.settled(key, outcome))
     }
   }
 
   /// A handler is done with a request.
   func finish(_ key: ReplyEvent.Key, _ outcome: Outcome) {
     guard let entry = entry(of: key) else { return }
+    if key.isOrdered, !outcome.code.consumesSeq, let journal = configuration.journal,
+      let settled = entry.log?.settled(seq: key.seq, outcome), settled.code.consumesSeq
+    {
+      return settle(key, settled, ran: false, in: journal)
+    }
     entry.unfinished -= 1
     if !entry.calls.isEmpty { entry.calls[key.seq] = nil }
     guard key.isOrdered, entry.log != nil else {

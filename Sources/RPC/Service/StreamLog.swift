@@ -219,22 +219,24 @@ package struct StreamLog: Sendable {
     }
   }
 
+  /// What a request's outcome is here. One that does not consume its seq is possible for the last
+  /// seq only: what runs behind it would otherwise have run out of order. In that case the request
+  /// fails for good.
+  package func settled(seq: UInt64, _ outcome: Outcome) -> Outcome {
+    guard !outcome.code.consumesSeq, seq + 1 < nextSeq else { return outcome }
+    let message = outcome.error.map(\.description) ?? ""
+    return Outcome(error: RPCError(.internal, "failed behind its successors: \(message)"))
+  }
+
   /// Records the outcome of a request that `begin` let run.
-  ///
-  /// An outcome that does not consume the seq is possible for the last seq only: what runs behind
-  /// it would otherwise have run out of order. In that case the request fails for good.
   package mutating func finish(seq: UInt64, outcome: Outcome) -> Finish {
     guard seq >= firstKept, seq < nextSeq,
       case .running(let digest, let copies) = entries[Int(seq - firstKept)]
     else { return .unknown }
-    var outcome = outcome
+    let outcome = settled(seq: seq, outcome)
     if !outcome.code.consumesSeq {
-      if seq + 1 == nextSeq {
-        entries.removeLast()
-        return .answer(outcome, times: copies)
-      }
-      let message = outcome.error.map(\.description) ?? ""
-      outcome = Outcome(error: RPCError(.internal, "failed behind its successors: \(message)"))
+      entries.removeLast()
+      return .answer(outcome, times: copies)
     }
     entries[Int(seq - firstKept)] = .recorded(digest: digest, outcome: outcome)
     answers += 1

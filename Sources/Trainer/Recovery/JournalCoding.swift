@@ -47,3 +47,16 @@ extension RPC.Outcome {
       payload: record.payload, info: info)
   }
 }
+
+extension StreamLog {
+  /// Where a stream's next owner goes on, with the answers that clients may ask for again.
+  init(_ plan: ReplayPlan) {
+    self.init(nextSeq: plan.nextSeq)
+    for step in plan.answers {
+      guard let outcome = step.outcome else { continue }
+      restore(
+        seq: step.request.seq, digest: PayloadDigest(bytes: step.request.digest),
+        outcome: Outcome(outcome))
+    }
+  }
+}

@@ -17,6 +17,8 @@ final class ModelJournal: StreamJournal {
     /// The segments that may be needed, oldest first, with the first seq that each may hold.
     var chain: [(name: SegmentName, firstSeq: UInt64)]
     var records: StreamRecords
+    /// To be called when the outcome of a seq is on disk.
+    var durable: [UInt64: @Sendable () -> Void] = [:]
   }
 
   /// A segment this long is followed by another one at the next snapshot.
@@ -34,7 +36,7 @@ final class ModelJournal: StreamJournal {
   /// Opens streams, so that neither the loop nor the compute thread waits for the disk.
   private let queue = DispatchQueue(label: "tinsmith.journal")
   private let owned = Mutex<[String: Owned]>([:])
-  private let log = Logger(label: "tinsmith.journal")
+  private static let log = Logger(label: "tinsmith.journal")
 
   /// - Parameter submit: runs something on the compute thread, behind what was said of the same
   ///   stream before.
@@ -87,16 +89,21 @@ final class ModelJournal: StreamJournal {
     let record = JournalRecord.Outcome(seq: seq, outcome, ran: ran)
     owned.withLock { owned in
       // A stream that was closed has another owner, who decides; it may be here, too.
-      guard let segment = owned[stream]?.segment, segment.name.epoch == epoch,
-        let records = owned[stream]?.records.finished(record), let last = records.last
-      else { return }
-      for record in records.dropLast() { writer.add(record, to: segment) }
-      writer.commit(last, to: segment) { [self] result in
-        switch result {
-        case .success:
-          failpoints.pass(.reply)
-          durable()
-        case .failure(let error): queue.async { [self] in failed(stream, segment, error) }
+      guard let segment = owned[stream]?.segment, segment.name.epoch == epoch else { return }
+      owned[stream]?.durable[seq] = durable
+      for record in owned[stream]?.records.finished(record) ?? [] {
+        guard case .outcome(let outcome) = record else {
+          writer.add(record, to: segment)
+          continue
+        }
+        let durable = owned[stream]?.durable.removeValue(forKey: outcome.seq)
+        writer.commit(record, to: segment) { [self] result in
+          switch result {
+          case .success:
+            failpoints.pass(.reply)
+            durable?()
+          case .failure(let error): queue.async { [self] in failed(stream, segment, error) }
+          }
         }
       }
     }
@@ -119,41 +126,56 @@ final class ModelJournal: StreamJournal {
     _ = try CheckpointPath(model: stream, kind: .training, name: "x", field: "stream")
     let path = folder(of: stream)
     let journal = JournalFolder(path: path, storage: storage)
-    let snapshot = try ModelSnapshot(newestIn: path)
-    let firstSeq = snapshot?.manifest.firstSeq ?? 0
-    let history = try journal.history(from: firstSeq)
-    guard epoch >= history.nextEpoch else {
+    guard journal.segments().last.map({ epoch > $0.epoch }) ?? true else {
       throw RPCError(
         .aborted, "epoch \(epoch) of \(stream) is not above that of an owner before")
     }
-    let records = history.records + [snapshot?.lastOutcome].compactMap(\.self)
-    let plan = try ReplayPlan(records, from: firstSeq, keeping: StreamLog.maximumAnswers)
-    if history.isTorn {
-      log.warning("a commit of \(stream) behind seq \(plan.nextSeq) was cut; nobody was told of it")
-    }
-    if !plan.steps.isEmpty { try Self.checkReplays(history) }
+    // First, so that nothing is answered any more that is not read here.
     let name = SegmentName(epoch: epoch, index: 0)
-    var opening = JournalRecord.Opening(of: stream, epoch: epoch, firstSeq: plan.nextSeq)
-    opening.predecessor = history.seal
-    let kept = StreamRecords(nextSeq: plan.nextSeq, answers: plan.answers)
-    let segment = try journal.begin(name, opening, carrying: kept.carried)
-    owned.withLock {
-      $0[stream] = Owned(
-        folder: journal, segment: segment,
-        chain: history.chain + [(name: name, firstSeq: plan.nextSeq)], records: kept)
+    let claim = try journal.claim(name)
+    let (snapshot, plan): (ModelSnapshot?, ReplayPlan)
+    do {
+      snapshot = try ModelSnapshot(newestIn: path)
+      let history = try journal.history(from: snapshot?.manifest.firstSeq ?? 0)
+      plan = try Self.plan(stream, snapshot, history)
+      var opening = JournalRecord.Opening(of: stream, epoch: epoch, firstSeq: plan.nextSeq)
+      opening.predecessor = history.seal
+      let kept = StreamRecords(nextSeq: plan.nextSeq, answers: plan.answers)
+      let segment = try journal.begin(claim, opening, carrying: kept.carried)
+      owned.withLock {
+        $0[stream] = Owned(
+          folder: journal, segment: segment,
+          chain: history.chain + [(name: name, firstSeq: plan.nextSeq)], records: kept)
+      }
+    } catch {
+      journal.withdraw(claim)
+      throw error
     }
     guard snapshot != nil || plan.nextSeq > 0 else { return done(.log(StreamLog())) }
-    log.notice(
+    Self.log.notice(
       "taking over \(stream) before seq \(plan.nextSeq): \(plan.steps.count) requests to replay")
     submit { worker in
       do {
         try worker.recover(stream, snapshot, plan)
-        done(.log(Self.log(plan)))
+        done(.log(StreamLog(plan)))
       } catch {
         worker.close(stream)
         done(Self.refusal(stream, error))
       }
     }
+  }
+
+  private static func plan(
+    _ stream: String, _ snapshot: ModelSnapshot?, _ history: JournalFolder.History
+  ) throws -> ReplayPlan {
+    let records = history.records + [snapshot?.lastOutcome].compactMap(\.self)
+    let plan = try ReplayPlan(
+      records, from: snapshot?.manifest.firstSeq ?? 0, keeping: StreamLog.maximumAnswers)
+    if history.isTorn {
+      log.warning("a commit of \(stream) behind seq \(plan.nextSeq) was cut; nobody was told of it")
+    }
+    if !plan.steps.isEmpty { try checkReplays(history) }
+    return plan
   }
 
   /// Bits are the same only where arithmetic is.
@@ -169,17 +191,6 @@ final class ModelJournal: StreamJournal {
         "the journal is of numerics \(opening.numericsVersion) on \(opening.instructionSet), this "
           + "is \(here.numericsVersion) on \(here.instructionSet)")
     }
-  }
-
-  private static func log(_ plan: ReplayPlan) -> StreamLog {
-    var log = StreamLog(nextSeq: plan.nextSeq)
-    for step in plan.answers {
-      guard let outcome = step.outcome else { continue }
-      log.restore(
-        seq: step.request.seq, digest: PayloadDigest(bytes: step.request.digest),
-        outcome: Outcome(outcome))
-    }
-    return log
   }
 
   /// Lost records are lost for good; everything else may be better next time.
@@ -208,7 +219,7 @@ final class ModelJournal: StreamJournal {
       return true
     }
     guard isOurs else { return }
-    log.error("the journal of \(stream) cannot be written: \(error)")
+    Self.log.error("the journal of \(stream) cannot be written: \(error)")
     closeStream.withLock { $0 }(stream, segment.name.epoch, Self.unavailability(error))
   }
 
@@ -271,7 +282,7 @@ final class ModelJournal: StreamJournal {
       }
       try ModelSnapshot.removeOld(in: folder(of: stream), storage: storage)
     } catch {
-      log.warning("old records of \(stream) stay for now: \(error)")
+      Self.log.warning("old records of \(stream) stay for now: \(error)")
     }
   }
 

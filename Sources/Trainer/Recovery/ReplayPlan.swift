@@ -8,8 +8,7 @@ struct ReplayPlan {
   /// A request and what it led to.
   struct Step {
     let request: JournalRecord.Request
-    /// Nil for one whose outcome took no seq at first and was decided without a record, because
-    /// others had run behind it: it failed.
+    /// Nil only in journals of before outcomes were written in order: it failed.
     let outcome: JournalRecord.Outcome?
   }
 

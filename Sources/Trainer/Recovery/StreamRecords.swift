@@ -4,16 +4,22 @@ import Wire
 
 /// What of one stream's requests and outcomes is to be written, and when. A pure value.
 ///
+/// Outcomes are written in the order of their seqs, however they come: one that is refused behind
+/// others that still run waits for them. Else the journal would end behind requests of which it does
+/// not say what became, and whoever takes over could neither run them nor answer.
+///
 /// A request is written with its outcome, which says what of it anybody may need: a refused one is
 /// its digest, by which a repeat is known, and not its body, so nobody fills the disk with them. What
 /// clients may still ask for is carried from segment to segment, so that no segment is kept for it.
 struct StreamRecords {
   private struct Open {
     var request: JournalRecord.Request
-    /// Written in full, behind another one's outcome.
+    /// Written without its body, as a snapshot is to contain it.
     var isWritten = false
     /// A snapshot contains it, so that the segment that it is written in may go.
     var isContained = false
+    /// It has ended, and one before it has not.
+    var outcome: JournalRecord.Outcome?
   }
 
   /// An answer that may be asked for again, and its request without its body.
@@ -55,44 +61,40 @@ struct StreamRecords {
     let first = max(nextSeq - min(nextSeq, limit), acked == 0 ? 0 : min(acked, nextSeq - 1) + 1)
     while firstKept < first {
       kept[firstKept] = nil
-      // One that failed behind its successors has no outcome here.
-      if open[firstKept]?.isWritten == true { open[firstKept] = nil }
       firstKept += 1
     }
   }
 
-  /// - Returns: what is to be written, the outcome last.
+  /// - Returns: what is to be written now: nothing while one before it has no outcome, else this
+  ///   request and outcome and all that have waited for it.
   mutating func finished(_ outcome: JournalRecord.Outcome) -> [JournalRecord] {
-    // What stands before it in the journal must be known, whatever becomes of it.
-    var records = open.keys.filter { $0 < outcome.seq }.sorted().compactMap { write($0) }
-    if let this = open.removeValue(forKey: outcome.seq) {
-      let bare = this.request.withoutBody
-      if !this.isWritten {
-        let isNeeded = ReplayPlan.needsBody(of: this.request, outcome)
-        records.append(.request(isNeeded ? this.request : bare))
-      }
-      if outcome.seq >= firstKept { kept[outcome.seq] = Kept(request: bare, outcome: outcome) }
+    guard open[outcome.seq] != nil else { return [] }
+    open[outcome.seq]?.outcome = outcome
+    var records: [JournalRecord] = []
+    while let seq = open.keys.min(), let outcome = open[seq]?.outcome {
+      records += end(seq, outcome)
     }
-    records.append(.outcome(outcome))
     unsavedBytes += records.reduce(0) { $0 + $1.payloadBytes }
     return records
   }
 
-  private mutating func write(_ seq: UInt64) -> JournalRecord? {
-    guard let this = open[seq], !this.isWritten else { return nil }
-    open[seq]?.isWritten = true
-    return .request(this.request)
+  private mutating func end(_ seq: UInt64, _ outcome: JournalRecord.Outcome) -> [JournalRecord] {
+    guard let this = open.removeValue(forKey: seq) else { return [] }
+    let bare = this.request.withoutBody
+    if seq >= firstKept { kept[seq] = Kept(request: bare, outcome: outcome) }
+    guard !this.isWritten else { return [.outcome(outcome)] }
+    let isNeeded = ReplayPlan.needsBody(of: this.request, outcome)
+    return [.request(isNeeded ? this.request : bare), .outcome(outcome)]
   }
 
   /// Requests that a snapshot is about to contain while they have no outcome yet: to be written, so
   /// that repeats of them are known.
   mutating func contained(below seq: UInt64) -> [JournalRecord] {
     open.keys.filter { $0 < seq }.sorted().compactMap { key in
+      guard let this = open[key] else { return nil }
       open[key]?.isContained = true
-      return write(key).flatMap { record in
-        guard case .request(let request) = record else { return nil }
-        return .request(request.withoutBody)
-      }
+      open[key]?.isWritten = true
+      return this.isWritten ? nil : .request(this.request.withoutBody)
     }
   }
 

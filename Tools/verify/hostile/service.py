@@ -90,11 +90,13 @@ class Service:
                 total.descriptors += len(os.listdir(f"/proc/{pid}/fd"))
             except OSError:
                 continue
-        for path in self.data.rglob("*"):
-            try:
-                total.disk += path.stat().st_blocks * 512 if path.is_file() else 0
-            except OSError:
-                continue
+        # `os.walk` goes on where a folder is removed under it.
+        for folder, _, names in os.walk(self.data):
+            for name in names:
+                try:
+                    total.disk += os.lstat(os.path.join(folder, name)).st_blocks * 512
+                except OSError:
+                    continue
         return total
 
     @property
