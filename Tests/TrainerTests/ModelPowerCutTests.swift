@@ -7,7 +7,7 @@ import Testing
 
 /// A whole model after a power loss, or after a bit of what is stored has flipped: a state that
 /// contains every answered request, or the name of what is damaged.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct ModelPowerCutTests {
+@Suite(.serialized, .timeLimit(.minutes(20))) struct ModelPowerCutTests {
   @Test("Every operation, every loss, every tear: a valid state with all that was answered")
   func everyCut() async throws {
     let recorded = try await RecordedModel.shared.value
