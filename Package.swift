@@ -103,13 +103,15 @@ let package = Package(
     // Tests
     .target(name: "TestSupport", dependencies: ["Engine"], path: "Tests/Support"),
     .testTarget(name: "JournalTests", dependencies: ["Engine", "Journal", "TestSupport", "Wire"]),
-    .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"]),
-    .testTarget(name: "WireTests", dependencies: ["Wire", "CProto"]),
-    .testTarget(name: "RPCTests", dependencies: ["RPC", "Wire", "ZeroMQ", collections]),
+    .testTarget(name: "ZeroMQTests", dependencies: ["TestSupport", "ZeroMQ"]),
+    .testTarget(name: "WireTests", dependencies: ["CProto", "TestSupport", "Wire"]),
+    .testTarget(
+      name: "RPCTests", dependencies: ["RPC", "TestSupport", "Wire", "ZeroMQ", collections]),
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "Engine", "Journal", "RPC", "Trainer", "Wire", "ZeroMQ", collections, heap, logging,
+        "Engine", "Journal", "RPC", "TestSupport", "Trainer", "Wire", "ZeroMQ", collections, heap,
+        logging,
       ]),
     .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
     .testTarget(
@@ -133,7 +135,9 @@ let package = Package(
     .testTarget(name: "LoadTestTests", dependencies: ["LoadTestCore"]),
     .testTarget(
       name: "IntegrationTests",
-      dependencies: ["CLI", "Engine", "Operations", "Tinsmith", "RPC", "Wire", "ZeroMQ"]),
+      dependencies: [
+        "CLI", "Engine", "Operations", "RPC", "TestSupport", "Tinsmith", "Wire", "ZeroMQ",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

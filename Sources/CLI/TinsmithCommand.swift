@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Glibc
 
 /// `tinsmith`: the service and its tools.
 struct TinsmithCommand: AsyncParsableCommand {
@@ -21,6 +22,8 @@ struct TinsmithCommand: AsyncParsableCommand {
 @main
 struct Main {
   static func main() async {
+    // A file that may not grow (`ulimit -f`) is an error of who writes it, and not the end of all.
+    signal(SIGXFSZ, SIG_IGN)
     do {
       var command = try TinsmithCommand.parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {

@@ -585,7 +585,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__base_model__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__base_model__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__capabilities_response__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tinsmith__v1__capabilities_response__field_descriptors[5] =
 {
   {
     "service_version",
@@ -635,17 +635,30 @@ static const ProtobufCFieldDescriptor tinsmith__v1__capabilities_response__field
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "refused_models",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__CapabilitiesResponse, n_refused_models),
+    offsetof(Tinsmith__V1__CapabilitiesResponse, refused_models),
+    &tinsmith__v1__text_pair__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__capabilities_response__field_indices_by_name[] = {
   3,   /* field[3] = loss_fns */
   2,   /* field[2] = models */
   1,   /* field[1] = protocol_versions */
+  4,   /* field[4] = refused_models */
   0,   /* field[0] = service_version */
 };
 static const ProtobufCIntRange tinsmith__v1__capabilities_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__capabilities_response__descriptor =
 {
@@ -655,7 +668,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__capabilities_response__descriptor
   "Tinsmith__V1__CapabilitiesResponse",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__CapabilitiesResponse),
-  4,
+  5,
   tinsmith__v1__capabilities_response__field_descriptors,
   tinsmith__v1__capabilities_response__field_indices_by_name,
   1,  tinsmith__v1__capabilities_response__number_ranges,
@@ -680,7 +693,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__health_request__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__health_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__health_response__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tinsmith__v1__health_response__field_descriptors[5] =
 {
   {
     "status",
@@ -730,8 +743,21 @@ static const ProtobufCFieldDescriptor tinsmith__v1__health_response__field_descr
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "refused_models",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__HealthResponse, n_refused_models),
+    offsetof(Tinsmith__V1__HealthResponse, refused_models),
+    &tinsmith__v1__text_pair__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__health_response__field_indices_by_name[] = {
+  4,   /* field[4] = refused_models */
   0,   /* field[0] = status */
   3,   /* field[3] = uptime_ms */
   1,   /* field[1] = workers_alive */
@@ -740,7 +766,7 @@ static const unsigned tinsmith__v1__health_response__field_indices_by_name[] = {
 static const ProtobufCIntRange tinsmith__v1__health_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__health_response__descriptor =
 {
@@ -750,7 +776,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__health_response__descriptor =
   "Tinsmith__V1__HealthResponse",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__HealthResponse),
-  4,
+  5,
   tinsmith__v1__health_response__field_descriptors,
   tinsmith__v1__health_response__field_indices_by_name,
   1,  tinsmith__v1__health_response__number_ranges,

@@ -945,7 +945,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__owned_stream__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__owned_stream__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__worker_hello__field_descriptors[8] =
+static const ProtobufCFieldDescriptor tinsmith__v1__worker_hello__field_descriptors[9] =
 {
   {
     "protocol_version",
@@ -1043,6 +1043,18 @@ static const ProtobufCFieldDescriptor tinsmith__v1__worker_hello__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "refused_models",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__WorkerHello, n_refused_models),
+    offsetof(Tinsmith__V1__WorkerHello, refused_models),
+    &tinsmith__v1__text_pair__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__worker_hello__field_indices_by_name[] = {
   2,   /* field[2] = incarnation */
@@ -1051,13 +1063,14 @@ static const unsigned tinsmith__v1__worker_hello__field_indices_by_name[] = {
   3,   /* field[3] = numerics_version */
   4,   /* field[4] = precision */
   0,   /* field[0] = protocol_version */
+  8,   /* field[8] = refused_models */
   6,   /* field[6] = room */
   7,   /* field[7] = streams */
 };
 static const ProtobufCIntRange tinsmith__v1__worker_hello__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__worker_hello__descriptor =
 {
@@ -1067,7 +1080,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__worker_hello__descriptor =
   "Tinsmith__V1__WorkerHello",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__WorkerHello),
-  8,
+  9,
   tinsmith__v1__worker_hello__field_descriptors,
   tinsmith__v1__worker_hello__field_indices_by_name,
   1,  tinsmith__v1__worker_hello__number_ranges,

@@ -127,6 +127,11 @@ extension Engine.LossFunction {
         throw EngineError(
           .invalidArgument, "must be a number", field: "loss_fn_config[\(key)]")
       }
+      guard Float(value).isFinite else {
+        throw EngineError(
+          .invalidArgument, "must be a number that float32 can hold, not \(value)",
+          field: "loss_fn_config[\(key)]")
+      }
       config[key] = value
     }
     try self.init(name: request.lossFn, config: config)

@@ -143,9 +143,11 @@ extension Worker {
     let room = target.base.decoder.contextLength - generation.prompt.count
     generation.parameters.maxTokens = request.params.maxTokens ?? max(room, 0)
     generation.parameters.seed = seed
-    generation.parameters.temperature = Float(request.params.temperature)
+    // What float32 cannot hold has the same meaning at its nearest: evenly, or the likeliest token.
+    generation.parameters.temperature = min(
+      Float(request.params.temperature), .greatestFiniteMagnitude)
     generation.parameters.topK = request.params.topK
-    generation.parameters.topP = Float(request.params.topP)
+    generation.parameters.topP = max(Float(request.params.topP), .leastNonzeroMagnitude)
     try target.base.setStops(request.params.stop, stops, &generation)
     generation.charge = try memory.admit(generation, extra: stops?.bytes ?? 0)
     let start = Monotonic.microseconds()
@@ -205,7 +207,7 @@ extension LoadedBase {
       guard let tokenizer else {
         throw RPCError(
           .failedPrecondition, "\(model.name) has no tokenizer: stop strings cannot be found",
-          field: "sampling_params.stop")
+          field: "sampling_params.stop_strings")
       }
       let finder = StopFinder(strings, samples: generation.sampleCount)
       generation.shouldStop = { sample, tokens in

@@ -23,45 +23,53 @@ package struct ServedModels: Sendable {
     folders = bases.merging([Self.miniName: Self.miniFolder]) { given, _ in given }
   }
 
-  /// - Throws: `notFound` naming the models there are.
-  package func folder(of name: String) throws(EngineError) -> String {
-    guard let folder = folders[name] else {
-      let known = folders.keys.sorted().joined(separator: ", ")
-      throw EngineError(
-        .notFound, "base model \"\(name)\" is not served (served: \(known))", field: "base_model")
-    }
-    return folder
-  }
-
   /// What `Admin.Capabilities` says, read from the models' config files.
   ///
   /// - Parameter memory: of each worker.
-  /// - Throws: `EngineError` naming the model whose folder cannot be served.
+  /// - Throws: `EngineError` when none of the given models can be served, or the memory does not
+  ///   suffice.
   package func capabilities(
     version: String, memory: MemoryOptions = MemoryOptions()
   ) throws(EngineError) -> CapabilitiesResponse {
-    let configs = try configs()
+    let (configs, refused) = configs()
+    try check(refused: refused)
     let plan = try memoryPlan(memory.resolved(), configs)
     var models: [Wire.BaseModel] = []
     for (name, config) in configs.sorted(by: { $0.key < $1.key }) {
-      let folder = try folder(of: name)
       models.append(
         Wire.BaseModel(
-          name: name, maxContextLength: plan.contextLengths[name] ?? 0, tokenizer: folder,
+          name: name, maxContextLength: plan.contextLengths[name] ?? 0,
+          tokenizer: folders[name] ?? "",
           architecture: config.modelType, parameters: UInt64(config.parameterCount),
           precision: Numerics.precision, numericsVersion: String(Numerics.version),
           vocabularySize: config.vocabularySize, isTrainable: true, isSampleable: true))
     }
     return CapabilitiesResponse(
       serviceVersion: version, protocolVersions: [RequestHeader.currentVersion], models: models,
-      lossFns: LossFunction.Name.allCases.map(\.rawValue))
+      lossFns: LossFunction.Name.allCases.map(\.rawValue),
+      refusedModels: refused.mapValues(\.sentence))
   }
+
+  /// What a worker reads of weights, as far as that can be seen.
+  package var weightBytes: Int { folders.values.reduce(0) { $0 + WeightFiles.bytes(in: $1) } }
 
   /// How the memory of a worker is divided.
   ///
-  /// - Throws: `EngineError` when it does not suffice, or naming a model that cannot be served.
+  /// - Throws: `EngineError` when it does not suffice.
   package func memoryPlan(_ options: MemoryOptions) throws(EngineError) -> MemoryPlan {
-    try memoryPlan(options, configs())
+    try memoryPlan(options, configs().configs)
+  }
+
+  /// One model that cannot be served is no reason to serve none, but nobody asks for a service only
+  /// to get the embedded one.
+  /// - Parameter refused: the models that cannot be served, with the reasons.
+  /// - Throws: `failedPrecondition` with the reasons where that leaves none of those that were given.
+  package func check(refused: [String: EngineError]) throws(EngineError) {
+    let given = folders.count > 1 ? folders.keys.filter { $0 != Self.miniName } : [Self.miniName]
+    guard given.allSatisfy({ refused[$0] != nil }) else { return }
+    let reasons = refused.sorted { $0.key < $1.key }
+      .map { "base model \($0.key): \($0.value.sentence)" }
+    throw EngineError(.failedPrecondition, reasons.joined(separator: "; "))
   }
 
   private func memoryPlan(
@@ -71,24 +79,26 @@ package struct ServedModels: Sendable {
     for (name, config) in configs.sorted(by: { $0.key < $1.key }) {
       bases.append(
         MemoryPlan.Base(
-          name: name, bytes: WeightFiles.bytes(in: try folder(of: name)) + config.tableBytes,
+          name: name, bytes: WeightFiles.bytes(in: folders[name] ?? "") + config.tableBytes,
           cache: config.cacheGeometry, maxPositions: config.maxPositions,
           leastWorkspace: Workspace(config).decoding))
     }
     return try MemoryPlan(options, bases: bases)
   }
 
-  private func configs() throws(EngineError) -> [String: ModelConfig] {
+  /// The models whose config can be read, and why the others cannot be served.
+  private func configs() -> (configs: [String: ModelConfig], refused: [String: EngineError]) {
     var configs: [String: ModelConfig] = [:]
+    var refused: [String: EngineError] = [:]
     for (name, folder) in folders {
       do {
         let config = try ModelConfig(path: "\(folder)/config.json")
         try config.checkArchitecture()
         configs[name] = config
       } catch {
-        throw EngineError(error.code, "base model \(name): \(error.message)", cause: error)
+        refused[name] = error.inFolder(folder)
       }
     }
-    return configs
+    return (configs, refused)
   }
 }

@@ -1,5 +1,6 @@
 import Engine
 import RPC
+import Synchronization
 import Wire
 package import ZeroMQ
 
@@ -20,6 +21,8 @@ package final class TrainerWorker: Sendable {
       trainingTokens: UInt64(2 * Quantum.maximumRows), decodeTokens: 65_536,
       controlRequests: 1024)
     let (preparation, statistics) = (Preparation(), WorkerStatistics())
+    let refusedModels = RefusedModels()
+    rpc.refusedModels = { refusedModels.reasons.withLock { $0 } }
     rpc.statistics = { statistics.values }
     let journal =
       configuration.keepsModels
@@ -58,8 +61,15 @@ package final class TrainerWorker: Sendable {
     self.configuration = configuration
     self.preparation = preparation
     self.statistics = statistics
+    self.refusedModels = refusedModels
   }
 
+  /// The base models that could not be loaded, which the router hears of.
+  private final class RefusedModels: Sendable {
+    let reasons = Mutex<[String: String]>([:])
+  }
+
+  private let refusedModels: RefusedModels
   private let configuration: TrainerConfiguration
   private let preparation: Preparation
   private let statistics: WorkerStatistics
@@ -67,14 +77,17 @@ package final class TrainerWorker: Sendable {
   /// Loads the base models (packing their weights on first use), joins the router and serves until
   /// `stop` or cancellation.
   ///
-  /// - Throws: `EngineError` when a base model cannot be served.
+  /// - Throws: `EngineError` when none of the base models can be served.
   package func run() async throws {
+    let refusedModels = refusedModels
     let (configuration, progress) = (configuration, service.progress)
     let (preparation, statistics, journal) = (preparation, statistics, journal)
     try await compute.start {
-      try Worker(
+      let worker = try Worker(
         configuration, preparation: preparation, journal: journal, statistics: statistics,
         progress: progress.advance)
+      refusedModels.reasons.withLock { $0 = worker.refusedBases.mapValues(\.sentence) }
+      return worker
     }
     defer {
       compute.stop()

@@ -139,7 +139,7 @@ extension TrainedModel {
   ) throws -> OptimStepResponse {
     let adam = AdamParameters(request.adam)
     // Refused settings leave everything as it is.
-    try adam.validate()
+    try adam.validate(step: (adapter.training?.stepCount ?? 0) + 1)
     let wasBroken = isAccumulationBroken
     isAccumulationBroken = false
     if wasBroken, !allowsPartial {

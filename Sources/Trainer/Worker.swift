@@ -41,6 +41,8 @@ final class Worker {
   let log = Logger(label: "tinsmith.worker")
 
   private(set) var bases: [String: LoadedBase] = [:]
+  /// Base models that cannot be served, with the reasons.
+  private(set) var refusedBases: [String: EngineError] = [:]
   var models: [String: TrainedModel] = [:]
   /// Models on disk only, because of their memory.
   var parked: [String: ParkedModel] = [:]
@@ -77,17 +79,32 @@ final class Worker {
     arena = try Arena(bytes: memory.plan.workspace)
     checkpoints = CheckpointStore(folder: configuration.dataFolder, storage: storage)
     // A model that cannot be loaded is told at the start, not to the first user.
-    for name in configuration.models.folders.keys.sorted() { _ = try base(name) }
+    for (name, folder) in configuration.models.folders.sorted(by: { $0.key < $1.key }) {
+      do {
+        bases[name] = try LoadedBase(
+          name: name, folder: folder, cache: "\(configuration.dataFolder)/cache", worker: self)
+      } catch {
+        refusedBases[name] = error.inFolder(folder)
+        log.debug("base model \(name) is not served: \(error)")
+      }
+    }
+    try configuration.models.check(refused: refusedBases)
   }
 
-  /// The base model called `name`, loaded on first use.
+  /// The base model called `name`.
+  /// - Throws: `notFound` naming the models there are; `failedPrecondition` for one that cannot be
+  ///   served, with the reason.
   func base(_ name: String) throws(EngineError) -> LoadedBase {
     if let loaded = bases[name] { return loaded }
-    let loaded = try LoadedBase(
-      name: name, folder: configuration.models.folder(of: name),
-      cache: "\(configuration.dataFolder)/cache", worker: self)
-    bases[name] = loaded
-    return loaded
+    guard let problem = refusedBases[name] else {
+      throw EngineError(
+        .notFound,
+        "base model \"\(name)\" is not served (served: \(bases.keys.sorted().joined(separator: ", ")))",
+        field: "base_model")
+    }
+    throw EngineError(
+      .failedPrecondition, "base model \(name) cannot be served: \(problem.sentence)",
+      field: "base_model")
   }
 
   /// - Throws: NOT_FOUND for a model that is not here; RESOURCE_EXHAUSTED for one that is parked while

@@ -100,16 +100,19 @@ package struct CapabilitiesResponse: Sendable, Equatable {
   package var models: [BaseModel]
   /// Names of loss functions.
   package var lossFns: [String]
+  /// Base models that were to be served and cannot be, with the reasons.
+  package var refusedModels: [String: String]
 
   /// An answer.
   package init(
     serviceVersion: String, protocolVersions: [UInt32] = [RequestHeader.currentVersion],
-    models: [BaseModel], lossFns: [String]
+    models: [BaseModel], lossFns: [String], refusedModels: [String: String] = [:]
   ) {
     self.serviceVersion = serviceVersion
     self.protocolVersions = protocolVersions
     self.models = models
     self.lossFns = lossFns
+    self.refusedModels = refusedModels
   }
 }
 
@@ -124,6 +127,7 @@ extension CapabilitiesResponse: ResponseRoot {
       UnsafeBufferPointer(start: c.protocol_versions, count: c.n_protocol_versions))
     models = try reader.list(c.models, c.n_models, "models")
     lossFns = try reader.texts(c.loss_fns, c.n_loss_fns, "loss_fns")
+    refusedModels = try reader.texts(c.refused_models, c.n_refused_models, "refused_models")
   }
 
   func fill(_ c: inout Tinsmith__V1__CapabilitiesResponse, _ writer: Writer) {
@@ -131,6 +135,7 @@ extension CapabilitiesResponse: ResponseRoot {
     writer.fill(protocolVersions, &c.n_protocol_versions, &c.protocol_versions)
     writer.list(models, &c.n_models, &c.models)
     writer.texts(lossFns, &c.n_loss_fns, &c.loss_fns)
+    writer.pairs(refusedModels, &c.n_refused_models, &c.refused_models, TextPair.init)
   }
 }
 

@@ -21,7 +21,7 @@ package enum HealthStatus: UInt32, Sendable {
   case unspecified = 0
   /// All workers that should be there are.
   case serving = 1
-  /// Starting, or some workers are missing.
+  /// Starting, or some workers are missing, or base models that were to be served cannot be.
   case degraded = 2
   /// Stopping.
   case stopping = 3
@@ -37,15 +37,19 @@ package struct HealthResponse: Sendable, Equatable {
   package var workersExpected: Int
   /// Milliseconds since the start.
   package var uptimeMilliseconds: UInt64
+  /// Base models that were to be served and cannot be, with the reasons.
+  package var refusedModels: [String: String]
 
   /// An answer.
   package init(
-    status: HealthStatus, workersAlive: Int, workersExpected: Int, uptimeMilliseconds: UInt64
+    status: HealthStatus, workersAlive: Int, workersExpected: Int, uptimeMilliseconds: UInt64,
+    refusedModels: [String: String] = [:]
   ) {
     self.status = status
     self.workersAlive = workersAlive
     self.workersExpected = workersExpected
     self.uptimeMilliseconds = uptimeMilliseconds
+    self.refusedModels = refusedModels
   }
 }
 
@@ -59,6 +63,7 @@ extension HealthResponse: ResponseRoot {
     workersAlive = Int(c.workers_alive)
     workersExpected = Int(c.workers_expected)
     uptimeMilliseconds = c.uptime_ms
+    refusedModels = try reader.texts(c.refused_models, c.n_refused_models, "refused_models")
   }
 
   func fill(_ c: inout Tinsmith__V1__HealthResponse, _ writer: Writer) {
@@ -66,6 +71,7 @@ extension HealthResponse: ResponseRoot {
     c.workers_alive = UInt32(clamping: workersAlive)
     c.workers_expected = UInt32(clamping: workersExpected)
     c.uptime_ms = uptimeMilliseconds
+    writer.pairs(refusedModels, &c.n_refused_models, &c.refused_models, TextPair.init)
   }
 }
 

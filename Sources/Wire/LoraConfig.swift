@@ -38,7 +38,9 @@ extension LoraConfig: Coded {
     rank = try Check.range(c.rank, 1...Limits.maxLoraRank, "rank")
     let hasAlpha =
       c.alpha_presence_case == TINSMITH__V1__LORA_CONFIG__ALPHA_PRESENCE_ALPHA
-    alpha = try Check.number(hasAlpha ? c.alpha : 32, "alpha", "a finite number above 0") { $0 > 0 }
+    alpha = try Check.number(
+      hasAlpha ? c.alpha : 32, "alpha", "a number above 0 that float32 can hold"
+    ) { Float($0) > 0 && Float($0).isFinite }
     let hasSeed = c.seed_presence_case == TINSMITH__V1__LORA_CONFIG__SEED_PRESENCE_SEED
     seed = hasSeed ? c.seed : nil
     trainAttention =

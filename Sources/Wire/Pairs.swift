@@ -87,7 +87,15 @@ extension Reader {
   func metadata(
     _ start: UnsafeMutablePointer<UnsafeMutablePointer<Tinsmith__V1__TextPair>?>?, _ count: Int
   ) throws(WireError) -> [String: String] {
-    try pairs(start, count, "user_metadata") { c throws(WireError) in
+    try texts(start, count, "user_metadata")
+  }
+
+  /// Texts by name.
+  func texts(
+    _ start: UnsafeMutablePointer<UnsafeMutablePointer<Tinsmith__V1__TextPair>?>?, _ count: Int,
+    _ name: String
+  ) throws(WireError) -> [String: String] {
+    try pairs(start, count, name) { c throws(WireError) in
       let pair = try TextPair(c, self)
       return (pair.key, pair.value)
     }

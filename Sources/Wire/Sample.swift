@@ -58,8 +58,8 @@ extension SampleRequest: RequestRoot {
       c.topk_prompt_logprobs, 0...Limits.maxTopK, "topk_prompt_logprobs")
     topKSampleLogprobs = try Check.range(
       c.topk_sample_logprobs, 0...Limits.maxTopK, "topk_sample_logprobs")
-    promptLogprobsLastN = try Check.range(
-      c.prompt_logprobs_last_n, 0...Limits.maxInputTokens, "prompt_logprobs_last_n")
+    // More than the prompt has are all of it.
+    promptLogprobsLastN = Int(c.prompt_logprobs_last_n)
     guard promptLogprobs || promptLogprobsLastN == 0 else {
       throw WireError(.outOfRange, "needs prompt_logprobs", field: "prompt_logprobs_last_n")
     }

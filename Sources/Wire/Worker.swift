@@ -41,6 +41,8 @@ package struct WorkerHello: Sendable, Equatable {
   package var isKeeper = false
   package var room = WorkerRoom()
   package var streams: [OwnedStream] = []
+  /// Base models that it was to serve and cannot, with the reasons.
+  package var refusedModels: [String: String] = [:]
 
   package init(name: String) { self.name = name }
 }
@@ -288,6 +290,22 @@ private func namedNumber(
   return result
 }
 
+/// Reads a `TextPair`.
+private func textPair(
+  in block: UnsafeRawBufferPointer
+) throws(WireError) -> (key: String, value: String) {
+  var result = (key: "", value: "")
+  var reader = FieldReader(block)
+  while let (field, type) = try reader.next() {
+    switch (field, type) {
+    case (1, 2): result.key = try reader.text(limit: Limits.maxMessageBytes)
+    case (2, 2): result.value = try reader.text(limit: Limits.maxMessageBytes)
+    default: try reader.skip(type)
+    }
+  }
+  return result
+}
+
 extension WorkerRoom {
   fileprivate func write(_ out: inout FieldWriter) {
     out.put(1, varint: trainingTokens)
@@ -327,6 +345,14 @@ extension WorkerHello {
           inner.put(3, varint: owned.nextSeq)
         })
     }
+    for (name, reason) in refusedModels {
+      out.put(
+        9,
+        message: { inner in
+          inner.put(1, text: name, limit: Limits.maxMessageBytes)
+          inner.put(2, text: reason, limit: Limits.maxMessageBytes)
+        })
+    }
   }
 
   fileprivate init(_ reader: inout FieldReader) throws(WireError) {
@@ -347,6 +373,12 @@ extension WorkerHello {
           throw WireError(.tooLarge, "more than \(Limits.maxOwnedStreams) streams")
         }
         streams.append(try namedStream(&inner))
+      case (9, 2):
+        let (name, reason) = try textPair(in: try reader.block())
+        refusedModels[name] = reason
+        guard refusedModels.count <= Limits.maxPairs else {
+          throw WireError(.tooLarge, "more than \(Limits.maxPairs) refused models")
+        }
       default: try reader.skip(type)
       }
     }

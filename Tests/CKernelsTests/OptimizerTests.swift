@@ -82,6 +82,24 @@ import Testing
     for p in results { #expect(sameBits(p, results[0])) }
   }
 
+  /// As in torch, but for what has had no gradient yet: there it is NaN from the first step on.
+  @Test("AdamW with eps 0 moves what has a gradient, and leaves the rest")
+  func withoutEpsilon() {
+    let count = 37
+    let gradient = (0..<count).map { $0 % 3 == 0 ? 0 : Float($0) - 18 }
+    for engine in KernelEngine.all() {
+      var p = [Float](repeating: 1, count: count)
+      var (m, v) = ([Float](repeating: 0, count: count), [Float](repeating: 0, count: count))
+      ck_adamw(
+        engine.handle, &p, &m, &v, gradient, Int64(count), 1, 0.25, 0.9, 0.95, 0, 0, 1 - 0.9,
+        1 - 0.95)
+      for i in 0..<count {
+        let expected: Float = gradient[i] == 0 ? 1 : gradient[i] > 0 ? 0.75 : 1.25
+        #expect(abs(p[i] - expected) < 1e-6, "\(engine.name): \(i)")
+      }
+    }
+  }
+
   private func power(_ base: Double, _ exponent: Double) -> Double {
     (0..<Int(exponent)).reduce(1) { product, _ in product * base }
   }

@@ -19,6 +19,37 @@ import Testing
     let adamw: Adam
   }
 
+  /// What a float can hold is a setting; what it cannot is refused by name.
+  @Test func settingsAreFloats() throws {
+    func refused(_ step: Int = 1, _ change: (inout AdamParameters) -> Void) -> String? {
+      var adam = AdamParameters()
+      change(&adam)
+      do throws(EngineError) {
+        try adam.validate(step: step)
+        return nil
+      } catch {
+        return error.code == .invalidArgument ? error.field : "\(error)"
+      }
+    }
+    for value in [0, 1e-300, 1e6, 1e30] {
+      #expect(refused { $0.learningRate = value } == nil)
+      #expect(refused { $0.epsilon = value } == nil)
+      #expect(refused { $0.weightDecay = value } == nil)
+      #expect(refused { $0.gradientClipNorm = value } == nil)
+    }
+    #expect(refused { $0.gradientClipNorm = 1e300 } == nil)
+    for value in [-1, .nan, .infinity, 1e300] {
+      #expect(refused { $0.learningRate = value } == "adam.learning_rate")
+      #expect(refused { $0.epsilon = value } == "adam.eps")
+      #expect(refused { $0.weightDecay = value } == "adam.weight_decay")
+    }
+    #expect(refused { $0.beta1 = 1 } == "adam.beta1")
+    #expect(refused { $0.beta2 = -0.1 } == "adam.beta2")
+    // The first step is the largest.
+    #expect(refused { $0.learningRate = 1e38 } == "adam.learning_rate")
+    #expect(refused(100) { $0.learningRate = 1e38 } == nil)
+  }
+
   @Test(arguments: ["plain", "decay", "clip", "clip-decay"])
   func steps(variant: String) throws {
     let index = try Golden.decode(Index.self, "index.json").adamw

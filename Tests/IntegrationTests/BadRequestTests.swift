@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Tinsmith
 
@@ -22,6 +23,9 @@ import Tinsmith
     Case(
       name: "text as option", field: "loss_fn_config[clip_low_threshold]", loss: .ppo,
       options: ["clip_low_threshold": "low"]),
+    Case(
+      name: "an option beyond float32", field: "loss_fn_config[clip_high_threshold]", loss: .ppo,
+      options: ["clip_high_threshold": 1e300]),
     Case(name: "unknown input", field: "data[1].loss_fn_inputs[mask]") {
       $0.lossFnInputs["mask"] = $0.lossFnInputs["weights"]
     },
@@ -73,6 +77,7 @@ import Tinsmith
     let error = await #expect(throws: TinsmithError.self) { try await pass.value() }
     #expect(error?.code == wrong.code, "\(error?.description ?? "")")
     #expect(error?.field.hasPrefix(wrong.field) == true, "\(error?.description ?? "")")
+    #expect(try Schema().hasField(error?.field ?? "?", of: "ForwardBackwardRequest"))
     #expect(error?.message.isEmpty == false)
     let refusal = await #expect(throws: TinsmithError.self) { try await step.value() }
     #expect(refusal?.code == .failedPrecondition)
@@ -94,6 +99,17 @@ import Tinsmith
     error = await #expect(throws: TinsmithError.self) { try await model.value() }
     #expect(error?.code == .invalidArgument)
     #expect(error?.field == "lora.rank")
+    for alpha in [1e300, 1e-300] {
+      model = service.createLoRATrainingClient(
+        baseModel: TestService.tiny, lora: LoRAConfig(alpha: alpha))
+      error = await #expect(throws: TinsmithError.self) { try await model.value() }
+      #expect(error?.code == .invalidArgument && error?.field == "lora.alpha")
+      #expect(error?.message.contains("\(alpha), but must be a number above 0") == true)
+    }
+    model = service.createLoRATrainingClient(
+      baseModel: TestService.tiny, trainMLP: false, trainAttention: false, trainUnembed: false)
+    error = await #expect(throws: TinsmithError.self) { try await model.value() }
+    #expect(error?.code == .invalidArgument && error?.field == "lora")
     model = service.createTrainingClientFromState(path: "tinsmith://no:train:0/weights/x")
     error = await #expect(throws: TinsmithError.self) { try await model.value() }
     #expect(error?.code == .notFound)
@@ -112,11 +128,22 @@ import Tinsmith
     for (params, field) in [
       (AdamParams(learningRate: .nan), "adam.learning_rate"), (AdamParams(beta1: 1), "adam.beta1"),
       (AdamParams(eps: -1), "adam.eps"), (AdamParams(weightDecay: -1), "adam.weight_decay"),
+      (AdamParams(learningRate: 1e300), "adam.learning_rate"), (AdamParams(eps: 1e300), "adam.eps"),
+      (AdamParams(weightDecay: 1e300), "adam.weight_decay"),
     ] {
       let step = training.optimStep(params)
       let error = await #expect(throws: TinsmithError.self) { try await step.value() }
       #expect(error?.code == .invalidArgument)
       #expect(error?.field == field)
+    }
+    for params in [
+      AdamParams(eps: 1e7), AdamParams(learningRate: 0, weightDecay: 1e7),
+      AdamParams(learningRate: 1e-9, eps: 0, weightDecay: 1e7),
+    ] {
+      _ = try await training.forwardBackward(
+        [Datum(prompt: [3], completion: [4, 5])], loss: .crossEntropy
+      ).value()
+      _ = try await training.optimStep(params).value()
     }
     for name in ["", "../up", ".hidden", "a/b", "a b"] {
       let save = training.saveState(name: name)
@@ -151,7 +178,22 @@ import Tinsmith
       let error = await #expect(throws: TinsmithError.self) { try await pending.value() }
       #expect(error?.code == .invalidArgument, "\(field): \(error?.description ?? "")")
       #expect(error?.field.hasPrefix(field) == true, "\(field): \(error?.description ?? "")")
+      #expect(try Schema().hasField(error?.field ?? "?", of: "SampleRequest"))
     }
+    // Valid numbers beyond float32, with what they mean.
+    let greedy = try await sampler.sample(
+      prompt, params: SamplingParams(maxTokens: 4, temperature: 0)
+    )
+    .value()
+    for params in [
+      SamplingParams(maxTokens: 4, seed: 1, topP: 1e-300),
+      SamplingParams(maxTokens: 4, seed: 1, temperature: 1e-300),
+    ] {
+      let sampled = try await sampler.sample(prompt, params: params).value()
+      #expect(sampled.sequences.map(\.tokens) == greedy.sequences.map(\.tokens))
+    }
+    _ = try await sampler.sample(prompt, params: SamplingParams(maxTokens: 4, temperature: 1e308))
+      .value()
     _ = try await sampler.sample(prompt, params: SamplingParams(maxTokens: 2)).value()
     await service.close()
   }

@@ -78,6 +78,31 @@ import Testing
     }
   }
 
+  /// It would be the current folder.
+  @Test(arguments: [
+    ["serve", "--data"], ["router", "--data"], ["doctor", "--data"], ["serve", "--tenants"],
+    ["demo", "--out"], ["prove", "--keep"], ["sample", "hello", "--tokenizer"],
+    ["checkpoints", "export", "tinsmith://a/weights/b"], ["checkpoints", "import", "--base", "x"],
+  ])
+  func aPathIsNotEmpty(arguments: [String]) async throws {
+    let (status, output, errors) = try await Program.run(arguments + [""])
+    #expect(status == 2 && output.isEmpty)
+    #expect(errors.contains("a path must not be empty"), "\(errors)")
+  }
+
+  @Test func aTenantHasNoOtherKeys() async throws {
+    try await TestFolder.with { folder in
+      let file = "\(folder)/tenants.json"
+      try Data(#"[{"name": "a", "key": "k", "wieght": 2}]"#.utf8)
+        .write(to: URL(fileURLWithPath: file))
+      let (status, _, errors) = try await Program.run([
+        "serve", "--data", "\(folder)/data", "--tenants", file,
+      ])
+      #expect(status == 1)
+      #expect(errors.contains("\(file): a tenant has \"wieght\", which is none of"), "\(errors)")
+    }
+  }
+
   @Test func aDataFolderServesOneServiceAtATime() async throws {
     try await TestFolder.with { folder in
       let (first, second) = ("\(folder)/first", "\(folder)/second")

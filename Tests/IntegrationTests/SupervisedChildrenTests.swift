@@ -242,7 +242,7 @@ import Wire
       ])
       #expect(status == 1)
       #expect(output.isEmpty)
-      #expect(errors.contains("cannot listen at \(taken): Address already in use"), "\(errors)")
+      #expect(errors == "Error: cannot listen at \(taken): Address already in use\n")
     }
   }
 }

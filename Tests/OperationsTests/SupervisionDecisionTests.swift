@@ -14,8 +14,9 @@ import Testing
     var time = 0.0
 
     /// A service that was ready at 1 s.
-    static func ready() -> Service {
+    static func ready(weightBytes: Int = 0) -> Service {
       var service = Service()
+      service.supervision = Supervision(workers: 2, weightBytes: weightBytes)
       service.supervision.start(at: .zero)
       _ = service.supervision.takeActions()
       for child in [Supervision.Child.router, .worker(0), .worker(1)] {
@@ -91,6 +92,60 @@ import Testing
     let name = child == .router ? "the router" : "worker-1"
     #expect(
       service.ends(child, .exited(1)) == [.fail("\(name) ended with status 1 before it was ready")])
+  }
+
+  /// In its own words, once.
+  @Test(arguments: [Supervision.Child.router, .worker(1)])
+  func whatFailsBeforeThatSaysWhy(child: Supervision.Child) {
+    var service = Service()
+    service.supervision.start(at: .zero)
+    _ = service.supervision.takeActions()
+    for child in [Supervision.Child.router, .worker(0), .worker(1)] { service.starts(child) }
+    service.supervision.failing(child, "no such folder: /models", at: .zero)
+    #expect(service.ends(child, .exited(1)) == [.fail("no such folder: /models")])
+  }
+
+  @Test func whatFailsLaterSaysWhy() {
+    var service = Service.ready()
+    service.wait(20, alive: Self.names)
+    service.supervision.failing(.worker(0), "no such folder", at: .seconds(service.time))
+    #expect(
+      service.ends(.worker(0), .exited(1)).first
+        == .report("worker-0 failed: no such folder; it is started again at once"))
+  }
+
+  /// Loading takes its time, by the bytes that are to be read; hanging takes more.
+  @Test(arguments: [0, 100]) func aWorkerThatDoesNotGetReadyIsKilled(seconds: Int) {
+    var service = Service()
+    service.supervision = Supervision(
+      workers: 2, weightBytes: seconds * Supervision.bytesPerSecond)
+    service.supervision.start(at: .zero)
+    _ = service.supervision.takeActions()
+    for child in [Supervision.Child.router, .worker(0), .worker(1)] { service.starts(child) }
+    service.says(.listens(Self.addresses))
+    #expect(service.wait(119 + Double(seconds), alive: ["worker-0"]).isEmpty)
+    #expect(service.wait(3, alive: ["worker-0"]) == [.kill(.worker(1))])
+    guard case .fail(let words) = service.ends(.worker(1), .signalled(SIGKILL)).first else {
+      Issue.record("the service goes on")
+      return
+    }
+    #expect(words.contains("worker-1 was killed: it was not ready after 12") || seconds > 0)
+    #expect(words.contains("s before it was ready"))
+  }
+
+  /// While there is no router nobody can be ready.
+  @Test func aWorkersStartCountsFromTheRouters() {
+    var service = Service.ready()
+    service.wait(20, alive: Self.names)
+    service.ends(.worker(1), .signalled(SIGSEGV))
+    service.says(.noted(worker: "worker-1"))
+    service.starts(.worker(1))
+    service.wait(110, alive: ["worker-0"])
+    service.ends(.router, .signalled(SIGKILL))
+    service.starts(.router)
+    service.says(.listens(Self.addresses))
+    #expect(service.wait(115, alive: ["worker-0"]).isEmpty)
+    #expect(service.wait(8, alive: ["worker-0"]) == [.kill(.worker(1))])
   }
 
   @Test func whatCannotBeStartedAtFirstEndsTheService() {
@@ -287,8 +342,8 @@ import Testing
     #expect(service.wait(2, alive: ["worker-0"]) == [.kill(.worker(1))])
   }
 
-  @Test func aWorkerThatLoadsForLongIsLeftAlone() {
-    var service = Service.ready()
+  @Test func aWorkerThatLoadsMuchForLongIsLeftAlone() {
+    var service = Service.ready(weightBytes: 500 * Supervision.bytesPerSecond)
     service.ends(.worker(0), .signalled(SIGKILL))
     service.says(.noted(worker: "worker-0"))
     service.wait(1, alive: ["worker-1"])

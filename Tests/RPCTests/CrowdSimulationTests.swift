@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Wire
 import ZeroMQ
@@ -90,7 +91,7 @@ private struct Crowd {
   }
 
   init(seed: UInt64) {
-    random = SplitMix(state: seed)
+    random = SplitMix(seed: seed)
     var rules = RouterRules()
     rules.expectedWorkers = 3
     rules.recoveryMilliseconds = 200

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Wire
 
@@ -132,7 +133,7 @@ import Wire
   /// and go, and several weights.
   @Test(arguments: 1...20 as ClosedRange<UInt64>)
   func countersOfWaitingTenantsStayTogether(seed: UInt64) {
-    var random = SplitMix(state: seed)
+    var random = SplitMix(seed: seed)
     let weights = [1.0, 1, 2, 0.5, 4]
     let room = 4000.0
     let largest = 1500.0
@@ -189,18 +190,5 @@ import Wire
       queue.endTurn()
     }
     #expect(served.allSatisfy { $0 == 2 })
-  }
-}
-
-/// A generator with a seed, so that a failure can be run again.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

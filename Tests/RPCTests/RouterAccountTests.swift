@@ -1,4 +1,5 @@
 import DequeModule
+import TestSupport
 import Testing
 import Wire
 
@@ -40,7 +41,7 @@ private struct Storm {
   private static let workers = ["w1", "w2", "w3"]
 
   init(seed: UInt64) {
-    random = SplitMix(state: seed)
+    random = SplitMix(seed: seed)
     let recovers = seed % 2 == 0
     bench = RouterBench {
       $0.recoversModels = recovers
@@ -224,6 +225,13 @@ private struct Sums {
       heldBytes += entry.value.charge.bytes
       sessionHeld[entry.value.session, default: 0] += entry.value.charge.bytes
       tenantHeld[state.sessions[entry.value.session].tenant, default: 0] += entry.value.charge.bytes
+    }
+    for question in stream.questions {
+      add(question.charge)
+      heldBytes += question.charge.bytes
+      sessionHeld[question.charge.session, default: 0] += question.charge.bytes
+      tenantHeld[state.sessions[question.charge.session].tenant, default: 0] +=
+        question.charge.bytes
     }
     for entry in stream.requests.inFlight.entries {
       add(entry.value.charge)

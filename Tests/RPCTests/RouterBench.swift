@@ -10,6 +10,8 @@ struct RouterBench {
   var state: RouterState
   var now: UInt64 = 1000
   let authority: SessionAuthority
+  /// Sessions whose lease ran out end; otherwise that cannot be recorded.
+  var endsSessions = true
   private var parcels: Int32 = 0
   private var names: [Parcel: String] = [:]
 
@@ -121,7 +123,14 @@ struct RouterBench {
       now += step
       left -= step
       state.tick(now: now)
+      if endsSessions { endExpired() }
     } while left > 0
+  }
+
+  /// What a router does that can record it at once.
+  private mutating func endExpired() {
+    for case .sessionExpired(let session) in state.actions { state.end(session: session, now) }
+    state.actions.removeAll { if case .sessionExpired = $0 { true } else { false } }
   }
 
   var report: [String: Double] { state.report(now: now) }
@@ -165,8 +174,9 @@ struct RouterBench {
       "ask \(worker.number) for \(stream) \(seq) at \(epoch)"
     case .command(let message, let worker): "command \(message) to \(worker.number)"
     case .drop(let parcel): "drop \(text(parcel))"
-    case .sessionEnded(let session): "ended \(session)"
+    case .sessionExpired(let session): "expired \(session)"
     case .note(let line): "note \(line)"
+    case .warning(let line): "warning \(line)"
     case .stalled(let worker, let reason): "stalled \(worker): \(reason)"
     }
   }

@@ -178,7 +178,7 @@ import Wire
     bench.control(.sessionEnded("a"), from: RouterBench.keeper)
     #expect(
       bench.actions() == [
-        "ended a", "answer 1 UNAUTHENTICATED to 1", "command sessionEnded(\"a\") to 101",
+        "answer 1 UNAUTHENTICATED to 1", "command sessionEnded(\"a\") to 101",
         "forward b1 to 101",
       ])
   }

@@ -35,19 +35,17 @@ import ZeroMQ
     var bench = RouterBench()
     bench.request("r", .trainingCreateModel, stream, seq: 0, session: "s")
     let actions = bench.actions()
-    if stream == "s" {
-      #expect(actions.first?.hasPrefix("command open") == true)
-    } else {
-      #expect(actions.count == 2)
-      #expect(actions.first?.hasSuffix("field stream") == true)
-    }
+    #expect(actions.count == 2)
+    #expect(actions.first?.hasSuffix("field stream") == true)
   }
 
-  @Test func aSessionsStreamCannotBeUsedWithoutItsToken() {
+  @Test(arguments: [nil, "s"]) func aMethodOfNoSessionHasNoStreamOfOne(token: String?) {
     var bench = RouterBench()
     bench.create()
-    bench.request("r", .adminWorkerPing, "s:train:0", seq: 1, session: nil)
-    #expect(bench.actions() == ["answer 1 UNAUTHENTICATED to 1 field session_token", "drop r"])
+    for method in [Method.adminWorkerPing, .adminStats, .sessionsCreate] {
+      bench.request("r", method, "s:train:0", seq: 1, session: token)
+      #expect(bench.actions() == ["answer 1 INVALID_ARGUMENT to 1 field stream", "drop r"])
+    }
   }
 
   @Test func anUnknownMethodInAStreamUsesUpItsSeq() {
@@ -70,6 +68,38 @@ import ZeroMQ
     bench.create()
     bench.request("r1", .samplingSample, seq: 1)
     #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101", "drop r1"])
+  }
+
+  /// Also of the keeper's, which has streams of its own.
+  @Test(arguments: [Method.checkpointsList, .sessionsHeartbeat, .sessionsFinish])
+  func aMethodOfTheKeeperInAModelsStreamUsesUpItsSeq(method: Method) {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r1", method, seq: 1)
+    #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101", "drop r1"])
+    bench.request("r2", seq: 2)
+    #expect(bench.actions() == ["forward r2 to 101"])
+  }
+
+  /// What comes first makes a stream no other kind than its name says.
+  @Test func aModelsStreamIsInOrderFromTheFirstRequestOn() {
+    var bench = RouterBench()
+    bench.sample("r1", "s:train:0", seq: 1)
+    #expect(bench.actions() == ["drop r1"])
+    bench.create()
+    #expect(bench.actions() == [])
+    bench.request("r2", seq: 2)
+    #expect(bench.actions() == ["forward r2 to 101"])
+    bench.request("far", .samplingSample, "s:train:1", seq: .max)
+    #expect(
+      bench.actions() == ["answer \(UInt64.max) INVALID_ARGUMENT to 1 field seq", "drop far"])
+  }
+
+  @Test(arguments: ["s", "s:sample:0", "s:checkpoints", "s:training:0", ""])
+  func aModelIsMadeInTheStreamOfOne(stream: String) {
+    var bench = RouterBench()
+    bench.request("r", .trainingCreateModel, stream, seq: 0)
+    #expect(bench.actions() == ["answer 0 INVALID_ARGUMENT to 1 field stream", "drop r"])
   }
 
   @Test func aTombstoneSaysWhatWasRefused() throws {
@@ -224,6 +254,55 @@ import ZeroMQ
     var bench = RouterBench()
     bench.request("await", .futuresAwait, seq: 1)
     #expect(bench.actions() == ["answer 1 UNAVAILABLE to 1", "drop await"])
+  }
+
+  /// After a restart the router knows no streams; their owners' records have the answers.
+  @Test func awaitingOpensTheModelsRecords() {
+    var bench = RouterBench { $0.recoversModels = true }
+    bench.request("await", .futuresAwait, seq: 1)
+    bench.request("later", .futuresAwait, seq: 1, from: RouterBench.other)
+    bench.request("next", .futuresAwait, seq: 2)
+    #expect(
+      bench.actions() == ["command open(stream: \"s:train:0\", epoch: 1) to 101", "drop await"])
+    bench.control(.opened(OwnedStream(stream: "s:train:0", nextSeq: 2, epoch: 1)))
+    // The owner says of what it never ran that it did not.
+    #expect(bench.actions() == ["forward later to 101", "forward next to 101"])
+    bench.response("a", seq: 1)
+    bench.response("not here", seq: 2, code: .unavailable)
+    #expect(bench.actions() == ["deliver a to 2", "deliver not here to 1"])
+    bench.request("r2", seq: 2)
+    #expect(bench.actions() == ["forward r2 to 101"])
+  }
+
+  @Test func aRequestThatComesWhileItIsAskedForIsRun() {
+    var bench = RouterBench { $0.recoversModels = true }
+    bench.request("await", .futuresAwait, seq: 1)
+    bench.request("r1", seq: 1)
+    _ = bench.actions()
+    bench.control(.opened(OwnedStream(stream: "s:train:0", nextSeq: 1, epoch: 1)))
+    #expect(bench.actions() == ["forward r1 to 101", "drop await"])
+  }
+
+  @Test func whoAsksForWhatCannotBeOpenedIsTold() {
+    var bench = RouterBench { $0.recoversModels = true }
+    bench.request("await", .futuresAwait, seq: 1)
+    _ = bench.actions()
+    let stream = OwnedStream(stream: "s:train:0", epoch: 1)
+    bench.control(.closed(stream, code: .unavailable, message: "no room on the disk"))
+    #expect(bench.actions() == ["answer 1 UNAVAILABLE to 1", "drop await"])
+    bench.request("await", .futuresAwait, seq: 1)
+    bench.ended(crashed: false)
+    #expect(
+      bench.actions() == [
+        "command open(stream: \"s:train:0\", epoch: 2) to 101", "answer 1 UNAVAILABLE to 1",
+        "drop await",
+      ])
+    bench.register()
+    bench.request("await", .futuresAwait, seq: 1)
+    _ = bench.actions()
+    bench.pass(RouterLimits.gapMilliseconds + 1000)
+    #expect(bench.actions().contains("answer 1 UNAVAILABLE to 1"))
+    #expect(bench.state.outstanding == Account() && bench.state.heldBytes == 0)
   }
 
   @Test func aRequestThatItsWorkerNeverGotIsSentAgain() {

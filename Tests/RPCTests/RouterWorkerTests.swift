@@ -185,10 +185,29 @@ import Wire
     bench.control(.sessionEnded("s"), from: RouterBench.keeper)
     #expect(
       bench.actions() == [
-        "ended s", "answer 2 UNAUTHENTICATED to 1", "drop r2", "command sessionEnded(\"s\") to 101",
+        "answer 2 UNAUTHENTICATED to 1", "drop r2", "command sessionEnded(\"s\") to 101",
       ])
     bench.request("r1", seq: 1)
     #expect(bench.actions() == ["answer 1 UNAUTHENTICATED to 1", "drop r1"])
+  }
+
+  @Test func modelsThatWorkersCannotServeAreToldOnce() {
+    var bench = RouterBench(registered: false)
+    func hello(_ name: String) -> WorkerMessage {
+      var hello = WorkerHello(name: name)
+      hello.refusedModels = ["m": "/m: is damaged"]
+      return .hello(hello)
+    }
+    bench.control(hello("w1"))
+    #expect(bench.actions().first == "warning base model m is not served: /m: is damaged")
+    bench.control(hello("w2"), from: RouterBench.second)
+    #expect(!bench.actions().contains { $0.hasPrefix("warning") })
+    bench.ended("w1", crashed: false)
+    #expect(bench.state.refusedModels == ["m": "/m: is damaged"])
+    // It is mended, and the last one that knew otherwise is gone.
+    bench.ended("w2", crashed: false)
+    bench.register()
+    #expect(bench.state.refusedModels.isEmpty)
   }
 
   @Test func onlyTheKeeperEndsSessions() {
@@ -209,7 +228,29 @@ import Wire
     bench.pass(999)
     #expect(bench.actions() == [])
     bench.pass(501)
-    #expect(bench.actions() == ["ended s", "command sessionEnded(\"s\") to 101"])
+    #expect(bench.actions() == ["command sessionEnded(\"s\") to 101"])
+  }
+
+  /// It goes on until its end is recorded: a restart must not bring back what others think is gone.
+  @Test func aSessionEndsOnceThatIsRecorded() {
+    var bench = RouterBench { $0.leaseMilliseconds = 5000 }
+    bench.endsSessions = false
+    bench.create()
+    bench.pass(5000)
+    #expect(bench.actions() == ["expired s"])
+    bench.request("r1", seq: 1)
+    bench.response("a", seq: 1)
+    #expect(bench.actions() == ["forward r1 to 101", "deliver a to 1"])
+    bench.pass(4999)
+    #expect(bench.actions() == [])
+    bench.pass(501)
+    #expect(bench.actions() == ["expired s"])
+    bench.pass(RouterLimits.endingMilliseconds + 500)
+    #expect(bench.actions() == ["expired s"])
+    bench.state.end(session: "s", bench.now)
+    #expect(bench.actions() == ["command sessionEnded(\"s\") to 101"])
+    bench.pass(10_000)
+    #expect(bench.actions() == [])
   }
 
   @Test func partialsGoToTheConnectionThatAskedLast() {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Wire
 import ZeroMQ
@@ -59,7 +60,7 @@ private struct World {
     self.window = window
     // Without them nothing but the messages themselves can free a stream that is stuck.
     hasAccidents = seed % 3 != 0
-    random = SplitMix(state: seed)
+    random = SplitMix(seed: seed)
     router = Self.makeRouter(authority, now: 0, window)
     hello()
   }

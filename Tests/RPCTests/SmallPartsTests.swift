@@ -85,6 +85,7 @@ import Wire
     hello.streams = [
       OwnedStream(stream: "a", nextSeq: 1, epoch: 2), OwnedStream(stream: "b"),
     ]
+    hello.refusedModels = ["some/model": "/models/some: is damaged", "other": ""]
     let message = WorkerMessage.hello(hello)
     let back = try message.encoded().withUnsafeBytes { try WorkerMessage(decoding: $0) }
     #expect(back == message)

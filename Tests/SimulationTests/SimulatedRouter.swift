@@ -138,7 +138,7 @@ final class SimulatedRouter {
     case .answer(let header, let client):
       answer(client, Message(header: header.encoded()), in: world)
     case .drop(let parcel): parcels[parcel] = nil
-    case .sessionEnded, .note, .stalled: break
+    case .sessionExpired, .note, .warning, .stalled: break
     }
   }
 

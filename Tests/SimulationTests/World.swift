@@ -1,23 +1,11 @@
 import DequeModule
 import HeapModule
 import Logging
+import TestSupport
 import Wire
 import ZeroMQ
 
 @testable import RPC
-
-/// A generator with a seed, so that a schedule can be run again.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}
 
 extension Payload {
   init(text: String) { self.init(body: Bytes(Array(text.utf8))) }
@@ -75,7 +63,7 @@ final class World: @unchecked Sendable {
   init(seed: UInt64, isTraced: Bool = false) {
     self.seed = seed
     self.isTraced = isTraced
-    random = SplitMix(state: seed)
+    random = SplitMix(seed: seed)
     router = SimulatedRouter(isSupervised: seed % 2 == 0, window: seed % 3 == 0 ? 5 : 256)
     router.start(in: self)
     for number in 0..<(2 + Int(seed / 3 % 2)) {

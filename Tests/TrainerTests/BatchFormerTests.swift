@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Trainer
@@ -113,7 +114,7 @@ import Testing
   /// however many models one of them has (the bound that README and code promise).
   @Test(arguments: [UInt64(1), 2, 3, 4])
   func tenantsGetEqualShares(seed: UInt64) {
-    var random = SplitMix(state: seed)
+    var random = SplitMix(seed: seed)
     let limit = 128
     var former = BatchFormer()
     var owners: [Int: (tenant: String, rows: [Int])] = [:]
@@ -144,7 +145,7 @@ import Testing
   /// asks for while others flood.
   @Test(arguments: [UInt64(1), 2, 3, 4])
   func oneAtATimeIsInEachBatch(seed: UInt64) {
-    var random = SplitMix(state: seed)
+    var random = SplitMix(seed: seed)
     var former = BatchFormer()
     let limit = 128
     // A flood of 20 models against one model.
@@ -227,18 +228,5 @@ import Testing
       turns += pieces.map(\.request)
     }
     #expect(abs(turns.count { $0 == a } - turns.count { $0 == b }) <= 1)
-  }
-}
-
-/// A small generator for tests.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

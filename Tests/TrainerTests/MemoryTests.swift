@@ -50,7 +50,9 @@ import Wire
       let error = #expect(throws: EngineError.self) {
         try MemoryPlan(MemoryOptions(memoryBytes: bytes), bases: bases())
       }
-      #expect(error?.code == .resourceExhausted && error?.message.contains("1.1 GiB") == true)
+      #expect(error?.code == .resourceExhausted)
+      // Of the base models.
+      #expect(error?.message.contains("1.1 GiB") == true)
     }
     let error = #expect(throws: EngineError.self) {
       try MemoryPlan(
@@ -58,29 +60,41 @@ import Wire
         bases: bases())
     }
     #expect(error?.message.contains("7.0 GiB") == true)
-    #expect(throws: EngineError.self) {
-      try MemoryPlan(
-        MemoryOptions(memoryBytes: 8 * Self.gigabyte, kvCacheBytes: 1 << 10), bases: bases())
-    }
   }
 
-  /// What a refusal asks for is enough, and hardly less would be.
-  @Test func theLeastThatIsNamedIsEnough() throws {
-    var bytes = Self.gigabyte
-    var named = ""
-    while bytes < 3 * Self.gigabyte {
+  /// What a refusal asks for is enough, and less would not be; whatever is too little.
+  @Test(arguments: [1, 1 << 20, gigabyte, 3 * gigabyte / 2], [nil, 1 << 30, 4 << 30])
+  func theLeastThatIsNamedIsEnough(bytes: Int, cache: Int?) throws {
+    func problem(_ mebibytes: Int) throws -> String? {
       do throws(EngineError) {
-        _ = try MemoryPlan(MemoryOptions(memoryBytes: bytes), bases: try bases())
-        break
+        let options = MemoryOptions(memoryBytes: mebibytes << 20, kvCacheBytes: cache)
+        _ = try MemoryPlan(options, bases: try bases())
+        return nil
       } catch {
-        named = error.message
+        return error.message
       }
-      bytes += 1 << 20
     }
-    let words = named.split(separator: " ")
-    let place = try #require(words.lastIndex(of: "least"))
-    let gibibytes = try #require(Double(words[place + 1]))
-    #expect(abs(gibibytes - Double(bytes) / 0x1p30) < 0.06, "\(named), \(bytes) suffice")
+    let words = try #require(try problem(bytes >> 20)).split(separator: " ")
+    let place = try #require(words.firstIndex(of: "least"))
+    #expect(words[place + 1].last == "M")
+    let named = try #require(Int(words[place + 1].dropLast()))
+    #expect(try problem(named) == nil)
+    #expect(try problem(named - 1) != nil)
+  }
+
+  /// The same of a cache that is too small for one step.
+  @Test func theLeastCacheThatIsNamedIsEnough() throws {
+    let memory = 8 * Self.gigabyte
+    let error = #expect(throws: EngineError.self) {
+      try MemoryPlan(MemoryOptions(memoryBytes: memory, kvCacheBytes: 1 << 10), bases: bases())
+    }
+    let message = try #require(error?.message)
+    #expect(message.contains("--kv-cache of 1.0 KiB") && !message.contains("page"))
+    let words = message.split(separator: " ")
+    let place = try #require(words.firstIndex(of: "least"))
+    let named = try #require(Int(words[place + 1].dropLast()))
+    _ = try MemoryPlan(
+      MemoryOptions(memoryBytes: memory, kvCacheBytes: named << 20), bases: bases())
   }
 
   @Test func theDefaultIsAPartOfTheMachine() {

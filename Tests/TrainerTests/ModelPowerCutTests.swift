@@ -65,7 +65,7 @@ import Testing
     let worker = try RecordedModel.worker()
     let data = try TemporaryFolder()
     var kinds: [String: Int] = [:]
-    var random = SplitMix(state: 12)
+    var random = SplitMix(seed: 12)
     // Behind every answer: with journals alone, with snapshots, with both owners.
     for count in recorded.answered + [recorded.operations.count] {
       try PowerCut(recorded.operations, after: count).leave(at: data.path, losing: [])

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Wire
 
@@ -44,7 +45,7 @@ import Wire
   /// come in random pieces: the first piece in which one ends is that of a search by hand.
   @Test(arguments: UInt64(1)...20)
   func findsWhatASearchByHandFinds(seed: UInt64) {
-    var random = SplitMix(state: seed)
+    var random = SplitMix(seed: seed)
     for _ in 0..<50 {
       func word(_ longest: Int) -> [UInt8] {
         (0..<Int.random(in: 1...longest, using: &random)).map { _ in

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 internal import CProto
@@ -154,5 +155,16 @@ internal import CProto
     #expect(try Self.response(body.bytes).code == .unknown)
     #expect(throws: WireError.self) { try Self.response([0x40, 9]) }
     #expect(throws: WireError.self) { try Self.response([]) }
+  }
+}
+
+extension SplitMix {
+  /// A number of any magnitude, often 0.
+  mutating func number() -> UInt64 { next() % 4 == 0 ? 0 : next() >> (next() % 64) }
+
+  /// A short text, often empty, often beyond ASCII.
+  mutating func text() -> String {
+    let letters = Array("aZ0:/é漢🙂")
+    return String((0..<Int(next() % 20)).map { _ in pick(letters) })
   }
 }

@@ -171,11 +171,12 @@ enum Samples {
           BaseModel(
             name: "n", maxContextLength: 1, tokenizer: "t", architecture: "a", parameters: 1 << 33,
             precision: "f32", numericsVersion: "1", vocabularySize: 4096, isTrainable: false)
-        ], lossFns: ["ppo"])),
+        ], lossFns: ["ppo"], refusedModels: ["m": "why"])),
     Sample(HealthRequest()),
     Sample(
       HealthResponse(
-        status: .degraded, workersAlive: 1, workersExpected: 2, uptimeMilliseconds: 3)),
+        status: .degraded, workersAlive: 1, workersExpected: 2, uptimeMilliseconds: 3,
+        refusedModels: ["m": "why"])),
     Sample(StatsRequest()), Sample(StatsResponse(values: ["requests": 1e9, "": 0])),
     Sample(PingRequest()), Sample(PingRequest(payload: Bytes([UInt8](repeating: 7, count: 2000)))),
     Sample(PingResponse(payload: Bytes([0]))),

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ZeroMQ
@@ -152,7 +153,7 @@ struct ZMTPParserTests {
   }
 
   @Test func randomBytesNeverTrap() {
-    var generator = SplitMix(state: 7)
+    var generator = SplitMix(seed: 7)
     for _ in 0..<20_000 {
       var bytes = ZMTPHandshake.greeting + Self.ready + Self.long([1, 2, 3], more: true)
       if generator.next() % 4 == 0 {
@@ -166,19 +167,6 @@ struct ZMTPParserTests {
       bytes += (0..<20).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
       _ = try? parse(bytes, cut: 1 + Int(generator.next() % 40))
     }
-  }
-}
-
-/// Random numbers from a seed.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }
 

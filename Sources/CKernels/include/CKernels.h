@@ -264,6 +264,7 @@ double ck_square_sum(ck_engine *e, const float *x, int64_t count);
 double ck_square_sum_group(ck_engine *e, const float *const *x, const int64_t *counts,
                            int64_t arrays);
 /// AdamW as torch.optim.AdamW: g·=clip; p·=1-lr·wd; m,v updated; p-=lr/bias1 · m/(sqrt(v)/sqrt(bias2)+eps).
+/// Where the divisor is 0 (eps 0 and no gradient so far) p has no direction and only decays.
 /// bias1 = 1-beta1^t and bias2 = 1-beta2^t are computed in double by the caller.
 void ck_adamw(ck_engine *e, float *p, float *m, float *v, const float *g, int64_t count, float clip,
               double lr, double beta1, double beta2, double eps, double weight_decay, double bias1,

@@ -33,7 +33,10 @@ CK_INLINE void adamw_lanes(const ck_adamw_args *a, v16 *p, v16 *m, v16 *v, v16 g
   *m = vfma(vsplat(a->one_minus_beta1), g - *m, *m);
   *v = vfma(vsplat(a->one_minus_beta2) * g, g, *v * vsplat(a->beta2));
   v16 root = __builtin_elementwise_sqrt(*v) / vsplat(a->sqrt_bias2);
-  *p = vfma(vsplat(-a->step), *m / (root + vsplat(a->eps)), *p * vsplat(a->decay));
+  v16 divisor = root + vsplat(a->eps);
+  // With eps 0 a parameter that has had no gradient yet has no direction: 0 / 0 would be NaN for good.
+  v16 direction = vselect(divisor == vsplat(0), vsplat(0), *m / divisor);
+  *p = vfma(vsplat(-a->step), direction, *p * vsplat(a->decay));
 }
 
 static void adamw(const void *arguments, int64_t begin, int64_t end, const ck_scratch *scratch) {

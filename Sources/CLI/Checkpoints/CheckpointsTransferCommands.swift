@@ -13,7 +13,7 @@ struct CheckpointsExportCommand: AsyncParsableCommand {
 
   @OptionGroup var service: CheckpointsService
   @Argument(help: "Its path.") var path: String
-  @Argument(help: "The folder, which is made.") var folder: String
+  @Argument(help: "The folder, which is made.", transform: PathText.check) var folder: String
   @Flag(help: "The base model with the adapter merged into it.") var merged = false
 
   func run() async throws {
@@ -37,7 +37,9 @@ struct CheckpointsImportCommand: AsyncParsableCommand {
     discussion: "Prints its path.")
 
   @OptionGroup var service: CheckpointsService
-  @Argument(help: "A folder with adapter_config.json and adapter_model.safetensors.")
+  @Argument(
+    help: "A folder with adapter_config.json and adapter_model.safetensors.",
+    transform: PathText.check)
   var folder: String
   @Option(help: ArgumentHelp("The base model that it belongs to.", valueName: "name"))
   var base: String

@@ -22,7 +22,8 @@ struct DemoCommand: AsyncParsableCommand {
   @Option(help: "Seed of the words' order and of the adapter.") var seed: UInt64 = 5
   @Option(help: "Compute threads of the service that is started.") var threads: Int?
   @Option(
-    help: ArgumentHelp("Folder for the adapter, which is replaced there.", valueName: "dir"))
+    help: ArgumentHelp("Folder for the adapter, which is replaced there.", valueName: "dir"),
+    transform: PathText.check)
   var out = "piglatin-adapter"
   @Flag(help: "A short look: at most 60 steps and 60 held-out words.") var quick = false
 

@@ -12,8 +12,17 @@ struct DoctorCommand: ParsableCommand {
     commandName: "doctor", abstract: "Says what this machine has and what is wrong.",
     discussion: "Exit code 1 if something is wrong.")
 
-  @Option(help: ArgumentHelp("Folder for checkpoints and caches.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("Folder for checkpoints and caches.", valueName: "dir"),
+    transform: PathText.check)
   var data: String = DataFolder.standardPath
+
+  @Option(
+    name: .long, parsing: .singleValue,
+    help: ArgumentHelp(
+      "Look also at the model in a Hugging Face folder, as `serve --base` would; may be repeated.",
+      valueName: "name=dir"))
+  var base: [BaseOption] = []
 
   func run() throws {
     var report = DoctorReport()
@@ -27,6 +36,7 @@ struct DoctorCommand: ParsableCommand {
     Self.checkFiles(&report)
     checkDataFolder(&report)
     Self.checkModel(&report)
+    checkBases(&report)
     for line in Table.lines(report.facts) { Terminal.say(line) }
     for problem in report.problems { Terminal.say("problem: \(problem)") }
     Terminal.say(report.problems.isEmpty ? "all is well" : "see the problems above")
@@ -100,6 +110,23 @@ struct DoctorCommand: ParsableCommand {
     } catch {
       report.problems.append(
         "the data folder \(path) cannot be written: \(error.localizedDescription)")
+    }
+  }
+
+  /// The given models load: config, weights, tokenizer.
+  private func checkBases(_ report: inout DoctorReport) {
+    guard !base.isEmpty else { return }
+    let cache = URL(fileURLWithPath: data).path + "/cache"
+    for base in base {
+      do throws(EngineError) {
+        _ = try BaseModel(
+          name: base.name, folder: base.folder, cache: cache, storage: FileStorage(),
+          kernels: try Kernels(threads: 1))
+        report.add("base model \(base.name)", base.folder)
+      } catch {
+        report.problems.append(
+          "base model \(base.name) cannot be served: \(error.inFolder(base.folder))")
+      }
     }
   }
 

@@ -21,6 +21,7 @@ struct ModelsCommand: AsyncParsableCommand {
       ])
     }
     for line in Table.lines(rows) { Terminal.say(line) }
+    for line in connection.capabilities.refusals { Terminal.say(line) }
     await connection.service.close()
   }
 

@@ -31,7 +31,9 @@ struct ProveCommand: AsyncParsableCommand {
     help: ArgumentHelp("Train this model instead of the embedded one.", valueName: "name=dir"))
   var base: BaseOption?
 
-  @Option(help: ArgumentHelp("Keep what the services wrote in this folder.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("Keep what the services wrote in this folder.", valueName: "dir"),
+    transform: PathText.check)
   var keep: String?
 
   @Option(

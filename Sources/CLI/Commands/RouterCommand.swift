@@ -52,6 +52,10 @@ struct RouterCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    try await SupervisorLink.sayingWhy(supervisedWorkers != nil, serve)
+  }
+
+  private func serve() async throws {
     Terminal.startLogging(service.log.level)
     try OpenFileLimit.raise()
     // A supervisor has locked the folder, and holds the lock together with this process.

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import Operations
+import Trainer
+import ZeroMQ
 
 /// `tinsmith serve`: a whole service on this machine.
 struct ServeCommand: AsyncParsableCommand {
@@ -48,12 +50,15 @@ struct ServeCommand: AsyncParsableCommand {
   func run() async throws {
     Terminal.startLogging(service.log.level)
     try OpenFileLimit.raise()
+    // What is wrong with the models or the memory is said here, once.
+    let memory = memory.resolved(workers: workers)
+    _ = try service.models.capabilities(version: ProductVersion.text, memory: memory.options)
     let cores = ProcessInfo.processInfo.activeProcessorCount
     let supervisor = try Supervisor(
       service,
       Supervisor.Plan(
         listen: listen, listenWorkers: listenWorkers, workers: workers,
-        threads: threads ?? max(1, cores / workers), memory: memory.resolved(workers: workers),
+        threads: threads ?? max(1, cores / workers), memory: memory,
         tenants: tenants,
         metrics: metrics),
       folder: try await DataFolder.lock(service.data))

@@ -31,6 +31,7 @@ struct TopCommand: AsyncParsableCommand {
   func run() async throws {
     Terminal.startLogging()
     let connection = try await Connection(endpoint: endpoint)
+    var capabilities = connection.capabilities
     let clock = ContinuousClock()
     let start = clock.now
     var meter = RateMeter(window: max(5, 2 * interval))
@@ -42,7 +43,12 @@ struct TopCommand: AsyncParsableCommand {
         Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
       let rates = meter.rates(values ?? [:], at: seconds)
       looks += 1
-      if !once || looks > 1 { try show(values, rates, seconds) }
+      if values != nil {
+        // A service that was started again may have others.
+        let now = try await connection.service.getServerCapabilities().value(within: .seconds(5))
+        capabilities = now ?? capabilities
+      }
+      if !once || looks > 1 { try show(values, rates, seconds, capabilities.refusals) }
       if once, looks > 1 { break }
       try await Task.sleep(for: .seconds(interval))
     }
@@ -59,7 +65,7 @@ struct TopCommand: AsyncParsableCommand {
   }
 
   private func show(
-    _ values: [String: Double]?, _ rates: [String: Double], _ seconds: Double
+    _ values: [String: Double]?, _ rates: [String: Double], _ seconds: Double, _ refusals: [String]
   ) throws {
     if json {
       guard let values else { return }
@@ -69,7 +75,7 @@ struct TopCommand: AsyncParsableCommand {
       return Terminal.say(String(decoding: try encoder.encode(look), as: UTF8.self))
     }
     let title = "tinsmith top  \(endpoint)  \(values == nil ? "no answer" : "")"
-    let lines = [title, ""] + (values.map { TopScreen($0, rates: rates).lines } ?? [])
+    let lines = [title] + refusals + [""] + (values.map { TopScreen($0, rates: rates).lines } ?? [])
     guard Terminal.isInteractive, !once else {
       return Terminal.say((lines + [""]).joined(separator: "\n"))
     }

@@ -26,6 +26,9 @@ struct WorkerCommand: AsyncParsableCommand {
 
   @Flag(help: .hidden) var supervised = false
 
+  /// Of `tinsmith serve`: tells the supervisor why it fails.
+  @Flag(help: .hidden) var saysWhy = false
+
   func validate() throws {
     guard (1...256).contains(threads ?? 1) else {
       throw ValidationError("--threads must be 1 to 256")
@@ -36,6 +39,10 @@ struct WorkerCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    try await SupervisorLink.sayingWhy(saysWhy, serve)
+  }
+
+  private func serve() async throws {
     Terminal.startLogging(service.log.level)
     try OpenFileLimit.raise()
     try DataFolder.make(service.data)

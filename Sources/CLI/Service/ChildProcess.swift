@@ -30,11 +30,9 @@ final class ChildProcess: Sendable {
   ///     stdout is for results.
   ///   - errors: its stderr; ours unless given.
   ///   - inherited: descriptors of ours that it has, too, by the same numbers.
-  ///   - ended: called once when the child has ended, with how it did.
   init(
     _ arguments: [String], environment: [String: String] = [:], readsOutput: Bool = false,
-    errors: FileHandle = .standardError, inherited: [Int32] = [],
-    ended: @escaping @Sendable (ProcessEnding) -> Void = { _ in }
+    errors: FileHandle = .standardError, inherited: [Int32] = []
   ) throws {
     do {
       let input = try Descriptor.pair()
@@ -51,7 +49,7 @@ final class ChildProcess: Sendable {
     } catch {
       throw CommandError("cannot start \(arguments.first ?? "a process"): \(error)")
     }
-    let waiter = Thread { [self] in ended(waitForEnd()) }
+    let waiter = Thread { [self] in waitForEnd() }
     waiter.name = "child"
     waiter.start()
   }
@@ -79,23 +77,26 @@ final class ChildProcess: Sendable {
   /// How it ended; nil while it runs.
   var ending: ProcessEnding? { state.withLock { $0 } }
 
-  private func waitForEnd() -> ProcessEnding {
+  private func waitForEnd() {
     var facts = siginfo_t()
     while waitid(P_PID, id_t(identifier), &facts, WEXITED | WNOWAIT) < 0, errno == EINTR {}
-    return state.withLock { state in
+    state.withLock { state in
       // Only now the number can become another process's, and nobody sends signals to it any more.
       var status: Int32 = 0
       while waitpid(identifier, &status, 0) < 0, errno == EINTR {}
       let signal = status & 0x7f
-      let ending = signal == 0 ? ProcessEnding.exited((status >> 8) & 0xff) : .signalled(signal)
-      state = ending
-      return ending
+      state = signal == 0 ? .exited((status >> 8) & 0xff) : .signalled(signal)
     }
   }
 
   /// Waits until the child has ended.
-  func ended() async {
-    while ending == nil { try? await Task.sleep(for: .milliseconds(5)) }
+  /// - Returns: how it did.
+  @discardableResult
+  func ended() async -> ProcessEnding {
+    while true {
+      if let ending { return ending }
+      try? await Task.sleep(for: .milliseconds(5))
+    }
   }
 
   /// Sends it a signal, unless it has ended.

@@ -18,7 +18,7 @@ struct ClientOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Folder of the tokenizer, where the service's own cannot be read from here.",
-      valueName: "dir"))
+      valueName: "dir"), transform: PathText.check)
   var tokenizer: String?
 }
 
@@ -51,6 +51,13 @@ struct Connection {
     model.hasPrefix("tinsmith://")
       ? try await service.createSamplingClient(modelPath: model).value()
       : try await service.createSamplingClient(baseModel: model).value()
+  }
+}
+
+extension ServerCapabilities {
+  /// A line for each base model that was to be served and cannot be.
+  var refusals: [String] {
+    refusedModels.sorted { $0.key < $1.key }.map { "\($0.key) is not served: \($0.value)" }
   }
 }
 

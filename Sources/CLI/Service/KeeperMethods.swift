@@ -10,18 +10,17 @@ enum KeeperMethods {
   ///
   /// - Parameters:
   ///   - memory: of each worker, which decides how long sequences can be.
-  ///   - configuration: of the router, which is to tell the keeper what sessions there are.
-  /// - Throws: `EngineError` naming the model that cannot be served.
+  ///   - configuration: of the router, which is to tell the keeper what sessions there are, and
+  ///     clients what is served.
+  /// - Throws: `EngineError` when none of the models can be served, or the memory does not suffice.
   static func table(
     _ models: ServedModels, memory: MemoryOptions, dataFolder: String,
     _ configuration: inout RouterConfiguration
   ) throws -> MethodTable {
-    let capabilities = try models.capabilities(version: ProductVersion.text, memory: memory)
-    var table = MethodTable()
-    table.answer(.adminCapabilities) { (_: CapabilitiesRequest, _) in capabilities }
+    configuration.capabilities = try models.capabilities(
+      version: ProductVersion.text, memory: memory)
     let keeper = CheckpointKeeper(dataFolder: dataFolder, storage: FileStorage())
     configuration.sessionsAlive = { [weak keeper] in keeper?.sessionsAlive($0) }
-    table.merge(keeper.methods)
-    return table
+    return keeper.methods
   }
 }

@@ -21,7 +21,9 @@ struct BaseOption: ExpressibleByArgument {
 
 /// Options that the parts of a service share.
 struct ServiceOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Folder for checkpoints and caches.", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("Folder for checkpoints and caches.", valueName: "dir"),
+    transform: PathText.check)
   var data: String = DataFolder.standardPath
 
   @Option(

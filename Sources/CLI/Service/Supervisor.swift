@@ -32,7 +32,7 @@ actor Supervisor {
     case stop
     case tick
     /// By the process of this number.
-    case said(Int32, RouterLine)
+    case said(Supervision.Child, Int32, RouterLine)
     case ended(Supervision.Child, ProcessEnding)
   }
 
@@ -72,7 +72,7 @@ actor Supervisor {
       sockets.remove()
       throw error
     }
-    supervision = Supervision(workers: plan.workers)
+    supervision = Supervision(workers: plan.workers, weightBytes: options.models.weightBytes)
     (events, post) = AsyncStream.makeStream(of: Event.self)
   }
 
@@ -112,10 +112,13 @@ actor Supervisor {
       switch event {
       case .stop: return
       case .tick: tick()
-      case .said(let pid, let line):
-        // The last words of one that has ended may be late.
-        guard processes[.router]?.identifier == pid else { break }
-        supervision.heard(line, at: time)
+      case .said(let child, let pid, let line):
+        guard processes[child]?.identifier == pid else { break }
+        if case .failed(let reason) = line {
+          supervision.failing(child, reason, at: time)
+        } else if child == .router {
+          supervision.heard(line, at: time)
+        }
       case .ended(let child, let ending):
         processes[child] = nil
         let isUnexplained = ending == .signalled(SIGKILL)
@@ -160,19 +163,16 @@ actor Supervisor {
     let post = post
     do {
       let process = try ChildProcess(
-        arguments(of: child), readsOutput: child == .router,
-        inherited: child == .router ? [folder.lock] : []
-      ) { ending in
-        post.yield(.ended(child, ending))
-      }
+        arguments(of: child), readsOutput: true, inherited: child == .router ? [folder.lock] : [])
       processes[child] = process
       supervision.started(child, at: time)
-      guard child == .router else { return }
       Task {
+        // Its last words are before its end.
         for await text in process.lines {
           guard let line = SupervisionText.decode(text, as: RouterLine.self) else { continue }
-          post.yield(.said(process.identifier, line))
+          post.yield(.said(child, process.identifier, line))
         }
+        post.yield(.ended(child, await process.ended()))
       }
     } catch {
       supervision.cannotStart(child, "\(error)", at: time)
@@ -186,7 +186,7 @@ actor Supervisor {
     case .worker(let index):
       return [
         "worker", "--router", workerEndpoint, "--name", Supervision.name(index),
-        "--threads", "\(plan.threads)",
+        "--threads", "\(plan.threads)", "--says-why",
       ] + plan.memory.arguments + options.arguments
     case .router:
       // The same places every time.

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Operations
 import RPC
@@ -45,6 +46,18 @@ final class SupervisorLink: Sendable {
     case .ended(let worker, let crashed):
       router.workerEnded(name: worker, crashed: crashed)
       Self.say(.noted(worker: worker))
+    }
+  }
+
+  /// Runs a process of a supervisor, which tells its user why it failed if it does: in one place, and
+  /// not once for each of them.
+  static func sayingWhy(_ isSupervised: Bool, _ body: () async throws -> Void) async throws {
+    do {
+      try await body()
+    } catch {
+      guard isSupervised else { throw error }
+      say(.failed("\(error)"))
+      throw ExitCode.failure
     }
   }
 

@@ -7,7 +7,7 @@ struct TenantsOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Let in only the tenants in a JSON file: an array of {\"name\", \"key\", \"weight\"}.",
-      valueName: "file"))
+      valueName: "file"), transform: PathText.check)
   var tenants: String?
 
   /// The tenants in the file; empty without one, which lets everybody in.
@@ -56,9 +56,32 @@ enum TenantsFile {
     var name: String
     var key: String
     var weight: Double?
+
+    enum CodingKeys: String, CodingKey, CaseIterable { case name, key, weight }
+
+    init(from decoder: any Decoder) throws {
+      for key in try decoder.container(keyedBy: AnyKey.self).allKeys
+      where CodingKeys(rawValue: key.stringValue) == nil {
+        let known = CodingKeys.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
+        throw CommandError("a tenant has \"\(key.stringValue)\", which is none of \(known)")
+      }
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      name = try values.decode(String.self, forKey: .name)
+      key = try values.decode(String.self, forKey: .key)
+      weight = try values.decodeIfPresent(Double.self, forKey: .weight)
+    }
   }
 
-  /// - Throws: `DecodingError`, or `RPCError` for a value that is not allowed.
+  /// Whatever key there is.
+  private struct AnyKey: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  /// - Throws: `DecodingError`, `CommandError` for an unknown key, or `RPCError` for a value that is
+  ///   not allowed.
   static func decode(_ data: Data) throws -> [Tenant] {
     try JSONDecoder().decode([Entry].self, from: data).map { entry in
       try Tenant(name: entry.name, weight: entry.weight ?? 1, key: entry.key)

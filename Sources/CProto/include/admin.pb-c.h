@@ -42,7 +42,7 @@ typedef enum _Tinsmith__V1__HealthStatus {
    */
   TINSMITH__V1__HEALTH_STATUS__HEALTH_STATUS_SERVING = 1,
   /*
-   * Starting, or some workers are missing.
+   * Starting, or some workers are missing, or base models that were to be served cannot be.
    */
   TINSMITH__V1__HEALTH_STATUS__HEALTH_STATUS_DEGRADED = 2,
   /*
@@ -144,10 +144,16 @@ struct  Tinsmith__V1__CapabilitiesResponse
    */
   size_t n_loss_fns;
   char **loss_fns;
+  /*
+   * Base models that were to be served and cannot be, by name, with the reasons. What names one is
+   * FAILED_PRECONDITION.
+   */
+  size_t n_refused_models;
+  Tinsmith__V1__TextPair **refused_models;
 };
 #define TINSMITH__V1__CAPABILITIES_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__capabilities_response__descriptor) \
-    , (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
 
 
 /*
@@ -184,10 +190,15 @@ struct  Tinsmith__V1__HealthResponse
    * Milliseconds since the router's start.
    */
   uint64_t uptime_ms;
+  /*
+   * As in CapabilitiesResponse.
+   */
+  size_t n_refused_models;
+  Tinsmith__V1__TextPair **refused_models;
 };
 #define TINSMITH__V1__HEALTH_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__health_response__descriptor) \
-    , TINSMITH__V1__HEALTH_STATUS__HEALTH_STATUS_UNSPECIFIED, 0, 0, 0 }
+    , TINSMITH__V1__HEALTH_STATUS__HEALTH_STATUS_UNSPECIFIED, 0, 0, 0, 0,NULL }
 
 
 /*

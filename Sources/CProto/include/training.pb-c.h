@@ -376,7 +376,8 @@ struct  Tinsmith__V1__AdamParams
   Tinsmith__V1__AdamParams__EpsPresenceCase eps_presence_case;
   union {
     /*
-     * Added to the root of the second moment; at least 0. Absent: 1e-12.
+     * Added to the root of the second moment; at least 0. Absent: 1e-12. With 0, what has had no
+     * gradient yet stays where it is.
      */
     double eps;
   };

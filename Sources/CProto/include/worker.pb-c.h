@@ -130,10 +130,15 @@ struct  Tinsmith__V1__WorkerHello
    */
   size_t n_streams;
   Tinsmith__V1__OwnedStream **streams;
+  /*
+   * Base models that it was to serve and cannot, by name, with the reasons.
+   */
+  size_t n_refused_models;
+  Tinsmith__V1__TextPair **refused_models;
 };
 #define TINSMITH__V1__WORKER_HELLO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__worker_hello__descriptor) \
-    , 0, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL }
+    , 0, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL }
 
 
 /*

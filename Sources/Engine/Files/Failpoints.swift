@@ -102,7 +102,7 @@ package final class Failpoints: Sendable {
   }
 
   /// Execution has come to a place.
-  /// - Throws: `resourceExhausted` for a disk that is full, `internal` for one that is broken.
+  /// - Throws: `diskFull` for a disk that is full, `internal` for one that is broken.
   package func hit(_ name: Name) throws(EngineError) {
     guard !actions.isEmpty, let action = actions[name] else { return }
     let count = hits.withLock { hits in
@@ -113,7 +113,7 @@ package final class Failpoints: Sendable {
     case .kill(count): end(name, count, SIGKILL)
     case .stop(count): end(name, count, SIGSTOP)
     case .full(let first) where count >= first:
-      throw EngineError(.resourceExhausted, "no space left on device (failpoint \(name.rawValue))")
+      throw EngineError(.diskFull, "no space left on device (failpoint \(name.rawValue))")
     case .broken(let first) where count >= first:
       throw EngineError(.internal, "input/output error (failpoint \(name.rawValue))")
     case .delay(let milliseconds): usleep(UInt32(milliseconds) * 1000)

@@ -139,7 +139,7 @@ package struct FileStorage: Storage {
     let code = errno
     let kind: EngineError.Code =
       switch code {
-      case ENOSPC, EDQUOT: .resourceExhausted
+      case ENOSPC, EDQUOT, EFBIG: .diskFull
       case EEXIST: .failedPrecondition
       default: .internal
       }

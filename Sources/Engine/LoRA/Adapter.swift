@@ -71,7 +71,7 @@ package final class Adapter {
         countB: site.outputs * rank)
     }
     guard !tensors.isEmpty else {
-      throw .invalid("lora_config", "the model has no layer of the targets that are asked for")
+      throw .invalid("lora", "the model has no layer of the targets that are asked for")
     }
     parameters = FloatBlock(count: offset)
     panels = .allocate(byteCount: packedBytes, alignment: 64)

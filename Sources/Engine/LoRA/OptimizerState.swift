@@ -14,17 +14,32 @@ package struct AdamParameters: Sendable, Equatable {
 
   package init() {}
 
+  /// - Parameter step: the number of the step that they are for, from 1.
   /// - Throws: `invalidArgument` naming the setting.
-  package func validate() throws(EngineError) {
-    let settings: [(String, Double, Range<Double>)] = [
-      ("learning_rate", learningRate, 0..<1e6), ("beta1", beta1, 0..<1), ("beta2", beta2, 0..<1),
-      ("eps", epsilon, 0..<1e6), ("weight_decay", weightDecay, 0..<1e6),
-      ("grad_clip_norm", gradientClipNorm, 0..<Double.infinity),
-    ]
-    for (name, value, range) in settings where !range.contains(value) {
-      throw .invalid("adam_params.\(name)", "must be in \(range), not \(value)")
+  package func validate(step: Int) throws(EngineError) {
+    for (name, value) in [("beta1", beta1), ("beta2", beta2)] where !(0..<1).contains(value) {
+      throw .invalid("adam.\(name)", "must be at least 0 and below 1, not \(value)")
+    }
+    for (name, value) in [
+      ("learning_rate", learningRate), ("eps", epsilon), ("weight_decay", weightDecay),
+      ("grad_clip_norm", gradientClipNorm),
+    ] where !(value.isFinite && value >= 0) {
+      throw .invalid("adam.\(name)", "must be a finite number of at least 0, not \(value)")
+    }
+    // What the step computes with.
+    for (name, what, value) in [
+      ("eps", "it is", epsilon),
+      ("weight_decay", "times the learning rate it is", learningRate * weightDecay),
+      ("learning_rate", "over the bias of beta1 it is", learningRate / bias(beta1, step)),
+    ] where value > Double(Float.greatestFiniteMagnitude) {
+      throw .invalid(
+        "adam.\(name)",
+        "\(what) \(value), above \(Float.greatestFiniteMagnitude), the largest float32")
     }
   }
+
+  /// What the moment of a decay lacks after some steps, by which it is divided.
+  func bias(_ beta: Double, _ step: Int) -> Double { 1 - pow(beta, Double(step)) }
 }
 
 /// One matrix of a flat block of gradients: A or B of a target, in tensor order.
@@ -175,20 +190,20 @@ extension Adapter {
   /// - Returns: the gradient's norm before clipping.
   /// - Throws: `invalidArgument` naming the setting; `failedPrecondition` without an optimizer.
   package func step(_ adam: AdamParameters, kernels: Kernels) throws(EngineError) -> Double {
-    try adam.validate()
     guard let training else {
       throw EngineError(.failedPrecondition, "the adapter is not being trained")
     }
+    let step = training.stepCount + 1
+    try adam.validate(step: step)
     let norm = gradientNorm(kernels: kernels)
     let clip =
       adam.gradientClipNorm > 0 ? min(1, adam.gradientClipNorm / (norm + 1e-6)) : 1
-    let t = Double(training.stepCount + 1)
     ck_adamw(
       kernels.handle, parameters.pointer, training.firstMoment.pointer,
       training.secondMoment.pointer, training.gradients.pointer, Int64(parameters.count),
       Float(clip), adam.learningRate, adam.beta1, adam.beta2, adam.epsilon, adam.weightDecay,
-      1 - pow(adam.beta1, t), 1 - pow(adam.beta2, t))
-    training.stepCount += 1
+      adam.bias(adam.beta1, step), adam.bias(adam.beta2, step))
+    training.stepCount = step
     training.discardGradient()
     repack(kernels: kernels)
     return norm

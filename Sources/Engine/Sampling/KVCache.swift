@@ -60,7 +60,8 @@ package final class KVCache {
     guard pageCount > 0 else {
       throw EngineError(
         .resourceExhausted,
-        "a KV cache of \(budget) bytes does not hold one page of \(geometry.pageBytes)")
+        "a KV cache of \(budget) bytes is too small: \(PagePool.positionsPerPage) tokens, the fewest "
+          + "that it can hold, take \(geometry.pageBytes)")
     }
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
     guard let region = mmap(nil, bytes, PROT_READ | PROT_WRITE, flags, -1, 0),

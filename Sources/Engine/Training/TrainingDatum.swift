@@ -96,7 +96,7 @@ package struct TrainingDatum: Sendable {
     let range = 0..<Int32(config.vocabularySize)
     if let bad = tokens.firstIndex(where: { !range.contains($0) }) {
       throw .invalid(
-        "\(field).tokens[\(bad)]", "token id \(tokens[bad]) is outside 0..<\(range.upperBound)")
+        field, "token \(bad), id \(tokens[bad]), is outside 0..<\(range.upperBound)")
     }
   }
 

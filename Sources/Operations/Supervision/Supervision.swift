@@ -6,7 +6,8 @@
 /// - Before a worker's name is used again the router has taken note of the end. A router that is
 ///   started later has never known the process, so there is nothing to tell it.
 /// - A child that hangs is killed: a router that says nothing, a worker that the router reports, or
-///   that does not come back to a new router, any child that was stopped by a signal and not woken.
+///   that does not come back to a new router or does not get ready, any child that was stopped by a
+///   signal and not woken.
 package struct Supervision: Sendable {
   /// A process below the supervisor.
   package enum Child: Hashable, Sendable {
@@ -37,6 +38,10 @@ package struct Supervision: Sendable {
   package static let routerStart = Duration.seconds(120)
   /// A worker that a router knew before, and a later one has not heard of for so long, is killed.
   package static let workerAbsence = Duration.seconds(20)
+  /// A worker that no router has known for so long since it was started is killed: this, ...
+  package static let workerStart = Duration.seconds(120)
+  /// ... and a second for each so many bytes of weights, which are read and packed.
+  package static let bytesPerSecond = 8 << 20
   /// A child that is stopped by a signal for so long is killed: it may hold what others wait for.
   package static let stopped = Duration.seconds(15)
   /// Pauses between two starts of a router do not grow beyond this: nobody is served meanwhile.
@@ -51,6 +56,7 @@ package struct Supervision: Sendable {
 
   private var router = Record(policy: RestartPolicy(longestPause: Self.longestRouterPause))
   private var workers: [Record]
+  private let workerStart: Duration
   private var actions: [Action] = []
   /// Time in which this supervisor ran.
   private var now = Duration.zero
@@ -76,12 +82,16 @@ package struct Supervision: Sendable {
     var stoppedSince: Duration?
     /// Why this supervisor killed it.
     var killed: String?
+    /// Why it ends, as it said itself.
+    var failure: String?
 
     var isRunning: Bool { if case .running = state { true } else { false } }
   }
 
-  package init(workers: Int) {
+  /// - Parameter weightBytes: what a worker reads before it is ready.
+  package init(workers: Int, weightBytes: Int = 0) {
     self.workers = Array(repeating: Record(policy: RestartPolicy()), count: workers)
+    workerStart = Self.workerStart + .seconds(weightBytes / Self.bytesPerSecond)
   }
 
   /// The name of a worker.
@@ -118,6 +128,13 @@ package struct Supervision: Sendable {
     self[child].serves = false
     self[child].stoppedSince = nil
     self[child].killed = nil
+    self[child].failure = nil
+  }
+
+  /// A process has said why it ends.
+  package mutating func failing(_ child: Child, _ reason: String, at time: Duration) {
+    pass(time)
+    self[child].failure = reason
   }
 
   /// A process could not be started.
@@ -140,10 +157,11 @@ package struct Supervision: Sendable {
     pass(time)
     let killed = self[child].killed
     let how =
-      killed.map { "was killed: \($0)" }
+      killed.map { "was killed: \($0)" } ?? self[child].failure.map { "failed: \($0)" }
       ?? (outOfMemory ? "\(ending), as memory ran out" : "\(ending)")
     guard isReady else {
-      return actions.append(.fail("\(Self.name(child)) \(how) before it was ready"))
+      return actions.append(
+        .fail(self[child].failure ?? "\(Self.name(child)) \(how) before it was ready"))
     }
     // What hung is the router's to suspect: it knows what did not get on.
     let crashed = killed == nil && (outOfMemory || ending.isCrash)
@@ -170,6 +188,7 @@ package struct Supervision: Sendable {
     guard router.isRunning else { return }
     router.heard = now
     switch line {
+    case .failed(let reason): router.failure = reason
     case .listens(let addresses):
       router.serves = true
       self.addresses = addresses
@@ -196,11 +215,16 @@ package struct Supervision: Sendable {
       kill(.router, "it said nothing for \(silence.components.seconds) s")
     }
     guard router.isRunning, router.serves else { return }
-    for index in workers.indices where workers[index].serves {
+    for index in workers.indices where workers[index].isRunning {
       // By the router's last word: one that says nothing says nothing of workers either.
       let absence = router.heard - workers[index].heard
-      guard absence >= Self.workerAbsence else { continue }
-      kill(.worker(index), "it did not come back to the router for \(absence.components.seconds) s")
+      let isBack = workers[index].serves
+      guard absence >= (isBack ? Self.workerAbsence : workerStart) else { continue }
+      kill(
+        .worker(index),
+        isBack
+          ? "it did not come back to the router for \(absence.components.seconds) s"
+          : "it was not ready after \(absence.components.seconds) s")
     }
   }
 

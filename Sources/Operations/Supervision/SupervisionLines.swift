@@ -17,10 +17,12 @@ package struct RouterAddresses: Codable, Sendable, Equatable {
   }
 }
 
-/// What a router tells its supervisor: a line of JSON on its stdout.
+/// What a router tells its supervisor (and a worker, why it ends): a line of JSON on its stdout.
 ///
 /// Both are the same program, so there are no versions.
 package enum RouterLine: Codable, Sendable, Equatable {
+  /// It ends because of this; nothing else will say so.
+  case failed(String)
   /// It listens.
   case listens(RouterAddresses)
   /// Its loop turns, and these of the supervisor's workers are registered. At least every second or

@@ -25,10 +25,8 @@ package final class EndedSessionsFile: Sendable {
     var records: Int
     /// The last ones, so that one that is told twice is written once.
     var recent: [SessionDigest] = []
-    /// Those that could not be written yet: their clients were told so, and that they have ended, so
-    /// they are written as soon as that is possible.
-    var owed: [SessionDigest] = []
-    var isRetryDue = false
+    /// The last ones could not be written.
+    var isFailing = false
   }
 
   private let path: String
@@ -85,7 +83,8 @@ package final class EndedSessionsFile: Sendable {
     }
   }
 
-  /// Keeps the end of a session.
+  /// Keeps the end of a session. What cannot be written is not kept in mind either: whoever ends it
+  /// tries again.
   /// - Parameter done: called on the file's queue once it is on the disk, or cannot be.
   package func add(
     _ session: String, _ done: @escaping @Sendable (RPCError?) -> Void = { _ in }
@@ -107,10 +106,7 @@ package final class EndedSessionsFile: Sendable {
       return waiting.endings
     }
     let error = file.withLock { file -> RPCError? in
-      let isOwing = !file.owed.isEmpty
-      let fresh =
-        file.owed
-        + endings.map(\.digest).filter { !file.recent.contains($0) && !file.owed.contains($0) }
+      let fresh = endings.map(\.digest).filter { !file.recent.contains($0) }
       guard !fresh.isEmpty else { return nil }
       let start = off_t(file.records * SessionDigest.size)
       guard Self.append(fresh.flatMap(\.bytes), to: file.descriptor),
@@ -120,26 +116,19 @@ package final class EndedSessionsFile: Sendable {
         // What got there of it must not stand before the next one.
         _ = ftruncate(file.descriptor, start)
         _ = lseek(file.descriptor, start, SEEK_SET)
-        file.owed = Array(fresh.suffix(limit))
-        if !isOwing { logger.error("the ends of sessions are not recorded yet: \(error)") }
-        if !file.isRetryDue {
-          file.isRetryDue = true
-          queue.asyncAfter(deadline: .now() + .seconds(1)) { [weak self] in self?.retry() }
+        if !file.isFailing {
+          logger.error("sessions cannot end, as that cannot be recorded: \(error)")
         }
+        file.isFailing = true
         return error
       }
-      file.owed = []
+      file.isFailing = false
       file.records += fresh.count
       file.recent = Array((file.recent + fresh).suffix(64))
       if file.records >= 2 * limit { shorten(&file) }
       return nil
     }
     for ending in endings { ending.done(error) }
-  }
-
-  private func retry() {
-    file.withLock { $0.isRetryDue = false }
-    write()
   }
 
   /// Writes the newest ones into a new file in the place of this one. Where that fails the old one

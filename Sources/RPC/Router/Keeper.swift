@@ -4,6 +4,7 @@ internal import Wire
 /// What router and keeper, two threads, tell each other besides messages.
 final class RouterBoard: Sendable {
   private let numbers = Mutex((counters: RouterCounters(), report: [String: Double]()))
+  private let refused = Mutex<[String: String]>([:])
   private let count = Atomic<UInt64>(0)
   private let endedWorkers = Mutex<[(name: String, crashed: Bool)]>([])
   /// Spares the router a lock in each turn.
@@ -18,8 +19,14 @@ final class RouterBoard: Sendable {
   /// The numbers of router, workers and tenants by name, at most a second old.
   var report: [String: Double] { numbers.withLock { $0.report } }
 
-  func publish(_ counters: RouterCounters, report: [String: Double]) {
+  /// Base models that were to be served and cannot be, with the reasons.
+  var refusedModels: [String: String] { refused.withLock { $0 } }
+
+  func publish(
+    _ counters: RouterCounters, report: [String: Double], refusedModels: [String: String] = [:]
+  ) {
     numbers.withLock { $0 = (counters, report) }
+    refused.withLock { $0 = refusedModels }
     count.wrappingAdd(1, ordering: .releasing)
     answer.withLock { $0 = nil }
   }
@@ -73,29 +80,41 @@ final class RouterBoard: Sendable {
 }
 
 /// The keeper's built-in methods: sessions, ping, health and numbers. It runs as a worker on a
-/// thread beside the router; a service adds `Admin.Capabilities` and the catalog's methods.
+/// thread beside the router; a service adds the catalog's methods.
 enum Keeper {
   /// - Parameters:
-  ///   - endings: where ends of sessions are kept, if they are.
-  ///   - ended: called when a client finished its session.
+  ///   - endings: where clients that finish their sessions have them ended.
+  ///   - capabilities: what is to be served; nil for a router that does not know.
   static func methods(
     authority: SessionAuthority, tenants: TenantDirectory, board: RouterBoard,
-    rules: RouterRules, endings: EndedSessionsFile?, ended: @escaping @Sendable (String) -> Void
+    rules: RouterRules, endings: SessionEndings, capabilities: CapabilitiesResponse?
   ) -> MethodTable {
     var table = MethodTable()
     addSessions(to: &table, authority, tenants, rules)
-    addFinish(to: &table, authority, endings, ended)
+    addFinish(to: &table, authority, endings)
     let started = Monotonic.milliseconds()
     table.handle(.adminPing, Payload.self, Payload.self) { request, _, reply in
       // PingRequest and PingResponse have the same form.
       reply.finish(request)
     }
+    // What workers found wrong with a base model, and what the router did.
+    let refusedModels: @Sendable () -> [String: String] = {
+      board.refusedModels.merging(capabilities?.refusedModels ?? [:]) { first, _ in first }
+    }
     table.answer(.adminHealth, HealthRequest.self) { _, _ in
-      let alive = board.statistics.workers
+      let (alive, refused) = (board.statistics.workers, refusedModels())
       return HealthResponse(
-        status: alive >= rules.expectedWorkers ? .serving : .degraded, workersAlive: alive,
-        workersExpected: rules.expectedWorkers,
-        uptimeMilliseconds: Monotonic.milliseconds() - started)
+        status: alive >= rules.expectedWorkers && refused.isEmpty ? .serving : .degraded,
+        workersAlive: alive, workersExpected: rules.expectedWorkers,
+        uptimeMilliseconds: Monotonic.milliseconds() - started, refusedModels: refused)
+    }
+    if let capabilities {
+      table.answer(.adminCapabilities, CapabilitiesRequest.self) { _, _ in
+        var answer = capabilities
+        answer.refusedModels = refusedModels()
+        answer.models.removeAll { answer.refusedModels[$0.name] != nil }
+        return answer
+      }
     }
     table.answer(.adminStats, StatsRequest.self) { _, _ in board.reportAnswer }
     return table
@@ -121,26 +140,22 @@ enum Keeper {
   }
 
   /// The answer waits until the end is recorded: a client that has it can count on that its token
-  /// is of no use to anybody, also after a restart.
+  /// is of no use to anybody, also after a restart. A session whose end cannot be recorded goes on,
+  /// and its client asks again.
   private static func addFinish(
-    to table: inout MethodTable, _ authority: SessionAuthority, _ endings: EndedSessionsFile?,
-    _ ended: @escaping @Sendable (String) -> Void
+    to table: inout MethodTable, _ authority: SessionAuthority, _ endings: SessionEndings
   ) {
     table.handle(.sessionsFinish, FinishSessionRequest.self, FinishSessionResponse.self) {
       _, context, reply in
       do {
         let session = try session(of: context, authority)
-        guard let endings else {
-          ended(session)
-          return reply.finish(FinishSessionResponse())
-        }
-        endings.add(session) { problem in
-          ended(session)
+        endings.end(session) { problem in
           if let problem {
             reply.fail(
               RPCError(
-                .unavailable, "the session has ended, but that is not recorded: \(problem.message)",
-                retryAfterMilliseconds: 1000))
+                .unavailable,
+                "the session goes on: its end cannot be recorded: \(problem.message)",
+                retryAfterMilliseconds: UInt32(RouterLimits.endingMilliseconds)))
           } else {
             reply.finish(FinishSessionResponse())
           }

@@ -15,7 +15,7 @@ struct Router: ~Copyable {
   private var clients: RouterPort
   private var workers: RouterPort
   private let board: RouterBoard
-  private let endings: EndedSessionsFile?
+  private let sessionExpired: @Sendable (String) -> Void
   private let wakeup: Wakeup
   private let stopFlag: StopFlag
   private let logger = Logger(label: "rpc.router")
@@ -36,8 +36,8 @@ struct Router: ~Copyable {
 
   init(
     clients: RouterSockets, workers: RouterSockets, rules: RouterRules, authority: SessionAuthority,
-    tenants: TenantDirectory, endings: EndedSessionsFile?, ended: [SessionDigest],
-    board: RouterBoard, wakeup: Wakeup, stopFlag: StopFlag,
+    tenants: TenantDirectory, ended: [SessionDigest], board: RouterBoard, wakeup: Wakeup,
+    stopFlag: StopFlag, sessionExpired: @escaping @Sendable (String) -> Void,
     sessionsAlive: @escaping @Sendable (Set<String>) -> Void
   ) throws {
     let now = Monotonic.milliseconds()
@@ -54,7 +54,7 @@ struct Router: ~Copyable {
     self.workers = workerPort
     self.sessionsAlive = sessionsAlive
     self.board = board
-    self.endings = endings
+    self.sessionExpired = sessionExpired
     self.wakeup = wakeup
     self.stopFlag = stopFlag
     state = RouterState(rules, authority: authority, tenants: tenants, endings: ended, now: now)
@@ -94,7 +94,7 @@ struct Router: ~Copyable {
     if now >= nextReport || workerCount != publishedWorkers {
       nextReport = now + Self.publishMilliseconds
       publishedWorkers = workerCount
-      board.publish(state.statistics, report: report)
+      board.publish(state.statistics, report: report, refusedModels: state.refusedModels)
     }
     if now >= nextCensus {
       nextCensus = now + Self.censusMilliseconds
@@ -244,8 +244,9 @@ struct Router: ~Copyable {
     case .command(let message, let worker):
       try tell(worker, [[], message.encoded()])
     case .drop(let parcel): store.release(parcel)
-    case .sessionEnded(let session): endings?.add(session)
+    case .sessionExpired(let session): sessionExpired(session)
     case .note(let line): notes.log(line, now: now) { logger.notice("\($0)") }
+    case .warning(let line): notes.log(line, now: now) { logger.error("\($0)") }
     case .stalled(let worker, let reason):
       logger.warning("worker \(worker) \(reason)")
       board.workerStalled(worker, reason: reason)

@@ -43,6 +43,8 @@ package enum RouterLimits {
   package static let leaseMilliseconds: UInt64 = 600_000
   /// How often a client should send a heartbeat.
   package static let heartbeatSeconds = 10
+  /// After so long the end of a session that could not be recorded is tried again.
+  package static let endingMilliseconds: UInt64 = 1000
   /// Ended sessions whose tokens are refused; the oldest are forgotten first.
   package static let endedSessions = 262_144
   /// Ended sessions of which workers are told that come (back) later.

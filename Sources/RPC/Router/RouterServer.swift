@@ -1,5 +1,5 @@
 internal import Synchronization
-internal import Wire
+package import Wire
 package import ZeroMQ
 
 /// Where a router listens and what it goes by.
@@ -18,6 +18,9 @@ package struct RouterConfiguration: Sendable {
   /// Called on the router's thread every 20 seconds with the sessions that are alive, so it must not
   /// wait: what others have left can go.
   package var sessionsAlive: @Sendable (Set<String>) -> Void = { _ in }
+  /// What `Admin.Capabilities` says, less the base models that workers cannot serve; nil where that is
+  /// not known.
+  package var capabilities: CapabilitiesResponse?
   /// Who may open sessions, and with which weights; empty lets everybody in.
   package var tenants: [Tenant] = []
   /// Where ends of sessions are kept over restarts; nil for nowhere.
@@ -87,19 +90,19 @@ package final class RouterServer: Sendable {
     let ended = try endings?.load() ?? []
     let sockets = Handover((clients, workers))
     let (board, stopFlag) = (board, stopFlag)
+    let finished = SessionEndings(file: endings)
     self.wakeup = wakeup
     thread = LoopThread(name: "rpc-router") {
       let (clients, workers) = sockets.take()
       var router = try Router(
         clients: clients, workers: workers, rules: configuration.rules, authority: authority,
-        tenants: tenants, endings: endings, ended: ended, board: board, wakeup: wakeup,
-        stopFlag: stopFlag, sessionsAlive: configuration.sessionsAlive)
+        tenants: tenants, ended: ended, board: board, wakeup: wakeup, stopFlag: stopFlag,
+        sessionExpired: { finished.end($0) }, sessionsAlive: configuration.sessionsAlive)
       try router.run()
     }
-    let finished = SessionEndings()
     var table = Keeper.methods(
       authority: authority, tenants: tenants, board: board, rules: configuration.rules,
-      endings: endings, ended: { finished.end($0) })
+      endings: finished, capabilities: configuration.capabilities)
     table.merge(methods)
     var keeper = WorkerConfiguration(endpoint: keeperEndpoint, name: "keeper")
     keeper.isKeeper = true
@@ -192,11 +195,28 @@ private final class Handover<Value>: @unchecked Sendable {
   }
 }
 
-/// Connects the keeper's methods to the service that runs them, which is made after them.
-private final class SessionEndings: Sendable {
+/// How sessions end: it is recorded first, where that is kept, and then the router hears of it, from
+/// the keeper's service, which is made after the keeper's methods. So what has ended stays so over
+/// restarts, and what cannot be recorded goes on.
+final class SessionEndings: Sendable {
+  private let file: EndedSessionsFile?
   private let service = Mutex<WorkerService?>(nil)
+
+  init(file: EndedSessionsFile?) { self.file = file }
 
   func connect(_ service: WorkerService) { self.service.withLock { $0 = service } }
 
-  func end(_ session: String) { service.withLock { $0 }?.end(session: session) }
+  /// - Parameter done: called on any thread, with why the session goes on if it does.
+  func end(_ session: String, _ done: @escaping @Sendable (RPCError?) -> Void = { _ in }) {
+    guard let file else {
+      tell(session)
+      return done(nil)
+    }
+    file.add(session) { problem in
+      if problem == nil { self.tell(session) }
+      done(problem)
+    }
+  }
+
+  private func tell(_ session: String) { service.withLock { $0 }?.end(session: session) }
 }

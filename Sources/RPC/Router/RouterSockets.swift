@@ -39,7 +39,9 @@ extension ListenerLimits {
     limits.firstPart = Limits.maxHeaderBytes
     limits.frame = Limits.maxFrameBytes
     limits.message = Limits.maxMessageTotalBytes
-    limits.connections = connections(descriptors: DescriptorLimit.raise())
+    // Where it cannot be raised there is room for fewer.
+    _ = try? OpenFileLimit.raise()
+    limits.connections = connections(descriptors: OpenFileLimit.current.soft)
     return limits
   }()
 

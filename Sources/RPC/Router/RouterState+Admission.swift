@@ -60,10 +60,7 @@ extension RouterState {
         .invalidArgument,
         "\(bytes) bytes, at most \(RouterLimits.keeperRequestBytes) for \(method.fullName)")
     }
-    guard method.ordering == streams[place].ordering else {
-      return RPCError(
-        .invalidArgument, "\(method.fullName) does not belong into this stream", field: "stream")
-    }
+    guard method.ordering == streams[place].ordering else { return Self.wrongStream(method) }
     guard !method.createsStream || peek.seq == 0 else {
       return RPCError(.invalidArgument, "\(method.fullName) is seq 0 of its stream", field: "seq")
     }

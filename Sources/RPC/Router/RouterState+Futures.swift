@@ -85,21 +85,97 @@ extension RouterState {
       return lookAgain(place, now)
     }
     if streams[place].owner == .gone, !rules.recoversModels { throw Self.modelIsLost }
+    if streams[place].ordering == .ordered, rules.recoversModels {
+      try findOwner(place, peek, now)
+    }
+    let question = Question(
+      seq: seq, parcel: parcel, charge: charge, connection: client, arrived: now)
+    if case .opening = streams[place].owner { return try hold(question, place: place, now) }
     guard let worker = streams[place].worker, workers[worker].isConnected else {
-      throw RPCError(
-        .unavailable, "seq \(seq) is not here; send the request again",
-        retryAfterMilliseconds: 50)
+      throw Self.notHere(seq)
     }
     try checkRepeat(charge, at: worker)
     take(charge)
+    forward(question, place: place, to: worker, now)
+  }
+
+  private static func notHere(_ seq: UInt64) -> RPCError {
+    RPCError(
+      .unavailable, "seq \(seq) is not here; send the request again", retryAfterMilliseconds: 50)
+  }
+
+  // MARK: Questions to an owner
+
+  /// The owner is on its way; it is asked when it is there.
+  private mutating func hold(
+    _ question: Question, place: Int, _ now: UInt64
+  ) throws(RPCError) {
+    if let refusal = windowRefusal(question.charge) ?? shareRefusal(question.charge, isHeld: true) {
+      throw refusal
+    }
+    take(question.charge)
+    takeHeld(question.charge)
+    if let earlier = streams[place].questions.firstIndex(where: { $0.seq == question.seq }) {
+      // Whoever asked last is answered.
+      let old = streams[place].questions.remove(at: earlier)
+      giveBackHeld(old.charge)
+      giveBack(old.charge)
+      actions.append(.drop(old.parcel))
+    }
+    streams[place].questions.append(question)
+    watchGap(place, now)
+  }
+
+  /// The owner is there: what it has not run and nobody has sent is not anywhere.
+  mutating func askQuestions(_ place: Int, _ worker: Int, _ now: UInt64) {
+    for question in takeQuestions(place) {
+      if streams[place].requests.inFlight.contains(question.seq)
+        || streams[place].requests.held.contains(question.seq)
+      {
+        moveConnection(place, question.seq, to: question.connection)
+        giveBack(question.charge)
+        actions.append(.drop(question.parcel))
+      } else {
+        forward(question, place: place, to: worker, now)
+      }
+    }
+  }
+
+  /// - Parameter arrivedBefore: only those that came by then.
+  mutating func refuseQuestions(
+    _ place: Int, _ error: RPCError, arrivedBefore time: UInt64 = .max
+  ) {
+    for question in takeQuestions(place, arrivedBefore: time) {
+      giveBack(question.charge)
+      answer(error, stream: clientName(place), seq: question.seq, to: question.connection)
+      actions.append(.drop(question.parcel))
+    }
+  }
+
+  /// Takes questions off the stream and out of what waits here; they stay on the other accounts.
+  private mutating func takeQuestions(
+    _ place: Int, arrivedBefore time: UInt64 = .max
+  ) -> [Question] {
+    guard !streams[place].questions.isEmpty else { return [] }
+    let taken = streams[place].questions.filter { $0.arrived <= time }
+    streams[place].questions.removeAll { $0.arrived <= time }
+    for question in taken { giveBackHeld(question.charge) }
+    return taken
+  }
+
+  /// Passes a question, which is on its accounts, to the worker that may have the answer.
+  private mutating func forward(
+    _ question: Question, place: Int, to worker: Int, _ now: UInt64
+  ) {
+    let (seq, charge) = (question.seq, question.charge)
     counters.inFlight += 1
     workers[worker].bytes += charge.bytes
     streams[place].requests.dispatched(
       InFlight(
-        connection: client, charge: charge, worker: worker, room: nil, cost: 0, arrived: now,
-        copies: 1),
+        connection: question.connection, charge: charge, worker: worker, room: nil, cost: 0,
+        arrived: now, copies: 1),
       seq: seq)
-    actions.append(.forward(parcel, to: workers[worker].connection))
+    actions.append(.forward(question.parcel, to: workers[worker].connection))
   }
 
   // MARK: Looking again

@@ -27,6 +27,7 @@ extension RouterState {
     }
     details[worker].incarnation = hello.incarnation
     details[worker].hasSaidGoodbye = false
+    take(refusedModels: hello.refusedModels, of: worker)
     workers[worker].room = hello.room.bounded
     workers[worker].lastHeard = now
     workerPlaces[connection] = worker
@@ -39,6 +40,24 @@ extension RouterState {
     if isBack { dropUnclaimed(before, hello, worker, isSameProcess) }
     if !hello.isKeeper { tellEndings(to: worker) }
     drainAll(of: worker)
+  }
+
+  /// Base models that a worker cannot serve; each is told once.
+  private mutating func take(refusedModels models: [String: String], of worker: Int) {
+    let known = refusedModels
+    details[worker].refusedModels = models
+    for (name, reason) in models.sorted(by: { $0.key < $1.key }) where known[name] == nil {
+      actions.append(.warning("base model \(name) is not served: \(reason)"))
+    }
+  }
+
+  /// Base models that some worker cannot serve, so that nobody can count on them, with the reasons.
+  package var refusedModels: [String: String] {
+    var models: [String: String] = [:]
+    for worker in workers.indices where workers[worker].isConnected {
+      models.merge(details[worker].refusedModels) { first, _ in first }
+    }
+    return models
   }
 
   private mutating func addWorker(
@@ -96,7 +115,7 @@ extension RouterState {
     }
     streams[place].epoch = owned.epoch
     setOwner(of: place, .open(worker))
-    settleOpening(place, nextSeq: owned.boundedNextSeq)
+    settleOpening(place, nextSeq: owned.boundedNextSeq, now)
   }
 
   /// What a worker owned before and does not own now: a new process lost it, the old one closed it.

@@ -30,10 +30,10 @@ extension RouterState {
       guard !peek.flags.contains(.tombstone) else {
         throw RPCError(.invalidArgument, "a flag for routers only", field: "flags")
       }
-      try checkNumbers(of: peek)
       let connection = try connectionPlace(client, now)
       let session = try session(of: peek, connection, now)
       let place = try stream(of: peek, session: session, connection, now)
+      if streams[place].ordering == .ordered { try Self.checkNumbers(of: peek) }
       // What is too large is not here.
       var charge = Charge(session: session, bytes: excess == nil ? bytes : 0)
       if session == 0 {
@@ -50,8 +50,7 @@ extension RouterState {
   }
 
   /// Seqs of streams in order are counted on from; those of others are only names.
-  private func checkNumbers(of peek: RequestPeek) throws(RPCError) {
-    guard peek.method?.ordering != .independent else { return }
+  private static func checkNumbers(of peek: RequestPeek) throws(RPCError) {
     let largest = max(peek.seq, peek.acked)
     guard largest > Limits.maxOrderedSeq else { return }
     throw RPCError(
@@ -93,6 +92,7 @@ extension RouterState {
     let last = connections[connection].lastStream
     if last != 0, streams[last].name.hasBytes(peek.stream), streams[last].session == session,
       streams[last].isForKeeper == (peek.method?.route == .keeper)
+        || streams[last].ordering == .ordered
     {
       return last
     }
@@ -106,7 +106,8 @@ extension RouterState {
   ) throws(RPCError) -> Int {
     let isUnnamed = peek.stream.isEmpty
     let name = try isUnnamed ? "@\(client.number)" : checkedName(peek, session: session)
-    let isForKeeper = peek.method?.route == .keeper
+    let isOfModel = !isUnnamed && isModelStream(name, of: session)
+    let isForKeeper = peek.method?.route == .keeper && !isOfModel
     if let known = streamIndex[isForKeeper ? StreamRecord.keeperMark + name : name] {
       guard streams[known].session == session || isUnnamed else {
         throw RPCError(.permissionDenied, "the stream is another session's", field: "stream")
@@ -116,22 +117,41 @@ extension RouterState {
     guard let method = peek.method else {
       throw RPCError(.unimplemented, "method \(peek.methodNumber)", field: "method")
     }
-    guard method.route != .future else {
+    // The records of a model may have the answer that is asked for.
+    guard method.route != .future || (method == .futuresAwait && isOfModel && rules.recoversModels)
+    else {
       throw RPCError(
         .unavailable, "nothing is known of this stream; send the request again",
         retryAfterMilliseconds: isRecovering(now) ? 100 : 0)
     }
-    if method.ordering == .ordered {
+    guard isOfModel || method.ordering == .independent else { throw Self.wrongStream(method) }
+    if isOfModel {
+      try Self.checkNumbers(of: peek)
       try makeRoomForModel(name, session: session)
     } else {
       makeRoomForStream(of: session, now)
     }
     // The nameless stream of a connection is nobody's, whoever uses it first.
     let place = addStream(
-      name, forKeeper: isForKeeper, ordering: method.ordering, session: isUnnamed ? 0 : session,
-      now: now)
+      name, forKeeper: isForKeeper, ordering: isOfModel ? .ordered : .independent,
+      session: isUnnamed ? 0 : session, now: now)
     streams[place].isUnnamed = isUnnamed
     return place
+  }
+
+  /// Whether a name is that of a model of the session, whose requests are in order. The name alone
+  /// decides, so no request makes a stream another one's kind, and every router says the same.
+  private func isModelStream(_ name: String, of session: Int) -> Bool {
+    session != 0
+      && name.utf8.dropFirst(sessions[session].id.utf8.count).starts(with: ":train:".utf8)
+  }
+
+  static func wrongStream(_ method: Method) -> RPCError {
+    RPCError(
+      .invalidArgument,
+      method.ordering == .ordered
+        ? "\(method.fullName) belongs into the stream of a model, SESSION:train:NUMBER"
+        : "\(method.fullName) does not belong into the stream of a model", field: "stream")
   }
 
   private func checkedName(_ peek: RequestPeek, session: Int) throws(RPCError) -> String {
@@ -143,7 +163,9 @@ extension RouterState {
     if session == 0 {
       guard !name.contains(":") else {
         throw RPCError(
-          .unauthenticated, "a stream of a session needs its token", field: "session_token")
+          .invalidArgument,
+          "\(peek.method?.fullName ?? "this method") belongs to no session: leave its stream empty",
+          field: "stream")
       }
       return name
     }

@@ -282,19 +282,17 @@ extension RouterState {
       }
       if sessions[place].outstanding.requests > 0 { sessions[place].lastUse = now }
       let due = sessions[place].lastUse + rules.leaseMilliseconds
-      if now >= due {
-        end(session: sessions[place].id, now)
-      } else {
-        leases.append(place, generation: entry.generation, due: due)
-      }
+      if now >= due { actions.append(.sessionExpired(sessions[place].id)) }
+      // Where its end cannot be recorded yet that is tried again.
+      leases.append(
+        place, generation: entry.generation, due: max(due, now + RouterLimits.endingMilliseconds))
     }
   }
 
-  /// A session ends: its streams are forgotten here and freed at the workers.
-  mutating func end(session id: String, _ now: UInt64) {
+  /// A session ends, of which a restart knows: its streams are forgotten here and freed at the workers.
+  package mutating func end(session id: String, _ now: UInt64) {
     endedSessions.insert(SessionDigest(id))
     endings.append(id)
-    actions.append(.sessionEnded(id))
     if let session = sessionIndex.removeValue(forKey: id) {
       sessions[session].hasEnded = true
       leaveTenant(session, now)

@@ -61,7 +61,10 @@ extension RouterState {
       guard streams[place].generation == entry.generation else { continue }
       streams[place].isGapWatched = false
       if isWaitingForGap(place) { refuseGap(place, now) }
-      guard let oldest = streams[place].requests.held.entries.map(\.value.arrived).min() else {
+      let arrivals =
+        streams[place].requests.held.entries.map(\.value.arrived)
+        + streams[place].questions.map(\.arrived)
+      guard let oldest = arrivals.min() else {
         if streams[place].isUnowned { removeStream(place) }
         continue
       }
@@ -85,8 +88,10 @@ extension RouterState {
     // As it is before the first of them is gone.
     let error = gapError(place, now)
     for entry in due { refuseHeldNow(entry.seq, place: place, error) }
+    let isAsked = !streams[place].questions.isEmpty
+    refuseQuestions(place, error, arrivedBefore: now - min(now, rules.gapMilliseconds))
     // Whoever was asked to open it may not have heard it, or not have been heard.
-    if !due.isEmpty, case .opening(let worker) = streams[place].owner,
+    if isAsked || !due.isEmpty, case .opening(let worker) = streams[place].owner,
       workers[worker].isConnected
     {
       askToOpen(place, worker, now)

@@ -158,6 +158,7 @@ extension RouterState {
     for seq in streams[place].requests.held.seqs {
       refuseHeldNow(seq, place: place, error)
     }
+    refuseQuestions(place, error)
   }
 
   /// A request at a worker will not be answered: it is off all accounts.

@@ -135,7 +135,7 @@ extension RouterState {
         drainAll(of: worker)
       }
       command(.heartbeat, to: worker)
-    case .opened(let stream): opened(stream, worker)
+    case .opened(let stream): opened(stream, worker, now)
     case .closed(let stream, let code, let message): closed(stream, code, message, worker)
     case .sessionEnded(let session):
       if workers[worker].isKeeper { end(session: session, now) }
@@ -145,7 +145,7 @@ extension RouterState {
     }
   }
 
-  private mutating func opened(_ owned: OwnedStream, _ worker: Int) {
+  private mutating func opened(_ owned: OwnedStream, _ worker: Int, _ now: UInt64) {
     guard let place = streamIndex[owned.stream], streams[place].owner == .opening(worker),
       owned.epoch >= streams[place].epoch
     else {
@@ -163,11 +163,11 @@ extension RouterState {
     }
     streams[place].epoch = owned.epoch
     setOwner(of: place, .open(worker))
-    settleOpening(place, nextSeq: owned.boundedNextSeq)
+    settleOpening(place, nextSeq: owned.boundedNextSeq, now)
   }
 
   /// The owner is known, and with it what has run: below it are repeats, which it answers.
-  mutating func settleOpening(_ place: Int, nextSeq: UInt64) {
+  mutating func settleOpening(_ place: Int, nextSeq: UInt64, _ now: UInt64) {
     streams[place].requests.next = nextSeq
     streams[place].isQueued = false
     guard let worker = streams[place].worker else { return }
@@ -179,6 +179,7 @@ extension RouterState {
       dispatch(request, seq: seq, place: place, to: worker, isRepeat: true)
     }
     advance(place)
+    askQuestions(place, worker, now)
   }
 
   private mutating func closed(

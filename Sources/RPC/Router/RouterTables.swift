@@ -40,6 +40,8 @@ struct StreamRecord {
   /// When its worker was last asked to open it.
   var askedToOpen: UInt64 = 0
   var requests = Ordering()
+  /// `Futures.Await`s that wait for its owner.
+  var questions: [Question] = []
   /// Its next request waits in a queue for room.
   var isQueued = false
   /// It has an entry among the gaps to be looked at.
@@ -62,6 +64,15 @@ struct StreamRecord {
   /// Nobody has it, or was ever asked to open it: nothing is forgotten with it. Else its epoch must
   /// stay known, by which an owner before the one that was asked is told that it is replaced.
   var isUnowned: Bool { owner == .none && epoch == 0 && requests.isIdle }
+}
+
+/// A `Futures.Await` for an answer that the owner may have, which is being found.
+struct Question {
+  var seq: UInt64
+  var parcel: Parcel
+  var charge: Charge
+  var connection: ConnectionID
+  var arrived: UInt64
 }
 
 /// A worker (or the keeper) that has registered: what every request and answer looks at. Numbers
@@ -151,6 +162,8 @@ struct WorkerDetails {
   var incarnation: UInt64
   /// What it reported of itself last, by name; see `WorkerConfiguration.statistics`.
   private(set) var statistics: [String: Double] = [:]
+  /// Base models that it cannot serve, with the reasons.
+  var refusedModels: [String: String] = [:]
   /// When its connection was lost.
   var lostSince: UInt64 = 0
   /// Places of the ordered streams that it owns or was asked to open.

@@ -29,10 +29,13 @@ package enum RouterAction: Sendable {
   indirect case command(RouterMessage, to: ConnectionID)
   /// Forget a message.
   case drop(Parcel)
-  /// A session has ended: what is to be known of that after a restart is to be kept.
-  case sessionEnded(String)
+  /// A session's lease has run out: its end is to be recorded, and then told by `end(session:)`.
+  /// Until then it goes on.
+  case sessionExpired(String)
   /// A line for the log.
   indirect case note(String)
+  /// A line for the log that whoever runs the service should see.
+  indirect case warning(String)
   /// A supervised worker does nothing any more: whoever started it should end it.
   indirect case stalled(worker: String, reason: String)
 }

@@ -172,6 +172,7 @@ final class ServiceState<Pipe: ServicePipe> {
     hello.precision = configuration.precision
     hello.isKeeper = configuration.isKeeper
     hello.room = configuration.room
+    hello.refusedModels = configuration.refusedModels()
     for entry in streams.values.filter({ $0.log != nil }).sorted(by: { $0.name < $1.name }) {
       guard let log = entry.log else { continue }
       // A router that was started meanwhile cannot know that somebody else has taken it over.

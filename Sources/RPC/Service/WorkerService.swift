@@ -24,6 +24,8 @@ package struct WorkerConfiguration: Sendable {
   package var statistics: @Sendable () -> [String: Double] = { [:] }
   /// After so long without a word from the router the connection is made anew.
   package var routerTimeoutMilliseconds: UInt64 = 5000
+  /// Base models that it was to serve and cannot, with the reasons; asked for when it registers.
+  package var refusedModels: @Sendable () -> [String: String] = { [:] }
   /// What streams are recorded in; nil where they end with the process.
   package var journal: (any StreamJournal)?
   /// Called on the loop thread when a request is recorded as refused without having reached its

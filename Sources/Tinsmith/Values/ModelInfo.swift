@@ -63,10 +63,13 @@ public struct ServerCapabilities: Sendable, Hashable {
   public var models: [Model]
   /// Names of the loss functions.
   public var lossFunctions: [String]
+  /// Base models that were to be served and cannot be, with the reasons.
+  public var refusedModels: [String: String]
 
   init(_ wire: Wire.CapabilitiesResponse) {
     serviceVersion = wire.serviceVersion
     lossFunctions = wire.lossFns
+    refusedModels = wire.refusedModels
     models = wire.models.map { model in
       Model(
         name: model.name, maxContextLength: model.maxContextLength, tokenizer: model.tokenizer,

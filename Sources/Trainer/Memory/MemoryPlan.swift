@@ -52,46 +52,92 @@ package struct MemoryPlan: Sendable, Equatable {
   /// - Throws: `resourceExhausted` when the memory does not suffice for what is served, with figures.
   package init(_ options: MemoryOptions, bases: [Base]) throws(EngineError) {
     let limit = options.memoryBytes ?? 0
-    let taken = bases.reduce(0) { $0 + $1.bytes }
-    let free = limit - Self.processBytes - taken
-    let least = bases.map(\.leastWorkspace).max() ?? 0
-    let workspace = max(least, Self.clamp(free / 4, Self.workspaceRange))
-    let requests = Self.clamp(free / 8, Self.requestRange)
-    let shared = free - workspace - requests
-    let kvCache = options.kvCacheBytes ?? shared / 2
-    guard shared - kvCache >= Self.leastAdapters else {
-      let needed =
-        limit - shared + (options.kvCacheBytes ?? Self.leastAdapters) + Self.leastAdapters
+    let leastCache = Self.leastCache(bases)
+    if let given = options.kvCacheBytes, given < leastCache {
       throw EngineError(
         .resourceExhausted,
-        "--memory of \(Bytes(limit)) is too little: the base models take \(Bytes(taken)), a worker "
-          + "itself \(Bytes(Self.processBytes)), workspace and requests "
-          + "\(Bytes(workspace + requests)), the KV cache \(Bytes(kvCache)); "
-          + "at least \(Bytes(needed)) are needed")
+        "--kv-cache of \(Bytes(given)) is too little to sample from any of the base models; at least "
+          + "\(Bytes.rounded(leastCache)) are needed")
+    }
+    let parts = Parts(limit, options.kvCacheBytes, bases)
+    guard parts.isEnough(leastCache) else {
+      let least = Self.leastLimit(above: limit, options.kvCacheBytes, bases, leastCache)
+      let needed = Parts(least, options.kvCacheBytes, bases)
+      throw EngineError(
+        .resourceExhausted,
+        "--memory of \(Bytes(limit)) for a worker is too little; at least \(Bytes.rounded(least)) are "
+          + "needed: \(Bytes(needed.bases)) for the base models, \(Bytes(Self.processBytes)) for the "
+          + "worker itself, \(Bytes(needed.workspace + needed.requests)) for workspace and requests, "
+          + "\(Bytes(needed.kvCache)) for the KV cache, \(Bytes(needed.adapters)) for adapters")
     }
     // Every model gets the same number of positions, up to the whole context of many sequences.
     let each = bases.reduce(0) { $0 + $1.cache.bytesPerPosition }
-    let positions = each == 0 ? 0 : kvCache / each
+    let positions = each == 0 ? 0 : parts.kvCache / each
     var caches: [String: Int] = [:]
     var lengths: [String: Int] = [:]
     for base in bases {
       let bytes = positions * base.cache.bytesPerPosition
       caches[base.name] = bytes
       lengths[base.name] = min(base.maxPositions, base.cache.positions(in: bytes))
-      guard bytes >= base.cache.pageBytes else {
-        throw EngineError(
-          .resourceExhausted,
-          "a KV cache of \(Bytes(kvCache)) holds \(positions) positions of each base model, which is "
-            + "less than a page of \(base.name) (\(Bytes(base.cache.pageBytes)))")
-      }
     }
     self.limit = limit
-    self.bases = taken
-    self.workspace = workspace
-    self.requests = requests
-    self.kvCache = caches
+    self.bases = parts.bases
+    workspace = parts.workspace
+    requests = parts.requests
+    kvCache = caches
     contextLengths = lengths
-    adapters = shared - kvCache
+    adapters = parts.adapters
+  }
+
+  /// What some memory is divided into, enough or not.
+  private struct Parts {
+    let bases: Int
+    let workspace: Int
+    let requests: Int
+    let kvCache: Int
+    let adapters: Int
+
+    init(_ limit: Int, _ givenCache: Int?, _ models: [Base]) {
+      bases = models.reduce(0) { $0 + $1.bytes }
+      let free = limit - MemoryPlan.processBytes - bases
+      let least = models.map(\.leastWorkspace).max() ?? 0
+      workspace = max(least, MemoryPlan.clamp(free / 4, MemoryPlan.workspaceRange))
+      requests = MemoryPlan.clamp(free / 8, MemoryPlan.requestRange)
+      let shared = free - workspace - requests
+      kvCache = givenCache ?? shared / 2
+      adapters = shared - kvCache
+    }
+
+    func isEnough(_ leastCache: Int) -> Bool {
+      adapters >= MemoryPlan.leastAdapters && kvCache >= leastCache
+    }
+  }
+
+  /// Keys and values without which not every base model could be sampled.
+  private static func leastCache(_ bases: [Base]) -> Int {
+    let each = bases.reduce(0) { $0 + $1.cache.bytesPerPosition }
+    // As many positions of each as the one needs that has the largest steps.
+    let positions = bases.map { base in
+      let step = max(1, base.cache.bytesPerPosition)
+      return (base.cache.pageBytes + step - 1) / step
+    }
+    return each * (positions.max() ?? 0)
+  }
+
+  /// The least memory, in whole MiB, that suffices: parts grow with the whole, so it is looked for.
+  private static func leastLimit(
+    above limit: Int, _ cache: Int?, _ bases: [Base], _ leastCache: Int
+  ) -> Int {
+    func isEnough(_ mebibytes: Int) -> Bool {
+      Parts(mebibytes << 20, cache, bases).isEnough(leastCache)
+    }
+    var (low, high) = (max(limit, 0) >> 20, 1)
+    while !isEnough(high), high < 1 << 42 { high *= 2 }
+    while high - low > 1 {
+      let middle = low + (high - low) / 2
+      if isEnough(middle) { high = middle } else { low = middle }
+    }
+    return high << 20
   }
 
   private static func clamp(_ value: Int, _ range: ClosedRange<Int>) -> Int {
@@ -102,6 +148,9 @@ package struct MemoryPlan: Sendable, Equatable {
   struct Bytes: CustomStringConvertible {
     let count: Int
     init(_ count: Int) { self.count = count }
+
+    /// As an option takes them: whole MiB that are enough.
+    static func rounded(_ count: Int) -> String { "\((count + (1 << 20) - 1) >> 20)M" }
 
     var description: String {
       let size = Double(max(count, 0))

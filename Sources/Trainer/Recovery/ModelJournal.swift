@@ -36,6 +36,9 @@ final class ModelJournal: StreamJournal {
   /// Opens streams, so that neither the loop nor the compute thread waits for the disk.
   private let queue = DispatchQueue(label: "tinsmith.journal")
   private let owned = Mutex<[String: Owned]>([:])
+  /// Streams that were closed here while the compute thread may still be at work on their models, and
+  /// how often.
+  private let leaving = Mutex<[String: Int]>([:])
   private static let log = Logger(label: "tinsmith.journal")
 
   /// - Parameter submit: runs something on the compute thread, behind what was said of the same
@@ -65,13 +68,18 @@ final class ModelJournal: StreamJournal {
   // MARK: StreamJournal
 
   func open(_ stream: String, epoch: UInt64, done: @escaping @Sendable (OpenedLog) -> Void) {
-    queue.async { [self] in
-      do {
-        try take(stream, epoch: epoch, done: done)
-      } catch {
-        done(Self.refusal(stream, error))
+    let begin: @Sendable () -> Void = { [self] in
+      queue.async { [self] in
+        do {
+          try take(stream, epoch: epoch, done: done)
+        } catch {
+          done(Self.refusal(stream, error))
+        }
       }
     }
+    // What is read must not change any more: a snapshot of the opening before may be on its way.
+    guard leaving.withLock({ $0[stream] }) == nil else { return submit { _ in begin() } }
+    begin()
   }
 
   func admitted(_ request: AdmittedRequest) {
@@ -109,7 +117,16 @@ final class ModelJournal: StreamJournal {
     }
   }
 
-  func closed(_ stream: String) { owned.withLock { $0[stream] = nil } }
+  func closed(_ stream: String) {
+    owned.withLock { $0[stream] = nil }
+    leaving.withLock { $0[stream, default: 0] += 1 }
+    submit { [self] _ in
+      leaving.withLock { leaving in
+        let left = (leaving[stream] ?? 1) - 1
+        leaving[stream] = left > 0 ? left : nil
+      }
+    }
+  }
 
   func isCurrent(_ stream: String, epoch: UInt64) -> Bool {
     let segments = JournalFolder(path: folder(of: stream), storage: storage).segments()
@@ -206,8 +223,8 @@ final class ModelJournal: StreamJournal {
   /// What the clients of a model are told while its records cannot be written.
   private static func unavailability(_ error: EngineError) -> RPCError {
     RPCError(
-      error.code == .resourceExhausted ? .resourceExhausted : .unavailable, error.message,
-      cause: error)
+      [.resourceExhausted, .diskFull].contains(error.code) ? .resourceExhausted : .unavailable,
+      error.message, cause: error)
   }
 
   /// The records of a model cannot be written: what it computed since is forgotten, and its next
@@ -226,7 +243,10 @@ final class ModelJournal: StreamJournal {
   // MARK: Snapshots, on the compute thread
 
   /// Waits until all outcomes so far are durable: a snapshot must not be ahead of them.
+  ///
   /// - Parameter seq: every request below it is in the snapshot that is about to be written.
+  /// - Throws: UNAVAILABLE where the stream is not this worker's any more. A snapshot of what its next
+  ///   owner does not know of would be in that one's way.
   func flush(_ stream: String, below seq: UInt64) throws {
     let segment = owned.withLock { owned -> JournalSegment? in
       guard let segment = owned[stream]?.segment else { return nil }
@@ -235,7 +255,10 @@ final class ModelJournal: StreamJournal {
       }
       return segment
     }
-    if let segment { try writer.flush(segment) }
+    guard let segment, isCurrent(stream, epoch: segment.name.epoch) else {
+      throw RPCError(.unavailable, "\(stream) is not at this worker any more")
+    }
+    try writer.flush(segment)
   }
 
   /// A stream whose snapshot is due by the bytes that are in none.

@@ -9,9 +9,9 @@ package enum OpenFileLimit {
 
   /// With fewer a service cannot even start its parts.
   package static let least = 64
-  /// Not more than this is asked for, whatever is allowed: programs exist that go through all
-  /// numbers up to their limit.
-  package static let most = 1 << 20
+  /// Not more than this is asked for, whatever is allowed: it is more than a service can use, and
+  /// programs exist that go through all numbers up to their limit.
+  package static let most = 24_576
 
   /// Raises the soft limit to the hard one; processes that this one starts inherit it.
   ///
