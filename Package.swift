@@ -7,7 +7,7 @@ import PackageDescription
 //                             +- RPC <-+- Tinsmith (public SDK) <-+
 //            CProto <- Wire <-+        |                          +- CLI, Tools
 // CKernels, CSystem <- Engine <--------+- Trainer <---------------+
-//                  Tokenizers <--------+  Catalog <---------------+
+//         JSON <- Tokenizers <--------+  Catalog <---------------+
 //   Trainer, Catalog <- … Checkpoints
 //   Operations <- CLI
 
@@ -58,7 +58,8 @@ let package = Package(
     .target(
       name: "RPC", dependencies: ["ZeroMQ", "Wire", crypto, logging, collections, heap],
       exclude: ["README.md"]),
-    .target(name: "Engine", dependencies: ["CKernels", "CSystem"]),
+    .target(name: "JSON"),
+    .target(name: "Engine", dependencies: ["CKernels", "CSystem", "JSON"]),
     .target(name: "Journal", dependencies: ["Engine", "Wire"]),
     .target(
       name: "Checkpoints", dependencies: ["Engine", "RPC", "Wire", crypto, logging]),
@@ -66,7 +67,7 @@ let package = Package(
     .target(
       name: "Catalog", dependencies: ["Checkpoints", "Engine", "RPC", "Wire", grdb, logging]),
     .target(name: "Operations", dependencies: [metrics]),
-    .target(name: "Tokenizers"),
+    .target(name: "Tokenizers", dependencies: ["JSON"]),
     .target(
       name: "Trainer",
       dependencies: [
@@ -115,10 +116,11 @@ let package = Package(
       ]),
     .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "CKernels", "TestSupport", crypto],
+      name: "EngineTests", dependencies: ["Engine", "CKernels", "JSON", "TestSupport", crypto],
       exclude: ["Fixtures"]),
     .testTarget(name: "OperationsTests", dependencies: ["Operations"]),
-    .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers"], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "TokenizersTests", dependencies: ["JSON", "Tokenizers"], exclude: ["Fixtures"]),
     .testTarget(
       name: "CheckpointsTests",
       dependencies: ["Checkpoints", "Engine", "RPC", "TestSupport", "Wire"]),

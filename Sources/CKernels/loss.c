@@ -20,6 +20,8 @@ static term clipped_term(float r, float a, float lo, float hi) {
 
 static term token_term(ck_loss_kind kind, float p, float q, float a, float r, float lo, float hi,
                        float beta) {
+  // What does not count adds nothing, whatever its ratio is: inf × 0 is no number.
+  if (a == 0 && kind != CK_LOSS_DRO) return (term){0, 0, 0};
   switch (kind) {
     case CK_LOSS_CROSS_ENTROPY:
       return (term){-a * p, -a, 0};
@@ -68,6 +70,8 @@ void ck_loss(ck_loss_kind kind, int64_t count, const float *p, const float *q, c
                         hi ? hi[i] : __builtin_inff(), beta);
     dp[i] = t.slope;
     sums->loss += t.value;
+    if (!sums->bad && !(__builtin_isfinite(t.value) && __builtin_isfinite(t.slope)))
+      sums->bad = i + 1;
     if (a[i] == 0) continue;
     sums->tokens++;
     sums->clipped += t.clipped;

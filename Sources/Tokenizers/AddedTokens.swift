@@ -1,3 +1,5 @@
+import JSON
+
 /// The `added_tokens` of a tokenizer file: texts that stand for one token wherever they occur.
 struct AddedTokens: Sendable {
   struct Entry: Sendable {

@@ -1,3 +1,5 @@
+import JSON
+
 /// Byte-pair encoding of one word: joins neighbours in the order of the merges' ranks.
 ///
 /// A heap keeps the candidate merges, so that a word of n bytes takes O(n log n).

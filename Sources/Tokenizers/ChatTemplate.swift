@@ -1,3 +1,4 @@
+package import JSON
 package import Foundation
 
 /// A model's chat template: turns messages into the text that the model was trained on.

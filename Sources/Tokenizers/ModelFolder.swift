@@ -1,3 +1,4 @@
+import JSON
 import Foundation
 
 /// The small files of a Hugging Face model folder that tokenizer and chat template read.
@@ -55,14 +56,23 @@ struct ModelFolder {
   /// A file that holds a JSON object, nil if there is no such file.
   func object(_ name: String) throws(TokenizerError) -> JSONObject? {
     guard let bytes = try bytes(name) else { return nil }
-    do throws(TokenizerError) {
-      guard let object = try JSONParser.parse(bytes).object else {
-        throw TokenizerError(.invalidFile, "not a JSON object")
-      }
-      return object
+    return try Self.object(bytes, name)
+  }
+
+  /// The JSON object that a text is.
+  /// - Throws: `invalidFile` or `limitExceeded` naming the file.
+  static func object(_ bytes: [UInt8], _ name: String) throws(TokenizerError) -> JSONObject {
+    let value: JSONValue
+    do throws(JSONError) {
+      value = try JSONParser.parse(bytes)
     } catch {
-      throw TokenizerError(error.code, name, cause: error)
+      throw TokenizerError(
+        error.code == .invalid ? .invalidFile : .limitExceeded, "\(name): \(error)")
     }
+    guard let object = value.object else {
+      throw TokenizerError(.invalidFile, "\(name) is not a JSON object")
+    }
+    return object
   }
 
   /// The templates of `chat_template.jinja` and of the folder `chat_templates`, by name.

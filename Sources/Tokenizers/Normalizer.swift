@@ -1,3 +1,5 @@
+import JSON
+
 /// The `normalizer` of a tokenizer file: none, NFC, or a sequence of these.
 enum Normalizer: Sendable {
   case none

@@ -1,3 +1,5 @@
+import JSON
+
 /// The `post_processor` of a tokenizer file: the special tokens around a text.
 struct PostProcessor: Sendable {
   /// Most parts of a template, and most tokens around a text.

@@ -1,3 +1,5 @@
+import JSON
+
 /// The `pre_tokenizer` of a byte-level tokenizer file: splits in order, then `ByteLevel`.
 struct PreTokenizer: Sendable {
   /// GPT-2's pattern, which `ByteLevel` applies by itself unless told not to.

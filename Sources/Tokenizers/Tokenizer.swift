@@ -1,3 +1,4 @@
+import JSON
 package import Foundation
 
 /// A byte-level BPE tokenizer as a Hugging Face `tokenizer.json` describes it.
@@ -39,11 +40,9 @@ package struct Tokenizer: Sendable {
   /// Reads the text of a `tokenizer.json` alone; no token is known to end an answer.
   /// - Throws: as `init(directory:)`.
   package init(json: [UInt8]) throws(TokenizerError) {
-    guard let file = try JSONParser.parse(json).object else {
-      throw TokenizerError(.invalidFile, "tokenizer.json is not an object")
-    }
     try self.init(
-      file: file, config: try TokenizerConfig(JSONObject()), generation: nil, model: nil)
+      file: try ModelFolder.object(json, "tokenizer.json"),
+      config: try TokenizerConfig(JSONObject()), generation: nil, model: nil)
   }
 
   private init(
@@ -70,7 +69,9 @@ package struct Tokenizer: Sendable {
     addedTokens = AddedTokens(added, normalizer: normalizer)
     vocabulary = table
     vocabularySize = table.endID
-    eosTokenIds = Self.endTokens(config, generation, settings, table)
+    eosTokenIds = EndTokens.ids(config, generation: generation, model: settings) {
+      table.id(of: $0)
+    }
     for id in postProcessor.prefix + postProcessor.suffix where table.token(id) == nil {
       throw TokenizerError(.invalidFile, "post_processor: no token has the id \(id)")
     }
@@ -98,28 +99,6 @@ package struct Tokenizer: Sendable {
     guard object?["type"]?.string == "ByteLevel" else {
       throw TokenizerError(.unsupported, "decoder \(object?["type"]?.string ?? "null")")
     }
-  }
-
-  /// What ends an answer, as transformers has it: the tokenizer's end token and those of the
-  /// generation config, which is made from the model's config where there is none.
-  private static func endTokens(
-    _ config: TokenizerConfig, _ generation: JSONObject?, _ model: JSONObject?, _ table: TokenTable
-  ) -> [Int32] {
-    var ids: [Int32] = []
-    if let token = config.named.first(where: { $0.name == "eos_token" }),
-      let id = table.id(of: token.text)
-    {
-      ids.append(id)
-    }
-    let listed = generation == nil ? model?["eos_token_id"] : generation?["eos_token_id"]
-    for id in listed?.array ?? listed.map({ [$0] }) ?? [] {
-      if let id = id.int.flatMap({ Int32(exactly: $0) }), table.token(id) != nil,
-        !ids.contains(id)
-      {
-        ids.append(id)
-      }
-    }
-    return ids
   }
 
   // MARK: Vocabulary

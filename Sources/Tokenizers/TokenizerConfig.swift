@@ -1,3 +1,5 @@
+import JSON
+
 /// What `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` say together,
 /// with the precedence that transformers gives them: a config that lists its added tokens
 /// (`added_tokens_decoder`) stands alone; else the map's special tokens replace the config's, and

@@ -10,8 +10,10 @@ final class LoadedBase {
   /// The training requests under way.
   let run: TrainingRun
   let decoder: Decoder
-  /// For stop strings and the default stop tokens; nil when the folder has no tokenizer we read.
-  let tokenizer: Tokenizer?
+  /// For stop strings.
+  let tokenizer: Result<Tokenizer, TokenizerError>
+  /// What ends an answer when a request does not say it.
+  let endTokens: Set<Int32>
 
   init(
     name: String, folder: String, cache: String, worker: Worker
@@ -26,11 +28,23 @@ final class LoadedBase {
     decoder = Decoder(
       Generator(model: model, kernels: worker.kernels, arena: worker.arena, cache: pages),
       worker.statistics)
-    do {
-      tokenizer = try Tokenizer(directory: URL(fileURLWithPath: folder))
-    } catch {
-      worker.log.warning("no tokenizer for \(name): \(error); stop strings will be refused")
-      tokenizer = nil
+    let directory = URL(fileURLWithPath: folder)
+    tokenizer = Result { () throws(TokenizerError) in try Tokenizer(directory: directory) }
+    switch tokenizer {
+    case .success(let tokenizer): endTokens = Set(tokenizer.eosTokenIds)
+    case .failure: endTokens = Set(EndTokens.withoutTokenizer(directory))
     }
+    for warning in warnings { worker.log.warning("base model \(name): \(warning)") }
+  }
+
+  /// What in the folder has no effect or cannot be used, in words.
+  private var warnings: [String] {
+    guard case .failure(let error) = tokenizer else { return model.warnings }
+    return model.warnings + [Self.warning(noTokenizer: error)]
+  }
+
+  /// What a model lacks without its tokenizer.
+  static func warning(noTokenizer error: TokenizerError) -> String {
+    "the tokenizer cannot be read, so stop strings are refused: \(error.message)"
   }
 }

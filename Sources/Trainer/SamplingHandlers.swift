@@ -136,8 +136,13 @@ extension Worker {
     generation.cacheScope = target.cacheScope
     generation.sampleCount = request.numSamples
     generation.wantsPromptLogprobs = request.promptLogprobs
+    if request.promptLogprobsLastN > 0 {
+      generation.lastPromptLogprobs = request.promptLogprobsLastN
+    }
+    generation.promptTargets = try request.targetPromptLogprobs.map(PromptTargets.init)
     generation.topPromptLogprobs = request.topKPromptLogprobs
     generation.topSampleLogprobs = request.topKSampleLogprobs
+    generation.wantsModelLogprobs = request.modelLogprobs
     let seed = request.params.seed ?? keyHash(context.stream, context.seq)
     generation.tenant = String(context.tenant)
     let room = target.base.decoder.contextLength - generation.prompt.count
@@ -172,6 +177,9 @@ extension Worker {
     generation.cacheScope = target.cacheScope
     generation.tenant = String(context.tenant)
     generation.wantsPromptLogprobs = true
+    if request.promptLogprobsLastN > 0 {
+      generation.lastPromptLogprobs = request.promptLogprobsLastN
+    }
     generation.parameters.maxTokens = 0
     generation.charge = try memory.admit(generation)
     let start = Monotonic.microseconds()
@@ -200,14 +208,18 @@ extension LoadedBase {
     _ stop: SamplingParams.Stop, _ strings: StopStrings?, _ generation: inout GenerationRequest
   ) throws {
     switch stop {
-    case .modelDefault: generation.parameters.stopTokens = Set(tokenizer?.eosTokenIds ?? [])
+    case .modelDefault: generation.parameters.stopTokens = endTokens
     case .tokens(let ids): generation.parameters.stopTokens = Set(ids)
     case .strings:
       guard let strings else { return }
-      guard let tokenizer else {
+      let tokenizer: Tokenizer
+      do throws(TokenizerError) {
+        tokenizer = try self.tokenizer.get()
+      } catch {
         throw RPCError(
-          .failedPrecondition, "\(model.name) has no tokenizer: stop strings cannot be found",
-          field: "sampling_params.stop_strings")
+          .failedPrecondition,
+          "the tokenizer of \(model.name) cannot be read, so stop strings cannot be found: "
+            + error.message, field: "sampling_params.stop_strings")
       }
       let finder = StopFinder(strings, samples: generation.sampleCount)
       generation.shouldStop = { sample, tokens in
@@ -236,6 +248,17 @@ extension ReplyInfo {
   }
 }
 
+extension PromptTargets {
+  fileprivate init(_ tensor: Tensor) throws {
+    do {
+      self.init(rowStarts: tensor.rowStarts, tokens: try tensor.storedInt32s())
+    } catch {
+      throw RPCError(
+        .invalidArgument, error.reason, field: "target_prompt_logprobs", cause: error)
+    }
+  }
+}
+
 extension GenerationResult {
   /// float32 [prompt], NaN where there is none.
   fileprivate var promptTensor: Tensor { Tensor(promptLogprobs.map { $0 ?? .nan }) }
@@ -257,17 +280,18 @@ extension SampleResponse {
         index: index, stopReason: sequence.stopReason == .stop ? .stop : .length,
         tokens: sequence.tokens, logprobs: sequence.logprobs,
         topK: request.topKSampleLogprobs > 0
-          ? TopKLogprobs(sequence.top, k: request.topKSampleLogprobs) : nil)
-    }
-    var prompt = result.promptLogprobs
-    if request.promptLogprobsLastN > 0, request.promptLogprobsLastN < prompt.count {
-      for i in 0..<prompt.count - request.promptLogprobsLastN { prompt[i] = nil }
+          ? TopKLogprobs(sequence.top, k: request.topKSampleLogprobs) : nil,
+        modelLogprobs: request.modelLogprobs ? sequence.modelLogprobs : nil)
     }
     self.init(
       sequences: sequences, seed: seed,
-      promptLogprobs: request.promptLogprobs ? Tensor(prompt.map { $0 ?? .nan }) : nil,
+      promptLogprobs: request.promptLogprobs ? result.promptTensor : nil,
       topKPromptLogprobs: request.topKPromptLogprobs > 0
-        ? TopKLogprobs(result.topPromptLogprobs, k: request.topKPromptLogprobs) : nil)
+        ? TopKLogprobs(result.topPromptLogprobs, k: request.topKPromptLogprobs) : nil,
+      targetPromptLogprobs: request.targetPromptLogprobs.map { targets in
+        let flat = Tensor(result.targetLogprobs)
+        return targets.sparse == nil ? flat.reshaped(targets.shape) ?? flat : flat
+      })
   }
 }
 

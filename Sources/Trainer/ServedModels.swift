@@ -92,9 +92,7 @@ package struct ServedModels: Sendable {
     var refused: [String: EngineError] = [:]
     for (name, folder) in folders {
       do {
-        let config = try ModelConfig(path: "\(folder)/config.json")
-        try config.checkArchitecture()
-        configs[name] = config
+        configs[name] = try ModelConfig(path: "\(folder)/config.json")
       } catch {
         refused[name] = error.inFolder(folder)
       }

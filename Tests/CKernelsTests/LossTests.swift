@@ -93,4 +93,31 @@ import Testing
     let result = Self.run(CK_LOSS_GSPO, mask: .init(repeating: 0, count: 8))
     #expect(result.dp == Self.a.map { -$0 })
   }
+
+  /// Frameworks fill positions that do not count with sentinels: exp(p - q) overflows there.
+  @Test(
+    "A token whose advantage is 0 adds nothing, whatever its ratio",
+    arguments: [
+      CK_LOSS_IMPORTANCE_SAMPLING, CK_LOSS_PPO, CK_LOSS_CISPO, CK_LOSS_GSPO,
+    ], [-90, -9999, -1e30] as [Float])
+  func overflowWithoutAdvantage(kind: ck_loss_kind, sentinel: Float) {
+    let mask: [Float] = [1, 1, 1, 1, 0, 1, 1, 1]
+    var q = Self.q
+    q[4] = sentinel  // the one token with advantage 0
+    let (plain, result) = (Self.run(kind, mask: mask), Self.run(kind, q: q, mask: mask))
+    #expect(result.dp == plain.dp && result.dp[4] == 0)
+    #expect(result.sums.loss == plain.sums.loss && result.sums.kl == plain.sums.kl)
+    #expect(result.sums.bad == 0)
+  }
+
+  @Test("The first token that is not finite is told")
+  func overflowWithAdvantage() {
+    var q = Self.q
+    (q[3], q[5]) = (-9999, -9999)
+    #expect(Self.run(CK_LOSS_IMPORTANCE_SAMPLING, q: q).sums.bad == 4)
+    #expect(Self.run(CK_LOSS_PPO, q: q).sums.bad == 4)
+    // Clamped, a positive advantage is finite.
+    q[3] = Self.q[3]
+    #expect(Self.run(CK_LOSS_PPO, q: q).sums.bad == 0)
+  }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 import TestSupport
 import Testing
 
@@ -152,8 +153,7 @@ import Testing
     ("trainable_token_indices", "[1, 2]"), ("layer_replication", "[[0, 1]]"),
     ("target_parameters", "[\"experts.down_proj\"]"), ("alora_invocation_tokens", "[1]"),
     ("arrow_config", "{\"top_k\": 1}"), ("a_switch_of_a_later_version", "true"),
-    ("rank_pattern", "{\"layers.[01].self_attn.q_proj\": 5}"),
-    ("alpha_pattern", "{\".*q_proj\": 5}"),
+    ("rank_pattern", "{\"(?=layers).*\": 5}"), ("alpha_pattern", "{\"(q|v)_proj\\\\1\": 5}"),
   ])
   func settingsThatAreNotSupported(key: String, value: String) throws {
     try expectRefusal("rslora", .unimplemented, "adapter_config.\(key)") { folder in
@@ -172,7 +172,8 @@ import Testing
     ("r", "0"), ("r", "513"), ("r", "null"), ("lora_alpha", "0"), ("lora_alpha", "-1"),
     ("lora_alpha", "1e300"), ("rank_pattern", "{\"q_proj\": 100000}"),
     ("alpha_pattern", "{\"q_proj\": -2}"),
-    ("alpha_pattern", "{\"q_proj\": 2, \"self_attn.q_proj\": 3}"),
+    ("rank_pattern", "{\"q_proj(\": 2}"), ("rank_pattern", "{\"q_proj\": \"2\"}"),
+    ("alpha_pattern", "[1]"), ("use_rslora", "1"),
   ])
   func settingsOutOfRange(key: String, value: String) throws {
     try expectRefusal("rslora", .invalidArgument, "adapter_config.\(key)") { folder in
@@ -231,6 +232,47 @@ import Testing
       for i in tensors.indices where tensors[i].name == a { tensors[i].type = .i32 }
     }
     try refuse(AdapterFiles.weightsName) { $0.removeAll() }
+  }
+
+  /// A module that the config targets and the file lacks is an adapter that was cut.
+  @Test func missingLayers() throws {
+    let gone = Self.module
+    try expectRefusal("rslora", .invalidArgument, "\(gone).lora_A.weight") { folder in
+      try folder.editTensors(AdapterFiles.weightsName) { tensors in
+        tensors.removeAll { $0.name.hasPrefix("\(gone).") }
+      }
+    }
+    // One that was made for some layers is whole.
+    let golden = try GoldenModel("llama")
+    for (key, value) in [
+      ("layers_to_transform", "[0]"), ("layers_to_transform", "0"),
+      ("target_modules", "\".*layers\\\\.0\\\\..*(q|v)_proj\""),
+      ("exclude_modules", "[\"layers.1.self_attn.q_proj\"]"),
+    ] {
+      let folder = try TemporaryFolder(copying: source("rslora"))
+      try folder.editTensors(AdapterFiles.weightsName) { tensors in
+        tensors.removeAll {
+          $0.name.hasPrefix("\(gone).")
+            || (key != "exclude_modules" && $0.name.contains("layers.1."))
+        }
+      }
+      try folder.set(key, to: value)
+      _ = try read(folder.path, golden)
+    }
+  }
+
+  /// The first expression that fits counts, in the file's order.
+  @Test func patternsInOrder() throws {
+    let text =
+      #"{"layers\\.1\\.self_attn.q_proj":7,".*\\.layers\\.[01]\\..*(q|k)_proj":5,"k_proj":9}"#
+    let object = try #require(JSONParser.parse(Array(text.utf8)).object)
+    let pattern = try ModulePattern(object, "rank_pattern")
+    #expect(pattern["model.layers.1.self_attn.q_proj"]?.int == 7)
+    #expect(pattern["model.layers.0.self_attn.q_proj"]?.int == 5)
+    #expect(pattern["model.layers.1.self_attn.k_proj"]?.int == 5)
+    #expect(pattern["model.layers.2.self_attn.k_proj"]?.int == 9)
+    #expect(pattern["model.layers.2.self_attn.q_proj"] == nil)
+    #expect(pattern["model.layers.2.self_attn.xk_proj"] == nil)
   }
 
   /// A saved head that differs from the base's in one bit of one value.

@@ -48,9 +48,9 @@ import Testing
     let merged = try GoldenModel(name, folder: folder.path)
     let places = Dictionary(
       uniqueKeysWithValues: adapter.tensors.map { ("\($0.site.module).weight", $0) })
-    var names = Set(golden.model.weights.files.flatMap(\.tensors.keys))
+    var names = Set(golden.model.weights.origin.shards.flatMap { $0.tensors.map(\.name) })
     if label == "all-r3" { names.insert("lm_head.weight") }
-    #expect(Set(merged.model.weights.files.flatMap(\.tensors.keys)) == names)
+    #expect(Set(merged.model.weights.origin.shards.flatMap { $0.tensors.map(\.name) }) == names)
     for name in names {
       let tensor = try #require(merged.model.stored(name))
       let base = try #require(golden.model.stored(name))
@@ -129,6 +129,52 @@ import Testing
       try config(untied.path)
         == base.replacing(
           "\"tie_word_embeddings\": true", with: "\"tie_word_embeddings\": false"))
+  }
+
+  /// Names, metadata and folders of the base's files: what can stay stays.
+  @Test func oddFolders() throws {
+    let source = try TemporaryFolder(copying: "\(Golden.folder)/models/llama")
+    let shard = "model-00001-of-00002.safetensors"
+    try FileManager.default.createDirectory(
+      atPath: "\(source.path)/part", withIntermediateDirectories: true)
+    try FileManager.default.moveItem(
+      atPath: "\(source.path)/\(shard)", toPath: "\(source.path)/part/\(shard)")
+    try source.editJSON(StoredWeights.indexName) { index in
+      index["metadata"] = ["total_size": 7, "total_parameters": 9]
+      let map = index["weight_map"] as? [String: String] ?? [:]
+      index["weight_map"] = map.mapValues { $0 == shard ? "part/\(shard)" : $0 }
+    }
+    let golden = try GoldenModel("llama", folder: source.path)
+    let folder = try merge(golden, golden.adapter("mlp-r3"))
+    let merged = try GoldenModel("llama", folder: folder.path)
+    #expect(merged.model.weights.origin.shards.count == 2 && merged.model.warnings == [])
+    let text = try String(
+      contentsOfFile: "\(folder.path)/\(StoredWeights.indexName)", encoding: .utf8)
+    #expect(text.contains(#""total_parameters":9"#) && !text.contains("\"total_size\":7,"))
+  }
+
+  /// The stored head serves as embedding, too: with an adapter on the head both are written.
+  @Test func headAlone() throws {
+    let source = try TemporaryFolder(copying: "\(Golden.folder)/models/qwen3")
+    try source.editTensors(StoredWeights.fileName) { tensors in
+      for i in tensors.indices where tensors[i].name == TensorName.embedding {
+        tensors[i].name = TensorName.head
+      }
+    }
+    let golden = try GoldenModel("qwen3", folder: source.path)
+    let expected = try GoldenModel("qwen3")
+    let (one, two) = (
+      try merge(golden, golden.adapter("unembed-r32")),
+      try merge(expected, expected.adapter("unembed-r32"))
+    )
+    let (found, wanted) = (
+      try Safetensors(path: "\(one.path)/\(StoredWeights.fileName)").tensors,
+      try Safetensors(path: "\(two.path)/\(StoredWeights.fileName)").tensors
+    )
+    #expect(found.keys == wanted.keys)
+    for (name, tensor) in found {
+      #expect(tensor.bytes.elementsEqual(try #require(wanted[name]).bytes), "\(name)")
+    }
   }
 
   /// A sum that the base's type cannot hold is refused by the tensor's name.

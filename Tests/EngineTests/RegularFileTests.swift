@@ -77,18 +77,18 @@ import Testing
     }
   }
 
-  /// The weights are looked at before memory is taken for what only the config says.
-  @Test func weightsAreCheckedBeforeTheRotaryTable() throws {
+  /// The weights are looked at before memory is taken for what only the config says, or anything is
+  /// packed.
+  @Test func weightsAreCheckedBeforeAnythingIsMade() throws {
     let kernels = try Kernels(threads: 1)
     let folder = try TemporaryFolder(copying: "\(Golden.folder)/models/qwen3")
     try folder.editJSON("config.json") { $0["num_hidden_layers"] = 1000 }
-    let config = try ModelConfig(path: "\(folder.path)/config.json")
-    let weights = try WeightStore(
-      folder: folder.path, tied: config.tiesEmbeddings, cache: "\(folder.path)/cache",
-      storage: FileStorage(), kernels: kernels)
-    var builder = ModelBuilder(config: config, weights: weights)
-    let missing = #expect(throws: EngineError.self) { _ = try makeQwen3(&builder) }
+    let cache = "\(folder.path)/cache"
+    let missing = #expect(throws: EngineError.self) {
+      _ = try BaseModel(
+        name: "qwen3", folder: folder.path, cache: cache, storage: FileStorage(), kernels: kernels)
+    }
     #expect(missing?.code == .notFound)
-    #expect(!builder.rotary.isFilled)
+    #expect(!FileManager.default.fileExists(atPath: cache))
   }
 }

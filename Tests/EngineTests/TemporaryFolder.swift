@@ -45,7 +45,9 @@ extension TemporaryFolder {
     edit(&tensors)
     var writer = SafetensorsWriter()
     for tensor in tensors {
-      writer.add(tensor.name, tensor.type, shape: tensor.shape) { file in
+      writer.add(
+        tensor.name, tensor.type, shape: tensor.shape, byteCount: tensor.bytes.count
+      ) { file in
         try tensor.bytes.withUnsafeBytes { try file.append($0) }
       }
     }

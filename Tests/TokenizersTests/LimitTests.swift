@@ -1,3 +1,4 @@
+import JSON
 import Foundation
 import Testing
 
@@ -93,7 +94,7 @@ import Testing
       try PatternProgram(String(repeating: "a", count: 70_000))
     }
     let values = "[" + String(repeating: "0,", count: JSONParser.maximumValues) + "0]"
-    let error = #expect(throws: TokenizerError.self) { try JSONParser.parse(Array(values.utf8)) }
+    let error = #expect(throws: JSONError.self) { try JSONParser.parse(Array(values.utf8)) }
     #expect(error?.code == .limitExceeded)
   }
 

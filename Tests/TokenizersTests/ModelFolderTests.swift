@@ -1,3 +1,4 @@
+import JSON
 import Foundation
 import Testing
 
@@ -121,6 +122,28 @@ import Testing
     #expect(try tokenizer(config).eosTokenIds == [600, 602])
     let generation = config.merging(["generation_config.json": #"{"eos_token_id":601}"#]) { $1 }
     #expect(try tokenizer(generation).eosTokenIds == [601])
+  }
+
+  /// A tokenizer that is not read costs no end token whose number some file gives.
+  @Test func endTokensWithoutATokenizer() throws {
+    func found(_ files: [String: String]) throws -> [Int32] {
+      try withFolder(files.merging(["tokenizer.json": "{"]) { given, _ in given }) { folder in
+        _ = try #require(throws: TokenizerError.self) { try Tokenizer(directory: folder) }
+        return EndTokens.withoutTokenizer(folder)
+      }
+    }
+    let config = #"{"eos_token_id":[7,8]}"#
+    #expect(try found(["config.json": config]) == [7, 8])
+    #expect(
+      try found(["config.json": config, "generation_config.json": #"{"eos_token_id":2}"#]) == [2])
+    let named = #"{"eos_token":"<e>","added_tokens_decoder":{"9":\#(Self.entry("<e>"))}}"#
+    #expect(try found(["config.json": config, "tokenizer_config.json": named]) == [9, 7, 8])
+    let files = [
+      "tokenizer.json": #"{"added_tokens":[{"id":5,"content":"</s>"}],"model":{"type":"Unigram"}}"#,
+      "special_tokens_map.json": #"{"eos_token":"</s>"}"#,
+    ]
+    #expect(try found(files) == [5])
+    #expect(try found([:]) == [])
   }
 
   // MARK: Chat templates

@@ -1,3 +1,4 @@
+import JSON
 import Foundation
 import Testing
 
@@ -115,7 +116,7 @@ import Testing
 
   @Test(arguments: malformed)
   func malformedJSON(_ text: String) {
-    #expect(throws: TokenizerError.self) { try JSONParser.parse(Array(text.utf8)) }
+    #expect(throws: JSONError.self) { try JSONParser.parse(Array(text.utf8)) }
   }
 
   /// What nobody reads may be any number that Python writes; where one is needed, it must fit.
@@ -157,9 +158,9 @@ import Testing
   }
 
   @Test func invalidUTF8AndDeepJSONAreRefused() {
-    #expect(throws: TokenizerError.self) { try JSONParser.parse([0x22, 0xFF, 0x22]) }
+    #expect(throws: JSONError.self) { try JSONParser.parse([0x22, 0xFF, 0x22]) }
     let deep = [UInt8](repeating: UInt8(ascii: "["), count: 100_000)
-    #expect(throws: TokenizerError.self) { try JSONParser.parse(deep) }
+    #expect(throws: JSONError.self) { try JSONParser.parse(deep) }
   }
 
   @Test func missingFilesAreNamed() throws {

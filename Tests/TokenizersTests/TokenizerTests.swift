@@ -1,3 +1,4 @@
+import JSON
 import Foundation
 import Testing
 
@@ -31,7 +32,8 @@ import Testing
     try Data(#"{"eos_token_id":[600,602,9999,"x"]}"#.utf8)
       .write(to: folder.appending(path: "generation_config.json"))
     let tokenizer = try Tokenizer(directory: folder)
-    #expect(tokenizer.eosTokenIds == [602, 600])
+    // A model may have more logits than the tokenizer has tokens.
+    #expect(tokenizer.eosTokenIds == [602, 600, 9999])
     #expect(tokenizer.tokenToId("<|im_end|>") == 602)
     let message = JSONValue.message(role: "user", content: "x")
     #expect(try ChatTemplate(directory: folder).render(messages: [message]) == "<|im_end|>")

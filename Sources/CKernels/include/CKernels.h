@@ -246,11 +246,13 @@ typedef struct {
   int64_t tokens;        // tokens with a non-zero weight or advantage
   int64_t clipped;       // tokens with A != 0 whose clamp is active: clamp(r)·A < r·A for ppo and
                          // gspo, clamp(r) != r for cispo
+  int64_t bad;           // 1 + the first token whose value or derivative is not finite; 0: none
 } ck_loss_sums;
 
 /// `count` consecutive tokens of one datum (all of them for gspo). a is the weight (cross entropy)
 /// or the advantage; q, lo, hi and mask may be NULL where the loss has none; lo and hi hold one
-/// value per token. dp is stored; the sums are added to *sums, token by token.
+/// value per token. dp is stored; the sums are added to *sums, token by token. A token with a = 0 adds
+/// nothing, whatever its ratio is, but for dro, whose penalty has no factor a.
 void ck_loss(ck_loss_kind kind, int64_t count, const float *p, const float *q, const float *a,
              const float *lo, const float *hi, const float *mask, float beta, float *dp,
              ck_loss_sums *sums);

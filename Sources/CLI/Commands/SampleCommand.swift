@@ -32,7 +32,9 @@ struct SampleCommand: AsyncParsableCommand {
   @Option(name: [.customShort("n"), .long], help: "How many answers.") var numSamples = 1
   @Option(parsing: .singleValue, help: "A text that ends the answer; may be repeated.")
   var stop: [String] = []
-  @Flag(help: "Continue the prompt as it is, without a chat template.") var raw = false
+  @Flag(
+    help: "Continue the prompt as it is, behind the begin token that the tokenizer adds, if any.")
+  var raw = false
 
   func validate() throws {
     guard numSamples >= 1 else { throw ValidationError("--num-samples must be at least 1") }
@@ -49,7 +51,9 @@ struct SampleCommand: AsyncParsableCommand {
       prompt == "-"
       ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : prompt
     let tokens =
-      raw ? try model.tokens(text) : try model.prompt([(role: "user", text: text)])
+      raw
+      ? try model.tokens(text, addSpecialTokens: true)
+      : try model.prompt([(role: "user", text: text)])
     let response = try await sampler.sample(
       ModelInput(tokens: tokens), numSamples: numSamples,
       params: drawing.params(stop.isEmpty ? .endOfText : .strings(stop))

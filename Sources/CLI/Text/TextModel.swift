@@ -56,8 +56,11 @@ struct TextModel: Sendable {
   }
 
   /// The tokens of a text as it stands.
-  func tokens(_ text: String) throws -> [Int32] {
-    try tokenizer.encode(text, addSpecialTokens: false)
+  ///
+  /// - Parameter addSpecialTokens: whether those that the tokenizer puts around a text are added, a
+  ///   begin token say; what a chat template made has them already.
+  func tokens(_ text: String, addSpecialTokens: Bool = false) throws -> [Int32] {
+    try tokenizer.encode(text, addSpecialTokens: addSpecialTokens)
   }
 
   /// The text of an answer, without its end token and other special ones.

@@ -8,6 +8,8 @@ struct PackedFile {
   /// Names, sources and offsets of what the file holds.
   struct Plan {
     struct Item {
+      /// The model's name of it.
+      let name: String
       let tensor: StoredTensor
       let offset: Int
       let bytes: Int
@@ -31,7 +33,7 @@ struct PackedFile {
         case 2: bytes = ck_packed_bytes(type, Int64(tensor.shape[0]), Int64(tensor.shape[1]))
         default: continue
         }
-        items.append(Item(tensor: tensor, offset: offset, bytes: bytes))
+        items.append(Item(name: name, tensor: tensor, offset: offset, bytes: bytes))
         offset += (bytes + 63) & ~63
       }
       self.items = items
@@ -87,11 +89,12 @@ struct PackedFile {
       let type = try WeightStore.kernelType(tensor)
       guard let base = tensor.bytes.baseAddress else { return }
       let block = 1 << 20
+      let size = tensor.bytes.count / max(tensor.count, 1)
       var values = [Float](repeating: 0, count: min(block, tensor.count))
       for start in stride(from: 0, to: tensor.count, by: block) {
         let count = min(block, tensor.count - start)
         ck_convert(
-          kernels.handle, &values, base + start * tensor.type.size, type, Int64(count))
+          kernels.handle, &values, base + start * size, type, Int64(count))
         guard kernels.allFinite(values, count: count) else {
           throw EngineError(.invalidArgument, "\(tensor.name) holds a value that is not finite")
         }
@@ -110,7 +113,7 @@ struct PackedFile {
     }
     // They were read from begin to end; what is used comes back, shared with other processes.
     file.releasePages()
-    offsets = plan.items.reduce(into: [:]) { $0[$1.tensor.name] = $1.offset }
+    offsets = plan.items.reduce(into: [:]) { $0[$1.name] = $1.offset }
   }
 
   func address(_ name: String) throws(EngineError) -> UnsafeRawPointer {

@@ -1,25 +1,29 @@
 import CKernels
 import Foundation
+import Glibc
+import JSON
 
-/// Element types of a safetensors file that we read.
-package enum TensorType: String, Sendable {
-  case f32 = "F32"
-  case bf16 = "BF16"
-  case f16 = "F16"
-  case f64 = "F64"
-  case i64 = "I64"
-  case i32 = "I32"
-  case u8 = "U8"
-  case bool = "BOOL"
+/// An element type of a safetensors file, by its name there. Some are weights; the others may stand
+/// beside them.
+package struct TensorType: RawRepresentable, Hashable, Sendable {
+  package let rawValue: String
 
-  var size: Int {
-    switch self {
-    case .f64, .i64: 8
-    case .f32, .i32: 4
-    case .bf16, .f16: 2
-    case .u8, .bool: 1
-    }
-  }
+  package init(rawValue: String) { self.rawValue = rawValue }
+
+  package static let f32 = TensorType(rawValue: "F32")
+  package static let bf16 = TensorType(rawValue: "BF16")
+  package static let f16 = TensorType(rawValue: "F16")
+  package static let f64 = TensorType(rawValue: "F64")
+  package static let i32 = TensorType(rawValue: "I32")
+
+  private static let sizes = [
+    "C64": 8, "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "BF16": 2, "F16": 2,
+    "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1,
+    "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1,
+  ]
+
+  /// Bytes of an element; nil for a type that is not known or takes a part of a byte.
+  var size: Int? { Self.sizes[rawValue] }
 
   /// The kernel list's name of a weight type; nil for types that are not weights.
   var kernelType: ck_dtype? {
@@ -67,14 +71,34 @@ package struct StoredTensor: Sendable {
   /// Whether this and `other` hold the same values bit for bit once widened to f32.
   ///
   /// - Throws: `unimplemented` for a type that is not a float of at most 32 bits.
-  func hasValues(of other: StoredTensor, _ kernels: Kernels) throws(EngineError) -> Bool {
+  func hasValues(of other: StoredTensor) throws(EngineError) -> Bool {
     guard shape == other.shape else { return false }
     if type == other.type {
       guard let a = bytes.baseAddress, let b = other.bytes.baseAddress else { return true }
       return memcmp(a, b, bytes.count) == 0
     }
-    return try floats(kernels).elementsEqual(other.floats(kernels)) {
-      $0.bitPattern == $1.bitPattern
+    let (one, two) = (try elements(), try other.elements())
+    return (0..<count).allSatisfy { one($0).bitPattern == two($0).bitPattern }
+  }
+
+  /// Values by their index, widened to f32.
+  private func elements() throws(EngineError) -> (Int) -> Float {
+    let bytes = bytes
+    func bits(_ index: Int) -> UInt16 {
+      UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
+    }
+    switch type {
+    case .f32:
+      return { index in
+        Float(
+          bitPattern: UInt32(
+            littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self)))
+      }
+    case .bf16: return { Float(bitPattern: UInt32(bits($0)) << 16) }
+    case .f16: return { Float(Float16(bitPattern: bits($0))) }
+    default:
+      throw EngineError(
+        .unimplemented, "has type \(type.rawValue), which is no type of weights", field: name)
     }
   }
 }
@@ -88,12 +112,6 @@ package struct Safetensors: Sendable {
 
   /// Larger dimensions are damage, and would overflow where they are rounded up.
   private static let maxDimension = 1 << 40
-
-  private struct Entry: Decodable {
-    let dtype: String
-    let shape: [Int]
-    let dataOffsets: [Int]
-  }
 
   /// - Parameter headerLimit: the largest header accepted, in bytes: reading one takes a second for
   ///   a megabyte or two.
@@ -114,30 +132,32 @@ package struct Safetensors: Sendable {
       throw damaged("its header has \(length) bytes, more than the \(headerLimit) it may have")
     }
     let dataStart = 8 + Int(length)
-    let header = Data(file.bytes[8..<dataStart])
-    let object = try JSONFiles.decode(
-      [String: HeaderValue].self, header,
-      "\(path) is not a valid safetensors file: its header is not valid JSON")
+    let header = try JSONFiles.object(
+      in: Data(file.bytes[8..<dataStart]), "\(path) is not a valid safetensors file: its header")
     var found: [String: StoredTensor] = [:]
     var metadata: [String: String] = [:]
-    for (name, value) in object {
-      switch value {
-      case .metadata(let pairs) where name == "__metadata__": metadata = pairs
-      case .metadata: throw damaged("\(name) is not a tensor entry")
-      case .tensor(let dtype, let shape, let offsets):
-        guard let type = TensorType(rawValue: dtype) else {
-          throw EngineError(.unimplemented, "\(path): \(name) has unsupported type \(dtype)")
+    for (name, value) in header.members {
+      guard name != "__metadata__" else {
+        for (key, text) in value.object?.members ?? [] { metadata[key] = text.string }
+        guard value.isNull || metadata.count == value.object?.members.count else {
+          throw damaged("its metadata are not texts by name")
         }
-        let size = try Self.byteCount(shape, type, name, damaged)
-        guard offsets.count == 2, offsets[0] >= 0, offsets[1] >= offsets[0],
-          offsets[1] <= file.bytes.count - dataStart, offsets[1] - offsets[0] == size
-        else {
-          throw damaged("\(name) has offsets \(offsets) that do not fit its shape or the file")
-        }
-        found[name] = StoredTensor(
-          name: name, type: type, shape: shape,
-          range: dataStart + offsets[0]..<dataStart + offsets[1], file: file)
+        continue
       }
+      guard let entry = value.object, let dtype = entry["dtype"]?.string,
+        let shape = Self.integers(entry["shape"]),
+        let offsets = Self.integers(entry["data_offsets"])
+      else { throw damaged("\(name) is not a tensor entry") }
+      let type = TensorType(rawValue: dtype)
+      let size = try Self.byteCount(shape, type, name, damaged)
+      guard offsets.count == 2, offsets[0] >= 0, offsets[1] >= offsets[0],
+        offsets[1] <= file.bytes.count - dataStart, size == nil || offsets[1] - offsets[0] == size
+      else {
+        throw damaged("\(name) has offsets \(offsets) that do not fit its shape or the file")
+      }
+      found[name] = StoredTensor(
+        name: name, type: type, shape: shape,
+        range: dataStart + offsets[0]..<dataStart + offsets[1], file: file)
     }
     // As the format demands: no holes, no overlaps, nothing behind the last tensor. Another layout
     // is a file that was cut, glued or written wrongly.
@@ -158,10 +178,17 @@ package struct Safetensors: Sendable {
     self.metadata = metadata
   }
 
+  private static func integers(_ value: JSONValue?) -> [Int]? {
+    guard let items = value?.array else { return nil }
+    let integers = items.compactMap(\.int)
+    return integers.count == items.count ? integers : nil
+  }
+
+  /// Nil for a type whose elements have no known size.
   private static func byteCount(
     _ shape: [Int], _ type: TensorType, _ name: String, _ damaged: (String) -> EngineError
-  ) throws(EngineError) -> Int {
-    var size = type.size
+  ) throws(EngineError) -> Int? {
+    var size = type.size ?? 1
     for dimension in shape {
       let (product, overflow) = size.multipliedReportingOverflow(by: dimension)
       guard (0...maxDimension).contains(dimension), !overflow else {
@@ -169,20 +196,6 @@ package struct Safetensors: Sendable {
       }
       size = product
     }
-    return size
-  }
-
-  /// Header values are tensor entries, but for the one of free text.
-  private enum HeaderValue: Decodable {
-    case tensor(dtype: String, shape: [Int], offsets: [Int])
-    case metadata([String: String])
-
-    init(from decoder: any Decoder) throws {
-      if let entry = try? Entry(from: decoder) {
-        self = .tensor(dtype: entry.dtype, shape: entry.shape, offsets: entry.dataOffsets)
-      } else {
-        self = .metadata(try [String: String](from: decoder))
-      }
-    }
+    return type.size == nil ? nil : size
   }
 }

@@ -1,4 +1,4 @@
-import Foundation
+import JSON
 
 /// Writes safetensors: tensors in the given order, header padded to 8 bytes as the reference
 /// implementation does, so the same tensors give the same bytes.
@@ -7,9 +7,8 @@ package struct SafetensorsWriter {
     let name: String
     let type: TensorType
     let shape: [Int]
+    let byteCount: Int
     let append: (any StorageFile) throws -> Void
-
-    var byteCount: Int { shape.reduce(type.size, *) }
   }
 
   private var items: [Item] = []
@@ -27,27 +26,28 @@ package struct SafetensorsWriter {
   package mutating func add(
     _ name: String, _ type: TensorType, _ bytes: UnsafeRawBufferPointer, shape: [Int]
   ) {
-    add(name, type, shape: shape) { try $0.append(bytes) }
+    add(name, type, shape: shape, byteCount: bytes.count) { try $0.append(bytes) }
   }
 
-  /// Adds a tensor whose bytes are made when their turn comes: `append` must append all of them.
+  /// Adds a tensor whose bytes are made when their turn comes: `append` must append all
+  /// `byteCount` of them.
   package mutating func add(
-    _ name: String, _ type: TensorType, shape: [Int],
+    _ name: String, _ type: TensorType, shape: [Int], byteCount: Int,
     _ append: @escaping (any StorageFile) throws -> Void
   ) {
-    items.append(Item(name: name, type: type, shape: shape, append: append))
+    items.append(Item(name: name, type: type, shape: shape, byteCount: byteCount, append: append))
   }
 
   /// Appends the whole file to `output`.
   package func write(to output: any StorageFile) throws {
-    var header = "{\"__metadata__\":{"
-    header += metadata.sorted { $0.key < $1.key }
-      .map { "\(Self.quote($0.key)):\(Self.quote($0.value))" }.joined(separator: ",")
-    header += "}"
+    var header = "{\"__metadata__\":"
+    let pairs = metadata.sorted { $0.key < $1.key }.map { ($0.key, JSONValue.string($0.value)) }
+    header += JSONValue.object(JSONObject(pairs)).text
     var offset = 0
     for item in items {
       let shape = item.shape.map(String.init).joined(separator: ",")
-      header += ",\(Self.quote(item.name)):{\"dtype\":\"\(item.type.rawValue)\","
+      header +=
+        ",\(JSONValue.string(item.name).text):{\"dtype\":\(JSONValue.string(item.type.rawValue).text),"
       header += "\"shape\":[\(shape)],\"data_offsets\":[\(offset),\(offset + item.byteCount)]}"
       offset += item.byteCount
     }
@@ -57,10 +57,5 @@ package struct SafetensorsWriter {
     try withUnsafeBytes(of: &length) { try output.append($0) }
     try Array(header.utf8).withUnsafeBytes { try output.append($0) }
     for item in items { try item.append(output) }
-  }
-
-  private static func quote(_ text: String) -> String {
-    let data = (try? JSONEncoder().encode(text)) ?? Data("\"\"".utf8)
-    return String(decoding: data, as: UTF8.self)
   }
 }

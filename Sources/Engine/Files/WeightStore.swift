@@ -2,36 +2,30 @@ import CKernels
 import Foundation
 import Glibc
 
-/// The frozen weights of a model: the checkpoint's files and their packed copy.
+/// The frozen weights of a model: as they are stored, and their packed copy.
 ///
 /// Matrices are packed once per host into a cache file (bf16 stays bf16) that every worker maps
 /// read-only, so N workers cost one copy of memory and start in the time of an mmap. An untied
-/// input embedding stays in the safetensors mapping. The cache's name hashes the sources' headers,
-/// sizes and times, the layout version and the backend.
+/// input embedding stays in the safetensors mapping. The cache's name hashes which tensors it
+/// is made of, the sources' headers, sizes and times, and the layout version.
 package final class WeightStore {
   /// Raised when the packed layout changes.
-  private static let layoutVersion = 2
+  private static let layoutVersion = 3
 
-  /// The checkpoint's files.
-  let files: [Safetensors]
-  private let sources: [String: StoredTensor]
+  let origin: StoredWeights
   private let packed: PackedFile
 
-  /// - Parameters:
-  ///   - folder: a Hugging Face folder with `model.safetensors` or a sharded index.
-  ///   - tied: whether the input embedding serves as output head (and so is packed).
-  ///   - cache: folder for the packed file; made if it is not there.
-  /// - Throws: `notFound`, `dataLoss` naming the damaged file or tensor.
+  /// - Parameter cache: folder for the packed file; made if it is not there.
+  /// - Throws: `dataLoss` naming a damaged file, `invalidArgument` naming a tensor that holds NaN or
+  ///   infinity.
   package init(
-    folder: String, tied: Bool, cache: String, storage: any Storage, kernels: Kernels
+    _ origin: StoredWeights, cache: String, storage: any Storage, kernels: Kernels
   ) throws(EngineError) {
-    let files = try Self.open(folder)
-    self.files = files
-    sources = files.reduce(into: [:]) { all, file in
-      all.merge(file.tensors) { first, _ in first }
-    }
-    let plan = PackedFile.Plan(tensors: sources, skip: tied ? nil : "model.embed_tokens.weight")
-    let path = "\(cache)/packed-\(Self.identity(files, tied)).bin"
+    self.origin = origin
+    // An untied embedding is read in place.
+    let plan = PackedFile.Plan(
+      tensors: origin.tensors, skip: origin.isHeadTied ? nil : TensorName.embedding)
+    let path = "\(cache)/packed-\(Self.identity(origin)).bin"
     do {
       packed = try Self.withLock(on: "\(path).lock", cache, storage) { () throws in
         // A cache: one that is missing or damaged is made again.
@@ -40,7 +34,7 @@ package final class WeightStore {
         }
         try storage.replaceFile(path) { try plan.write(to: $0, kernels) }
         // All of the checkpoint was read, once: it need not stay in this process's memory.
-        for file in files { file.file.releasePages() }
+        for shard in origin.shards { shard.file.file.releasePages() }
         return try PackedFile(path: path, plan: plan)
       }
     } catch let error as EngineError {
@@ -75,12 +69,15 @@ package final class WeightStore {
     return .table(base, try Self.kernelType(tensor), width: width)
   }
 
-  /// A tensor of the checkpoint as stored.
-  func stored(_ name: String) -> StoredTensor? { sources[name] }
+  /// A tensor of the model as stored; a tied head is the embedding.
+  func stored(_ name: String) -> StoredTensor? {
+    origin.tensors[
+      origin.isHeadTied && name == TensorName.head ? TensorName.embedding : name]
+  }
 
   private func source(_ name: String, shape: [Int]) throws(EngineError) -> StoredTensor {
-    guard let tensor = sources[name] else {
-      throw EngineError(.notFound, "the checkpoint has no tensor \(name)")
+    guard let tensor = origin.tensors[name] else {
+      throw EngineError(.notFound, "the weights have no tensor \(name)")
     }
     guard tensor.shape == shape else {
       throw EngineError(
@@ -97,45 +94,30 @@ package final class WeightStore {
     return type
   }
 
-  // MARK: Opening
-
-  static let indexName = "model.safetensors.index.json"
-
-  private struct Index: Decodable { let weightMap: [String: String] }
-
-  private static func open(_ folder: String) throws(EngineError) -> [Safetensors] {
-    let single = "\(folder)/model.safetensors"
-    if access(single, F_OK) == 0 { return [try Safetensors(path: single)] }
-    let indexPath = "\(folder)/\(indexName)"
-    let index = try JSONFiles.read(
-      Index.self, indexPath, "index of weight files", limit: RegularFile.Limit.index)
-    var files: [Safetensors] = []
-    for name in Set(index.weightMap.values).sorted() {
-      guard !name.contains("/"), name.hasSuffix(".safetensors") else {
-        throw EngineError(.dataLoss, "\(indexPath) names the file \(name)")
-      }
-      files.append(try Safetensors(path: "\(folder)/\(name)"))
-    }
-    return files
-  }
-
   /// FNV-1a over what identifies the sources and the layout.
-  private static func identity(_ files: [Safetensors], _ tied: Bool) -> String {
+  private static func identity(_ origin: StoredWeights) -> String {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     func mix(_ bytes: UnsafeRawBufferPointer) {
       for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
     }
     func mix(_ value: Int) { withUnsafeBytes(of: value) { mix($0) } }
+    func mix(_ text: String) { Array(text.utf8).withUnsafeBytes { mix($0) } }
     mix(layoutVersion)
-    mix(tied ? 1 : 0)
-    for file in files {
+    mix(origin.isHeadTied ? 1 : 0)
+    for (name, tensor) in origin.tensors.sorted(by: { $0.key < $1.key }) {
+      mix(name)
+      mix(tensor.file.path)
+      mix(tensor.range.lowerBound)
+    }
+    for shard in origin.shards {
+      let file = shard.file.file
       var info = stat()
-      _ = stat(file.file.path, &info)
+      _ = stat(file.path, &info)
       mix(info.st_size)
       mix(info.st_mtim.tv_sec)
       mix(info.st_mtim.tv_nsec)
-      let header = min(file.file.bytes.count, 1 << 20)
-      mix(UnsafeRawBufferPointer(rebasing: file.file.bytes[..<header]))
+      let header = min(file.bytes.count, 1 << 20)
+      mix(UnsafeRawBufferPointer(rebasing: file.bytes[..<header]))
     }
     return String(hash, radix: 16)
   }

@@ -8,6 +8,7 @@ package enum RotaryScaling: Equatable, Sendable {
   case linear(factor: Float)
   /// Llama 3: long wavelengths divided by a factor, short ones kept, a smooth ramp between.
   case llama3(factor: Float, lowFactor: Float, highFactor: Float, originalLength: Int)
+  case yarn(YaRN)
 }
 
 /// Cosines and sines of every position, [positions][headDimension / 2].
@@ -21,7 +22,6 @@ package final class RotaryTable {
   private let scaling: RotaryScaling
   private var block = FloatBlock(count: 0)
 
-  var isFilled: Bool { block.count > 0 }
   var cosines: UnsafePointer<Float> { UnsafePointer(block.pointer) }
   var sines: UnsafePointer<Float> {
     UnsafePointer(block.pointer + positions * headDimension / 2)
@@ -40,22 +40,33 @@ package final class RotaryTable {
   func fill() {
     let half = headDimension / 2
     block = FloatBlock(count: positions * headDimension)
-    let inverse = (0..<half).map { i in
-      let exponent = Float(2 * i) / Float(headDimension)
-      return Self.scale(1 / Float(pow(theta, Double(exponent))), by: scaling)
-    }
+    let inverse = frequencies()
+    let growth = attentionFactor
     for position in 0..<positions {
       for i in 0..<half {
         let angle = Double(Float(position) * inverse[i])
-        block.pointer[position * half + i] = Float(cos(angle))
-        block.pointer[positions * half + position * half + i] = Float(sin(angle))
+        block.pointer[position * half + i] = Float(cos(angle) * growth)
+        block.pointer[positions * half + position * half + i] = Float(sin(angle) * growth)
       }
+    }
+  }
+
+  /// Factor of cosines and sines.
+  private var attentionFactor: Double {
+    if case .yarn(let yarn) = scaling { yarn.attentionFactor } else { 1 }
+  }
+
+  private func frequencies() -> [Float] {
+    if case .yarn(let yarn) = scaling { return yarn.frequencies(headDimension, theta: theta) }
+    return (0..<headDimension / 2).map { i in
+      let exponent = Float(2 * i) / Float(headDimension)
+      return Self.scale(1 / Float(pow(theta, Double(exponent))), by: scaling)
     }
   }
 
   private static func scale(_ frequency: Float, by scaling: RotaryScaling) -> Float {
     switch scaling {
-    case .none: return frequency
+    case .none, .yarn: return frequency
     case .linear(let factor): return frequency / factor
     case .llama3(let factor, let low, let high, let original):
       let wavelength = 2 * Float.pi / frequency

@@ -37,7 +37,7 @@ package enum AdapterFiles {
   }
 
   /// Reads an adapter for `model`, of ours or of PEFT. Which modules have one is judged by the
-  /// tensors that are there, whatever `target_modules` and `layers_to_transform` say.
+  /// tensors that are there; one that `target_modules` and `layers_to_transform` name must be.
   ///
   /// - Parameters:
   ///   - seed: of its initial values, where that is known.
@@ -49,8 +49,7 @@ package enum AdapterFiles {
     _ folder: String, model: BaseModel, kernels: Kernels, seed: UInt64 = 0,
     isTrained: Bool = false, admit: AdapterAdmission = { _ in nil }
   ) throws(EngineError) -> Adapter {
-    let settings = try JSONFiles.read(
-      AdapterConfigFile.self, "\(folder)/\(configName)", "adapter config")
+    let settings = try AdapterSettings(path: "\(folder)/\(configName)")
     let file = try Safetensors(
       path: "\(folder)/\(weightsName)", headerLimit: RegularFile.Limit.adapterHeader)
     let tensors = try PEFTName.canonical(file.tensors)
@@ -60,6 +59,13 @@ package enum AdapterFiles {
     guard !sites.isEmpty else {
       throw .invalid(weightsName, "holds no LoRA factor of a linear layer of this model")
     }
+    let present = Set(sites.map(\.index))
+    if let site = model.sites.first(where: {
+      !present.contains($0.index) && settings.targets.contains($0)
+    }) {
+      throw .invalid(
+        PEFTName.tensor(site.module, .a), "is missing, though \(configName) targets \(site.module)")
+    }
     let config = try settings.loraConfig(sites: sites, of: model.sites, seed: seed)
     let charge = try admit(Adapter.bytes(config, sites: model.sites, isTrained: isTrained))
     let adapter = try Adapter(config: config, sites: model.sites)
@@ -67,7 +73,7 @@ package enum AdapterFiles {
     var rest = Set(tensors.keys)
     try readTensors(tensors, prefix: "", into: adapter.parameters, adapter, kernels, &rest)
     for name in rest.sorted() {
-      if let tensor = tensors[name] { try checkBaseCopy(name, tensor, model, kernels) }
+      if let tensor = tensors[name] { try checkBaseCopy(name, tensor, model) }
     }
     adapter.repack(kernels: kernels)
     if isTrained { adapter.startTraining() }
@@ -98,7 +104,7 @@ package enum AdapterFiles {
   /// `modules_to_save`. A copy of the base's own is accepted; anything else would silently change
   /// the model, so it is refused.
   private static func checkBaseCopy(
-    _ name: String, _ tensor: StoredTensor, _ model: BaseModel, _ kernels: Kernels
+    _ name: String, _ tensor: StoredTensor, _ model: BaseModel
   ) throws(EngineError) {
     func refuse(_ what: String) -> EngineError {
       EngineError(.unimplemented, what, field: tensor.name)
@@ -114,7 +120,7 @@ package enum AdapterFiles {
     guard let base = model.stored(String(name.dropFirst(PEFTName.prefix.count))) else {
       throw refuse("is neither a LoRA factor nor a tensor of the base model")
     }
-    guard try tensor.hasValues(of: base, kernels) else {
+    guard try tensor.hasValues(of: base) else {
       throw refuse(
         "differs from the base model's: fully trained modules (modules_to_save) are not supported")
     }

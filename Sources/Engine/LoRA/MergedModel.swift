@@ -1,5 +1,6 @@
 import CKernels
 import Foundation
+import JSON
 
 /// A base model with an adapter merged into its weights: a Hugging Face folder of its own, for
 /// software that knows no adapters.
@@ -10,7 +11,6 @@ package enum MergedModel {
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
     "chat_template.jinja", "chat_template.json", "LICENSE", "NOTICE",
   ]
-  private static let head = "lm_head.weight"
 
   /// Writes the merged model into `folder`, which must exist; each file is synced.
   ///
@@ -26,39 +26,41 @@ package enum MergedModel {
   ) throws {
     let places = Dictionary(
       uniqueKeysWithValues: adapter.tensors.map { ("\($0.site.module).weight", $0) })
-    let untiedHead = model.config.tiesEmbeddings ? places[head] : nil
-    var index = Index()
-    for (i, source) in model.weights.files.enumerated() {
-      var tensors = source.tensors.values.sorted { one, two in
-        (one.range.lowerBound, one.name) < (two.range.lowerBound, two.name)
-      }
-      if untiedHead != nil {
-        // Some tied checkpoints hold a copy of the head, which nothing reads.
-        tensors.removeAll { $0.name == head }
-        if i == model.weights.files.count - 1, let base = model.stored(head) {
-          tensors.append(base.renamed(head))
+    let stored = model.weights.origin
+    let untiedHead = stored.isHeadTied && places[TensorName.head] != nil
+    let names = fileNames(stored.shards.map(\.name))
+    var index = Index(stored.indexMetadata)
+    for (i, shard) in stored.shards.enumerated() {
+      var tensors = shard.tensors
+      if untiedHead {
+        // Some tied checkpoints hold a copy of the head, which nothing reads, or the head alone.
+        tensors = tensors.map { $0.renamed(stored.nameBesideHead($0)) }
+        tensors.removeAll { stored.modelName(of: $0) == TensorName.head }
+        if i == stored.shards.count - 1, let base = model.stored(TensorName.head) {
+          tensors.append(base.renamed(TensorName.head))
         }
       }
-      let name = (source.file.path as NSString).lastPathComponent
-      var writer = SafetensorsWriter(metadata: source.metadata)
+      var writer = SafetensorsWriter(metadata: shard.file.metadata)
       for tensor in tensors {
-        index.add(tensor, in: name)
-        if let place = places[tensor.name] {
-          writer.add(tensor.name, tensor.type, shape: tensor.shape) { file in
+        index.add(tensor, in: names[i])
+        if let place = places[stored.modelName(of: tensor)] {
+          writer.add(
+            tensor.name, tensor.type, shape: tensor.shape, byteCount: tensor.bytes.count
+          ) { file in
             try append(place, of: adapter, to: tensor, file, kernels)
           }
         } else {
           writer.add(tensor.name, tensor.type, tensor.bytes, shape: tensor.shape)
         }
       }
-      try storage.writeFile("\(folder)/\(name)") { try writer.write(to: $0) }
-      source.file.releasePages()
+      try storage.writeFile("\(folder)/\(names[i])") { try writer.write(to: $0) }
+      shard.file.file.releasePages()
     }
-    if model.weights.files.count > 1 {
-      try JSONFiles.write(index, to: "\(folder)/\(WeightStore.indexName)", storage)
+    if stored.indexMetadata != nil || names.count > 1 {
+      try write(Data(index.json.text.utf8), to: "\(folder)/\(StoredWeights.indexName)", storage)
     }
     try copyCompanions(of: model, to: folder, storage)
-    try writeConfig(of: model, to: folder, untied: untiedHead != nil, storage)
+    try writeConfig(of: model, to: folder, untied: untiedHead, storage)
   }
 
   /// Appends W + scale · B·A in the type of W.
@@ -73,12 +75,13 @@ package enum MergedModel {
       throw EngineError(.internal, "\(weight.name) is not the matrix that the adapter is for")
     }
     let type = try WeightStore.kernelType(weight)
+    let size = weight.bytes.count / weight.count
     let blockRows = min(64, outputs)
     let (sum, delta) = (
       FloatBlock(count: blockRows * inputs), FloatBlock(count: blockRows * inputs)
     )
     let narrow = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: blockRows * inputs * weight.type.size, alignment: 64)
+      byteCount: blockRows * inputs * size, alignment: 64)
     defer { narrow.deallocate() }
     guard let output = narrow.baseAddress else { return }
     for start in stride(from: 0, to: outputs, by: blockRows) {
@@ -90,7 +93,7 @@ package enum MergedModel {
         adapter.parameters.pointer + place.offsetB + start * place.rank, count: rows,
         width: place.rank)
       ck_convert(
-        kernels.handle, w.pointer, source + start * inputs * weight.type.size, type, Int64(count))
+        kernels.handle, w.pointer, source + start * inputs * size, type, Int64(count))
       kernels.linearBackward(product, b, factors.packedA, accumulate: false)
       kernels.scale(product, by: factors.scale)
       kernels.add(w, w, product)
@@ -99,20 +102,45 @@ package enum MergedModel {
         throw EngineError.invalid(
           weight.name, "a merged value is not finite or exceeds \(weight.type.rawValue)")
       }
-      try file.append(UnsafeRawBufferPointer(rebasing: narrow[..<(count * weight.type.size)]))
+      try file.append(UnsafeRawBufferPointer(rebasing: narrow[..<(count * size)]))
     }
   }
 
-  /// `model.safetensors.index.json`.
-  private struct Index: Encodable {
-    struct Metadata: Encodable { var totalSize = 0 }
+  /// `model.safetensors.index.json`, with what else the base's says of its weights.
+  private struct Index {
+    private let metadata: [(key: String, value: JSONValue)]
+    private var totalSize = 0
+    private var map: [String: String] = [:]
 
-    var metadata = Metadata()
-    var weightMap: [String: String] = [:]
+    init(_ metadata: JSONObject?) {
+      self.metadata = (metadata?.members ?? []).filter { $0.key != "total_size" }
+    }
 
     mutating func add(_ tensor: StoredTensor, in file: String) {
-      metadata.totalSize += tensor.bytes.count
-      weightMap[tensor.name] = file
+      totalSize += tensor.bytes.count
+      map[tensor.name] = file
+    }
+
+    var json: JSONValue {
+      let files = map.sorted { $0.key < $1.key }
+        .map { (key: $0.key, value: JSONValue.string($0.value)) }
+      return .object(
+        JSONObject([
+          ("metadata", .object(JSONObject(metadata + [("total_size", .int(totalSize))]))),
+          ("weight_map", .object(JSONObject(files))),
+        ]))
+    }
+  }
+
+  /// The base's names of files, or numbers where those lie in folders of their own.
+  private static func fileNames(_ names: [String]) -> [String] {
+    guard names.contains(where: { $0.contains("/") }) else { return names }
+    func number(_ value: Int) -> String {
+      let digits = String(value)
+      return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+    }
+    return names.indices.map {
+      "model-\(number($0 + 1))-of-\(number(names.count)).safetensors"
     }
   }
 

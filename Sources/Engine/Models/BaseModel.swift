@@ -10,26 +10,24 @@ package final class BaseModel {
 
   /// Loads the model in a Hugging Face folder, packing its weights on first use.
   ///
-  /// - Throws: errors of `ModelConfig`, `WeightStore` and the architecture, naming file or key.
+  /// - Throws: errors of `ModelConfig`, `StoredWeights` and `WeightStore`, naming file or key.
   package init(
     name: String, folder: String, cache: String, storage: any Storage, kernels: Kernels
   ) throws(EngineError) {
     self.name = name
     self.folder = folder
     config = try ModelConfig(path: "\(folder)/config.json")
-    let make = try ModelRegistry.architecture(config.modelType)
-    weights = try WeightStore(
-      folder: folder, tied: config.tiesEmbeddings, cache: cache, storage: storage,
-      kernels: kernels)
+    let stored = try StoredWeights(folder: folder, config: config)
+    weights = try WeightStore(stored, cache: cache, storage: storage, kernels: kernels)
     var builder = ModelBuilder(config: config, weights: weights)
-    transformer = try make(&builder)
+    transformer = try config.family.make(&builder)
   }
 
   /// The stored tensor that serves as `name`: a tied head is the embedding.
-  func stored(_ name: String) -> StoredTensor? {
-    weights.stored(
-      config.tiesEmbeddings && name == "lm_head.weight" ? "model.embed_tokens.weight" : name)
-  }
+  func stored(_ name: String) -> StoredTensor? { weights.stored(name) }
+
+  /// What is in the folder and has no effect, and where its files disagree, in words.
+  package var warnings: [String] { config.warnings + weights.origin.warnings }
 
   package var sites: [AdapterSite] { transformer.sites }
   /// Geometry of a KV cache for this model, by layer.

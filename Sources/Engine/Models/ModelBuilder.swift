@@ -79,16 +79,16 @@ struct ModelBuilder {
   mutating func transformer(_ blocks: [any TransformerBlock]) throws(EngineError) -> Transformer {
     let (hidden, vocabulary) = (config.hiddenSize, config.vocabularySize)
     let finalNorm = try norm("model.norm", width: hidden)
-    let tied = config.tiesEmbeddings
+    let tied = weights.origin.isHeadTied
     let headWeight = try weights.matrix(
-      tied ? "model.embed_tokens.weight" : "lm_head.weight", outputs: vocabulary, inputs: hidden)
+      tied ? TensorName.embedding : TensorName.head, outputs: vocabulary, inputs: hidden)
     let head = Linear(
       weight: headWeight,
       site: addSite("lm_head", .unembedding, outputs: vocabulary, inputs: hidden))
     let embedding: Embedding =
       tied
       ? .packed(headWeight)
-      : try weights.table("model.embed_tokens.weight", rows: vocabulary, width: hidden)
+      : try weights.table(TensorName.embedding, rows: vocabulary, width: hidden)
     rotary.fill()
     return Transformer(
       embedding: embedding, blocks: blocks, finalNorm: finalNorm, head: OutputHead(linear: head),

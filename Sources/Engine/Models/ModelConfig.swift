@@ -1,5 +1,8 @@
-/// What we read of a Hugging Face `config.json`. Both spellings are understood: the flat one
-/// (`rope_theta`, `rope_scaling`) and that of transformers 5 (`rope_parameters`, `dtype`).
+import JSON
+
+/// What a Hugging Face `config.json` says of a model, as transformers 5 reads it: both spellings
+/// (`rope_theta` and `rope_scaling`; `rope_parameters`), defaults by `model_type`, and only values of
+/// the declared types.
 package struct ModelConfig: Sendable {
   package let modelType: String
   package let hiddenSize: Int
@@ -12,117 +15,76 @@ package struct ModelConfig: Sendable {
   /// Longest sequence served.
   package let maxPositions: Int
   package let normEpsilon: Float
+  /// What the config says; the tensors decide (`StoredWeights.isHeadTied`).
   package let tiesEmbeddings: Bool
   package let ropeTheta: Double
   package let ropeScaling: RotaryScaling
-
-  private struct File: Decodable {
-    var modelType: String?
-    var hiddenSize: Int?
-    var numHiddenLayers: Int?
-    var numAttentionHeads: Int?
-    var numKeyValueHeads: Int?
-    var headDim: Int?
-    var intermediateSize: Int?
-    var vocabSize: Int?
-    var maxPositionEmbeddings: Int?
-    var rmsNormEps: Float?
-    var tieWordEmbeddings: Bool?
-    var ropeTheta: Double?
-    var ropeScaling: Rope?
-    var ropeParameters: Rope?
-    var hiddenAct: String?
-    var attentionBias: Bool?
-    var mlpBias: Bool?
-    var useSlidingWindow: Bool?
-    var quantizationConfig: Ignored?
-  }
-
-  private struct Ignored: Decodable {}
+  /// What is in the file and has no effect, in words.
+  package let warnings: [String]
+  let family: ModelFamily
 
   /// Cosines and sines of all positions: a gigabyte.
   private static let maxRotaryValues = 1 << 28
-  private static let epsilons: ClosedRange<Float> = 1e-30...1
-
-  /// A number of the file that is in a range, and so not NaN either.
-  private static func number<Number: BinaryFloatingPoint & Sendable>(
-    _ value: Number?, _ key: String, _ range: ClosedRange<Number>
-  ) throws(EngineError) -> Number {
-    guard let value, range.contains(value) else {
-      let given = value.map { "\($0)" } ?? "absent"
-      throw .invalid(
-        "config.\(key)", "must be \(range.lowerBound) to \(range.upperBound), is \(given)")
-    }
-    return value
-  }
-
-  private struct Rope: Decodable {
-    var ropeType: String?
-    var type: String?
-    var ropeTheta: Double?
-    var factor: Float?
-    var lowFreqFactor: Float?
-    var highFreqFactor: Float?
-    var originalMaxPositionEmbeddings: Int?
-  }
 
   /// - Throws: `notFound`, `dataLoss` for a file that is not JSON, `unimplemented` for a feature
-  ///   that the engine does not have, `invalidArgument` for values out of range; each names the
-  ///   key.
+  ///   that the engine does not have, `invalidArgument` for values of another type or out of range;
+  ///   each names the key.
   package init(path: String) throws(EngineError) {
-    let file = try JSONFiles.read(File.self, path, "model config")
-    func need(_ value: Int?, _ key: String, max: Int = 1 << 24) throws(EngineError) -> Int {
-      guard let value, value >= 1, value <= max else {
-        throw .invalid(
-          "config.\(key)", "must be 1...\(max), is \(value.map(String.init) ?? "absent")")
-      }
-      return value
+    let object = try JSONFiles.object(path)
+    guard let type = object["model_type"] else { throw .invalid("config.model_type", "is absent") }
+    guard let modelType = type.string else {
+      throw .invalid("config.model_type", "must be a text, is \(type.text.prefix(40))")
     }
-    guard let modelType = file.modelType else {
-      throw .invalid("config.model_type", "is absent")
+    family = try ModelFamily.named(modelType)
+    let table = try ConfigTable(object, fields: family.fields)
+    func need(_ key: String, max: Int = 1 << 24) throws(EngineError) -> Int {
+      try table.integer(key, 1...max)
     }
     self.modelType = modelType
-    hiddenSize = try need(file.hiddenSize, "hidden_size")
-    layers = try need(file.numHiddenLayers, "num_hidden_layers", max: 1024)
-    heads = try need(file.numAttentionHeads, "num_attention_heads", max: 4096)
-    kvHeads = try need(file.numKeyValueHeads ?? heads, "num_key_value_heads", max: heads)
+    hiddenSize = try need("hidden_size")
+    layers = try need("num_hidden_layers", max: 1024)
+    heads = try need("num_attention_heads", max: 4096)
+    guard hiddenSize % heads == 0 || modelType != "llama" else {
+      throw .invalid(
+        "config.num_attention_heads", "\(heads) do not divide hidden_size \(hiddenSize)")
+    }
+    func isNull(_ key: String) -> Bool { table[key]?.isNull ?? true }
+    kvHeads =
+      isNull("num_key_value_heads") ? heads : try need("num_key_value_heads", max: heads)
     guard heads % kvHeads == 0 else {
       throw .invalid("config.num_key_value_heads", "does not divide num_attention_heads")
     }
-    headDimension = try need(file.headDim ?? hiddenSize / heads, "head_dim", max: 1024)
-    guard headDimension % 2 == 0 else {
+    headDimension = isNull("head_dim") ? hiddenSize / heads : try need("head_dim", max: 1024)
+    guard headDimension % 2 == 0, headDimension > 0 else {
       throw .invalid("config.head_dim", "must be even, is \(headDimension)")
     }
-    intermediateSize = try need(file.intermediateSize, "intermediate_size")
-    vocabularySize = try need(file.vocabSize, "vocab_size")
-    maxPositions = try need(
-      file.maxPositionEmbeddings, "max_position_embeddings", max: 1 << 20)
+    intermediateSize = try need("intermediate_size")
+    vocabularySize = try need("vocab_size")
+    maxPositions = try need("max_position_embeddings", max: 1 << 20)
     guard maxPositions * headDimension <= Self.maxRotaryValues else {
       throw .invalid(
         "config.max_position_embeddings",
         "\(maxPositions) positions of \(headDimension) are more than \(Self.maxRotaryValues) values"
       )
     }
-    normEpsilon = try Self.number(file.rmsNormEps ?? 1e-6, "rms_norm_eps", Self.epsilons)
-    tiesEmbeddings = file.tieWordEmbeddings ?? false
-    let rope = file.ropeParameters ?? file.ropeScaling
-    ropeTheta = try Self.number(
-      rope?.ropeTheta ?? file.ropeTheta ?? 10000, "rope_theta", 1...1e15)
-    ropeScaling = try Self.scaling(rope)
-    try Self.refuseUnsupported(file)
-  }
-
-  /// - Throws: `unimplemented` when no architecture of this name is registered.
-  package func checkArchitecture() throws(EngineError) {
-    _ = try ModelRegistry.architecture(modelType)
+    normEpsilon = Float(try table.number("rms_norm_eps", 1e-30...1))
+    tiesEmbeddings = table.flag("tie_word_embeddings")
+    let rope = try RopeTable(table, maxPositions: maxPositions)
+    ropeTheta = rope.theta
+    ropeScaling = rope.scaling
+    try Self.refuseUnsupported(table, layers: layers)
+    let ignored = table.undeclared.filter { !Self.harmless.contains($0) }
+    let keys = ignored.prefix(8).joined(separator: ", ") + (ignored.count > 8 ? ", …" : "")
+    warnings =
+      rope.warnings
+      + (ignored.isEmpty ? [] : ["config.json: a \(modelType) model does not read \(keys)"])
   }
 
   /// Values in the frozen weights.
   package var parameterCount: Int {
-    let attention = (2 * heads + 2 * kvHeads) * headDimension * hiddenSize
-    let block = attention + 3 * hiddenSize * intermediateSize + 2 * hiddenSize
-    let embedding = vocabularySize * hiddenSize
-    return layers * block + hiddenSize + (tiesEmbeddings ? 1 : 2) * embedding
+    family.tensors(self).values.reduce(tiesEmbeddings ? 0 : vocabularySize * hiddenSize) {
+      $0 + $1.reduce(1, *)
+    }
   }
 
   /// Geometry of a KV cache, and bytes of the tables that are made of this.
@@ -132,46 +94,73 @@ package struct ModelConfig: Sendable {
   }
   package var tableBytes: Int { maxPositions * headDimension * 4 }
 
-  private static func scaling(_ rope: Rope?) throws(EngineError) -> RotaryScaling {
-    guard let rope, let type = rope.ropeType ?? rope.type, type != "default" else { return .none }
-    func factor(
-      _ value: Float?, _ key: String, _ range: ClosedRange<Float>
-    ) throws(EngineError) -> Float { try number(value, "rope_scaling.\(key)", range) }
-    switch type {
-    case "linear": return .linear(factor: try factor(rope.factor, "factor", 1...1e6))
-    case "llama3":
-      let low = try factor(rope.lowFreqFactor, "low_freq_factor", 1e-6...1e6)
-      let high = try factor(rope.highFreqFactor, "high_freq_factor", low...1e6)
-      let length = rope.originalMaxPositionEmbeddings
-      guard high > low, let length, (1...1 << 24).contains(length) else {
-        throw .invalid(
-          "config.rope_scaling",
-          "needs high_freq_factor above low_freq_factor and original_max_position_embeddings of "
-            + "1...\(1 << 24)")
-      }
-      return .llama3(
-        factor: try factor(rope.factor, "factor", 1...1e6), lowFactor: low, highFactor: high,
-        originalLength: length)
-    default:
-      throw EngineError(
-        .unimplemented,
-        "rope scaling \"\(type)\" is not supported (scalings that depend on the length of the "
-          + "sequence break the promise of equal bits)", field: "config.rope_scaling")
-    }
-  }
+  /// Keys that families do not declare and that change nothing of what is computed: who wrote the
+  /// file and how, what is read elsewhere, settings of generation and of other tasks.
+  private static let harmless: Set<String> = [
+    "_attn_implementation_autoset", "_commit_hash", "_name_or_path", "add_cross_attention",
+    "architectures", "attn_implementation", "auto_map", "bad_words_ids", "begin_suppress_tokens",
+    "chunk_size_feed_forward", "cross_attention_hidden_size", "decoder_start_token_id",
+    "diversity_penalty", "do_sample", "dtype", "early_stopping", "encoder_no_repeat_ngram_size",
+    "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id",
+    "forced_eos_token_id", "head_dim", "id2label", "is_decoder", "is_encoder_decoder", "label2id",
+    "length_penalty", "max_length", "max_window_layers", "min_length", "mlp_bias", "name_or_path",
+    "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_labels", "num_return_sequences",
+    "original_max_position_embeddings", "output_attentions", "output_hidden_states",
+    "output_scores", "partial_rotary_factor", "prefix", "pretraining_tp", "problem_type",
+    "pruned_heads", "quantization_config", "remove_invalid_values", "repetition_penalty",
+    "return_dict", "return_dict_in_generate", "rope_theta", "sep_token_id", "suppress_tokens",
+    "task_specific_params", "temperature", "tf_legacy_loss", "tie_encoder_decoder",
+    "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript", "transformers_version",
+    "typical_p", "unsloth_fixed", "unsloth_version", "use_bfloat16",
+  ]
 
-  private static func refuseUnsupported(_ file: File) throws(EngineError) {
+  /// Types of weights that transformers makes models of.
+  private static let dtypes: Set<String> = [
+    "auto", "bfloat16", "float", "float16", "float32", "float64", "double", "half",
+  ]
+
+  private static func refuseUnsupported(
+    _ table: ConfigTable, layers: Int
+  ) throws(EngineError) {
     func refuse(_ key: String, _ what: String) -> EngineError {
       EngineError(.unimplemented, "\(what) is not supported", field: "config.\(key)")
     }
-    if let act = file.hiddenAct, act != "silu" { throw refuse("hidden_act", "\"\(act)\"") }
-    if file.attentionBias == true { throw refuse("attention_bias", "a bias in attention") }
-    if file.mlpBias == true { throw refuse("mlp_bias", "a bias in the MLP") }
-    if file.useSlidingWindow == true {
-      throw refuse("use_sliding_window", "sliding-window attention")
+    let act = table["hidden_act"]?.string ?? ""
+    if act != "silu", act != "swish" { throw refuse("hidden_act", "\"\(act)\"") }
+    if table.flag("attention_bias") { throw refuse("attention_bias", "a bias in attention") }
+    if let bias = table["mlp_bias"]?.bool, bias { throw refuse("mlp_bias", "a bias in the MLP") }
+    for (key, what) in [
+      ("quantization_config", "a quantised checkpoint"),
+      ("per_layer_config", "a config of its own for a layer"),
+      ("transformers_weights", "another name of the weights' file"),
+    ] {
+      if let value = table[key], !value.isNull { throw refuse(key, what) }
     }
-    if file.quantizationConfig != nil {
-      throw refuse("quantization_config", "a quantised checkpoint")
+    if let dtype = table["dtype"]?.string, !dtypes.contains(dtype) {
+      throw refuse("dtype", "\"\(dtype)\"")
+    }
+    try checkLayerTypes(table, layers: layers)
+  }
+
+  /// All layers attend to everything before them, by `layer_types` or by what Qwen says instead.
+  private static func checkLayerTypes(_ table: ConfigTable, layers: Int) throws(EngineError) {
+    guard let types = table["layer_types"]?.array else {
+      let windowed = max(0, layers - (table["max_window_layers"]?.int ?? layers))
+      if table.flag("use_sliding_window"), table["sliding_window"]?.isNull == false, windowed > 0 {
+        throw EngineError(
+          .unimplemented, "sliding-window attention (in \(windowed) layers) is not supported",
+          field: "config.use_sliding_window")
+      }
+      return
+    }
+    guard types.count == layers else {
+      throw .invalid(
+        "config.layer_types", "lists \(types.count) layers, num_hidden_layers says \(layers)")
+    }
+    for type in types where type.string != "full_attention" && type.string != "attention" {
+      throw EngineError(
+        .unimplemented, "a layer of type \(type.text.prefix(40)) is not supported",
+        field: "config.layer_types")
     }
   }
 }

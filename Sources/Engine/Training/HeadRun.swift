@@ -40,7 +40,7 @@ struct HeadRun {
           contentsOf: UnsafeBufferPointer(start: p.pointer, count: p.elements))
         loss(
           piece, part.lowerBound - piece.row..<part.upperBound - piece.row, p, dp.slice(local),
-          &accumulators[piece.request].sums)
+          &accumulators[piece.request])
       }
       if let gradient { try backward(block, dp, rows, into: gradient) }
       arena.reset(to: mark)
@@ -78,7 +78,7 @@ struct HeadRun {
         contentsOf: UnsafeBufferPointer(start: values.pointer, count: values.count))
       loss(
         piece, 0..<piece.datum.tokens.count, values, dp.slice(local),
-        &accumulators[piece.request].sums)
+        &accumulators[piece.request])
     }
     if let gradient {
       try eachBlock { (block, rows, local) throws(EngineError) in
@@ -125,13 +125,16 @@ struct HeadRun {
       logits: logits, products: products, max: max, sum: sum, targets: ids, logprobs: logprobs)
   }
 
-  /// Value and derivative of `tokens` of a piece.
+  /// Value and derivative of `tokens` of a piece, whose log-probs are the last that were appended.
   private func loss(
-    _ piece: LossPiece, _ tokens: Range<Int>, _ p: Rows, _ dp: Rows, _ sums: inout ck_loss_sums
+    _ piece: LossPiece, _ tokens: Range<Int>, _ p: Rows, _ dp: Rows,
+    _ accumulator: inout RequestAccumulator
   ) {
     let datum = piece.datum
     let k = datum.targetsPerToken
     let cells = tokens.lowerBound * k..<tokens.upperBound * k
+    accumulator.sums.bad = 0
+    defer { accumulator.noteBad(cells: cells.count) }
     func at(_ values: UnsafeBufferPointer<Float>) -> UnsafePointer<Float>? {
       values.baseAddress.map { $0 + cells.lowerBound }
     }
@@ -144,7 +147,8 @@ struct HeadRun {
               ck_loss(
                 piece.loss.name.kernelKind, Int64(cells.count), p.pointer, policy ? at(q) : nil,
                 at(a), policy ? at(low) : nil, policy ? at(high) : nil,
-                piece.loss.needsWholeSequence ? at(mask) : nil, piece.loss.beta, dp.pointer, &sums)
+                piece.loss.needsWholeSequence ? at(mask) : nil, piece.loss.beta, dp.pointer,
+                &accumulator.sums)
             }
           }
         }

@@ -6,6 +6,8 @@ struct RequestAccumulator {
   /// Log-probs of all datums one after another.
   var logprobs: [Float] = []
   var sums = ck_loss_sums()
+  /// Of the log-probs, the first whose loss or derivative is not finite.
+  private var firstBad: Int?
 
   init(_ request: TrainingRequest) {
     self.request = request
@@ -26,12 +28,44 @@ struct RequestAccumulator {
     training.begin()
   }
 
+  /// Keeps what the last call of the loss, over so many log-probs, said.
+  mutating func noteBad(cells: Int) {
+    guard sums.bad > 0, firstBad == nil else { return }
+    firstBad = logprobs.count - cells + Int(sums.bad) - 1
+  }
+
+  /// - Throws: `failedPrecondition` naming the first datum and token whose log-prob or loss is not
+  ///   finite.
+  private func checkFinite() throws(EngineError) {
+    let bad = logprobs.firstIndex { !$0.isFinite }
+    guard let first = [bad, firstBad].compactMap(\.self).min() else {
+      guard sums.loss.isFinite else {
+        throw EngineError(.failedPrecondition, "the sum of the losses is not finite", field: "data")
+      }
+      return
+    }
+    var cell = first
+    for (i, datum) in request.data.enumerated() {
+      let count = datum.tokens.count * datum.targetsPerToken
+      guard cell >= count else {
+        let token = cell / datum.targetsPerToken
+        let what = logprobs[first].isFinite ? "loss or its gradient" : "log-prob"
+        let ratio =
+          logprobs[first].isFinite && request.loss.isPolicy
+          ? " (log-prob \(logprobs[first]), behaviour \(datum.reference[token]), advantage "
+            + "\(datum.weights[token]))" : ""
+        throw EngineError(
+          .failedPrecondition, "the \(what) of token \(token) is not finite\(ratio)",
+          field: "data[\(i)]")
+      }
+      cell -= count
+    }
+  }
+
   /// Commits the gradient and makes the answer.
   func finish(kernels: Kernels) -> Result<TrainingResult, EngineError> {
     do throws(EngineError) {
-      guard sums.loss.isFinite, logprobs.allSatisfy(\.isFinite) else {
-        throw EngineError(.failedPrecondition, "the loss or a log-prob is not finite")
-      }
+      try checkFinite()
       if request.accumulates { try request.adapter?.commitGradient(kernels: kernels) }
       return .success(TrainingResult(logprobs: perDatum(), metrics: metrics()))
     } catch {

@@ -1,3 +1,4 @@
+import JSON
 import Foundation
 
 /// Runs a template's statements, within its `TemplateBudget`.

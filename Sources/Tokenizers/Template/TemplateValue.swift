@@ -1,3 +1,5 @@
+import JSON
+
 /// A value inside a chat template, with Python's meaning.
 enum TemplateValue {
   /// What a name or key that does not exist gives; printing it prints nothing.

@@ -3,10 +3,10 @@
 ///
 /// Numbers are read as Python writes them: integers of any size, `NaN`, `Infinity`. Who needs a
 /// number that fits says so.
-struct JSONParser {
+package struct JSONParser {
   static let maximumDepth = 96
   /// Most values in one file: a vocabulary has a million, its merges three each.
-  static let maximumValues = 1 << 23
+  package static let maximumValues = 1 << 23
   /// Most digits of an integer, as in Python.
   static let maximumDigits = 4300
 
@@ -16,8 +16,8 @@ struct JSONParser {
   private var values = 0
 
   /// Reads one JSON value that fills `bytes`.
-  /// - Throws: `invalidFile` with the byte offset, `limitExceeded` when nested too deep.
-  static func parse(_ bytes: [UInt8]) throws(TokenizerError) -> JSONValue {
+  /// - Throws: `invalid` with the byte offset, `limitExceeded` when nested too deep.
+  package static func parse(_ bytes: [UInt8]) throws(JSONError) -> JSONValue {
     var parser = JSONParser(bytes: bytes)
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { throw parser.failure("a byte order mark") }
     let value = try parser.value()
@@ -30,8 +30,8 @@ struct JSONParser {
     self.bytes = bytes
   }
 
-  private func failure(_ what: String) -> TokenizerError {
-    TokenizerError(.invalidFile, "JSON: \(what) at byte \(at)")
+  private func failure(_ what: String) -> JSONError {
+    JSONError(.invalid, "\(what) at byte \(at)")
   }
 
   private var current: UInt8? { at < bytes.count ? bytes[at] : nil }
@@ -48,19 +48,19 @@ struct JSONParser {
     return true
   }
 
-  private mutating func value() throws(TokenizerError) -> JSONValue {
+  private mutating func value() throws(JSONError) -> JSONValue {
     values += 1
     guard values <= Self.maximumValues else {
-      throw TokenizerError(.limitExceeded, "JSON with more than \(Self.maximumValues) values")
+      throw JSONError(.limitExceeded, "JSON with more than \(Self.maximumValues) values")
     }
     skipSpace()
     switch current {
     case UInt8(ascii: "{"):
-      return try nested { (parser) throws(TokenizerError) in
+      return try nested { (parser) throws(JSONError) in
         try parser.object()
       }
     case UInt8(ascii: "["):
-      return try nested { (parser) throws(TokenizerError) in
+      return try nested { (parser) throws(JSONError) in
         try parser.array()
       }
     case UInt8(ascii: "\""): return .string(try string())
@@ -75,10 +75,10 @@ struct JSONParser {
   }
 
   private mutating func nested(
-    _ body: (inout JSONParser) throws(TokenizerError) -> JSONValue
-  ) throws(TokenizerError) -> JSONValue {
+    _ body: (inout JSONParser) throws(JSONError) -> JSONValue
+  ) throws(JSONError) -> JSONValue {
     guard depth < Self.maximumDepth else {
-      throw TokenizerError(.limitExceeded, "JSON nested deeper than \(Self.maximumDepth) levels")
+      throw JSONError(.limitExceeded, "JSON nested deeper than \(Self.maximumDepth) levels")
     }
     depth += 1
     at += 1
@@ -86,14 +86,13 @@ struct JSONParser {
     return try body(&self)
   }
 
-  private mutating func word(_ text: String, _ value: JSONValue) throws(TokenizerError) -> JSONValue
-  {
+  private mutating func word(_ text: String, _ value: JSONValue) throws(JSONError) -> JSONValue {
     guard bytes[at...].starts(with: text.utf8) else { throw failure("an unknown word") }
     at += text.utf8.count
     return value
   }
 
-  private mutating func array() throws(TokenizerError) -> JSONValue {
+  private mutating func array() throws(JSONError) -> JSONValue {
     var items: [JSONValue] = []
     skipSpace()
     if take(UInt8(ascii: "]")) { return .array(items) }
@@ -105,7 +104,7 @@ struct JSONParser {
     }
   }
 
-  private mutating func object() throws(TokenizerError) -> JSONValue {
+  private mutating func object() throws(JSONError) -> JSONValue {
     var members = JSONObject()
     skipSpace()
     if take(UInt8(ascii: "}")) { return .object(members) }
@@ -124,7 +123,7 @@ struct JSONParser {
 
   // MARK: Scalars
 
-  private mutating func number() throws(TokenizerError) -> JSONValue {
+  private mutating func number() throws(JSONError) -> JSONValue {
     let start = at
     if take(UInt8(ascii: "-")), current == UInt8(ascii: "I") {
       return try word("Infinity", .double(-.infinity))
@@ -159,7 +158,7 @@ struct JSONParser {
     return at - start
   }
 
-  private mutating func string() throws(TokenizerError) -> String {
+  private mutating func string() throws(JSONError) -> String {
     at += 1
     let start = at
     while at < bytes.count, bytes[at] != UInt8(ascii: "\""), bytes[at] != UInt8(ascii: "\\"),
@@ -182,14 +181,14 @@ struct JSONParser {
     throw failure("a string without its end")
   }
 
-  private func text(_ content: ArraySlice<UInt8>) throws(TokenizerError) -> String {
+  private func text(_ content: ArraySlice<UInt8>) throws(JSONError) -> String {
     guard let string = String(validating: content, as: UTF8.self) else {
       throw failure("a string that is not UTF-8")
     }
     return string
   }
 
-  private mutating func escape() throws(TokenizerError) -> Unicode.Scalar {
+  private mutating func escape() throws(JSONError) -> Unicode.Scalar {
     let byte = current
     at += 1
     switch byte {
@@ -206,7 +205,7 @@ struct JSONParser {
     }
   }
 
-  private mutating func unicodeEscape() throws(TokenizerError) -> Unicode.Scalar {
+  private mutating func unicodeEscape() throws(JSONError) -> Unicode.Scalar {
     var code = try hexQuad()
     if (0xD800..<0xDC00).contains(code), take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) {
       let low = try hexQuad()
@@ -217,7 +216,7 @@ struct JSONParser {
     return scalar
   }
 
-  private mutating func hexQuad() throws(TokenizerError) -> UInt32 {
+  private mutating func hexQuad() throws(JSONError) -> UInt32 {
     var code: UInt32 = 0
     for _ in 0..<4 {
       guard let byte = current, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {

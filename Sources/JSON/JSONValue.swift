@@ -28,38 +28,39 @@ package struct JSONObject: Sendable {
     members.last { $0.key.utf8.elementsEqual(key.utf8) }?.value
   }
 
-  mutating func append(_ key: String, _ value: JSONValue) {
+  /// Adds a member; the value counts instead of one that the key had.
+  package mutating func append(_ key: String, _ value: JSONValue) {
     members.append((key, value))
   }
 }
 
 extension JSONValue {
-  var string: String? {
+  package var string: String? {
     guard case .string(let value) = self else { return nil }
     return value
   }
 
-  var bool: Bool? {
+  package var bool: Bool? {
     guard case .bool(let value) = self else { return nil }
     return value
   }
 
-  var int: Int? {
+  package var int: Int? {
     guard case .int(let value) = self else { return nil }
     return value
   }
 
-  var array: [JSONValue]? {
+  package var array: [JSONValue]? {
     guard case .array(let value) = self else { return nil }
     return value
   }
 
-  var object: JSONObject? {
+  package var object: JSONObject? {
     guard case .object(let value) = self else { return nil }
     return value
   }
 
-  var isNull: Bool {
+  package var isNull: Bool {
     guard case .null = self else { return false }
     return true
   }

@@ -1,0 +1,58 @@
+import JSON
+
+/// The modules that an adapter was made for, as `adapter_config.json` names them: what PEFT would
+/// give one.
+struct AdapterTargets {
+  private enum Names {
+    case ends([String])
+    case expression(ModuleExpression)
+
+    /// - Throws: errors of `ModuleExpression`.
+    init?(_ value: JSONValue?, _ setting: String) throws(EngineError) {
+      if let list = value?.array {
+        self = .ends(list.compactMap(\.string))
+      } else if let text = value?.string {
+        self = .expression(try ModuleExpression(text, setting))
+      } else {
+        return nil
+      }
+    }
+
+    func contains(_ module: String) -> Bool {
+      switch self {
+      case .ends(let names): names.contains { module == $0 || module.hasSuffix(".\($0)") }
+      case .expression(let expression): expression.matches(module)
+      }
+    }
+  }
+
+  private let names: Names?
+  private let excluded: Names?
+  private let layers: Set<Int>?
+  private let saved: [String]
+  private let isAllLinear: Bool
+
+  /// - Throws: errors of `ModuleExpression`.
+  init(_ config: JSONObject) throws(EngineError) {
+    isAllLinear = config["target_modules"]?.string == "all-linear"
+    names = try Names(config["target_modules"], "target_modules")
+    let none = config["exclude_modules"]?.string?.isEmpty ?? false
+    excluded = none ? nil : try Names(config["exclude_modules"], "exclude_modules")
+    saved = (config["modules_to_save"]?.array ?? []).compactMap(\.string)
+    let chosen = config["layers_to_transform"]
+    let list = chosen?.int.map { [$0] } ?? chosen?.array?.compactMap(\.int) ?? []
+    // An expression says itself for which layers it is.
+    if case .ends = names, !list.isEmpty { layers = Set(list) } else { layers = nil }
+  }
+
+  /// Whether a linear layer of the model must have an adapter.
+  func contains(_ site: AdapterSite) -> Bool {
+    let parts = site.module.split(separator: ".")
+    if excluded?.contains(site.module) ?? false { return false }
+    if parts.contains(where: { saved.contains(String($0)) }) { return false }
+    if isAllLinear { return site.group != .unembedding }
+    guard names?.contains(site.module) ?? false else { return false }
+    guard let layers else { return true }
+    return parts.first { Int($0) != nil }.flatMap { Int($0) }.map(layers.contains) ?? false
+  }
+}
