@@ -58,17 +58,20 @@ void ck_attention_backward(ck_engine *e, float *dq, float *dk, float *dv, const 
          count * longest * longest * shape->heads);
 }
 
-void ck_softmax_stats(ck_engine *e, float *max, float *sum, const float *logits, int64_t rows,
-                      int64_t vocab) {
+void ck_softmax_stats(ck_engine *e, float *max, float *sum, const float *logits,
+                      const float *temperatures, int64_t rows, int64_t vocab) {
   // The kernel reads logits only; the field is shared with kernels that replace them.
-  ck_stats_args args = {.logits = (float *)logits, .max = max, .sum = sum, .vocab = vocab};
+  ck_stats_args args = {.logits = (float *)logits, .max = max, .sum = sum,
+                        .temperatures = temperatures, .vocab = vocab};
   ck_run(e, e->table->softmax_stats, &args, rows, 1, rows * vocab * EXP);
 }
 
 void ck_logprobs(ck_engine *e, float *logprobs, const float *logits, const float *max,
-                 const float *sum, const int32_t *targets, int64_t rows, int64_t k, int64_t vocab) {
+                 const float *sum, const float *temperatures, const int32_t *targets, int64_t rows,
+                 int64_t k, int64_t vocab) {
   ck_logprobs_args args = {.logits = (float *)logits, .logprobs = logprobs, .max = max, .sum = sum,
-                           .targets = targets, .k = k, .vocab = vocab};
+                           .temperatures = temperatures, .targets = targets, .k = k,
+                           .vocab = vocab};
   ck_run(e, e->table->logprobs, &args, rows, 16, rows * (k + EXP));
 }
 
@@ -81,11 +84,11 @@ void ck_logprobs_backward(ck_engine *e, float *logits, const float *max, const f
 }
 
 void ck_topk(ck_engine *e, int32_t *ids, float *logprobs, const float *logits, const float *max,
-             const float *sum, int64_t rows, int64_t k, int64_t vocab) {
+             const float *sum, const float *temperatures, int64_t rows, int64_t k, int64_t vocab) {
   if (k <= 0) return;
   ck_pool_reserve(e->pool, (size_t)k * 8);
   ck_logprobs_args args = {.logits = (float *)logits, .logprobs = logprobs, .ids = ids, .max = max,
-                           .sum = sum, .k = k, .vocab = vocab};
+                           .sum = sum, .temperatures = temperatures, .k = k, .vocab = vocab};
   ck_run(e, e->table->topk, &args, rows, 1, rows * vocab);
 }
 

@@ -1040,7 +1040,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__sampling_params__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__sampling_params__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__sample_request__field_descriptors[9] =
+static const ProtobufCFieldDescriptor tinsmith__v1__sample_request__field_descriptors[10] =
 {
   {
     "prompt",
@@ -1150,9 +1150,22 @@ static const ProtobufCFieldDescriptor tinsmith__v1__sample_request__field_descri
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "model_logprobs",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SampleRequest, model_logprobs),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__sample_request__field_indices_by_name[] = {
   7,   /* field[7] = base_model */
+  9,   /* field[9] = model_logprobs */
   8,   /* field[8] = model_path */
   1,   /* field[1] = num_samples */
   0,   /* field[0] = prompt */
@@ -1165,7 +1178,7 @@ static const unsigned tinsmith__v1__sample_request__field_indices_by_name[] = {
 static const ProtobufCIntRange tinsmith__v1__sample_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__sample_request__descriptor =
 {
@@ -1175,7 +1188,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__sample_request__descriptor =
   "Tinsmith__V1__SampleRequest",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__SampleRequest),
-  9,
+  10,
   tinsmith__v1__sample_request__field_descriptors,
   tinsmith__v1__sample_request__field_indices_by_name,
   1,  tinsmith__v1__sample_request__number_ranges,
@@ -1233,7 +1246,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__topk_logprobs__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__topk_logprobs__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__sampled_sequence__field_descriptors[5] =
+static const ProtobufCFieldDescriptor tinsmith__v1__sampled_sequence__field_descriptors[6] =
 {
   {
     "stop_reason",
@@ -1295,10 +1308,23 @@ static const ProtobufCFieldDescriptor tinsmith__v1__sampled_sequence__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "model_logprobs",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SampledSequence, model_logprobs),
+    &tinsmith__v1__tensor__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__sampled_sequence__field_indices_by_name[] = {
   4,   /* field[4] = index */
   2,   /* field[2] = logprobs */
+  5,   /* field[5] = model_logprobs */
   0,   /* field[0] = stop_reason */
   1,   /* field[1] = tokens */
   3,   /* field[3] = topk_logprobs */
@@ -1306,7 +1332,7 @@ static const unsigned tinsmith__v1__sampled_sequence__field_indices_by_name[] = 
 static const ProtobufCIntRange tinsmith__v1__sampled_sequence__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__sampled_sequence__descriptor =
 {
@@ -1316,7 +1342,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__sampled_sequence__descriptor =
   "Tinsmith__V1__SampledSequence",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__SampledSequence),
-  5,
+  6,
   tinsmith__v1__sampled_sequence__field_descriptors,
   tinsmith__v1__sampled_sequence__field_indices_by_name,
   1,  tinsmith__v1__sampled_sequence__number_ranges,

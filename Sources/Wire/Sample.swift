@@ -24,6 +24,8 @@ package struct SampleRequest: Sendable, Equatable {
   package var topKSampleLogprobs: Int
   /// With `promptLogprobs`: only the last n are needed, the others are NaN; 0 for all.
   package var promptLogprobsLastN: Int
+  /// Return the log-probs of sampled tokens in the model's own distribution, too.
+  package var modelLogprobs: Bool
   /// What to sample from; nil for what the stream's session names.
   package var source: SamplingSource?
 
@@ -31,7 +33,7 @@ package struct SampleRequest: Sendable, Equatable {
   package init(
     prompt: ModelInput, numSamples: Int = 1, params: SamplingParams = SamplingParams(),
     promptLogprobs: Bool = false, topKPromptLogprobs: Int = 0, topKSampleLogprobs: Int = 0,
-    promptLogprobsLastN: Int = 0, source: SamplingSource? = nil
+    promptLogprobsLastN: Int = 0, modelLogprobs: Bool = false, source: SamplingSource? = nil
   ) {
     self.prompt = prompt
     self.numSamples = numSamples
@@ -40,6 +42,7 @@ package struct SampleRequest: Sendable, Equatable {
     self.topKPromptLogprobs = topKPromptLogprobs
     self.topKSampleLogprobs = topKSampleLogprobs
     self.promptLogprobsLastN = promptLogprobsLastN
+    self.modelLogprobs = modelLogprobs
     self.source = source
   }
 }
@@ -63,6 +66,7 @@ extension SampleRequest: RequestRoot {
     guard promptLogprobs || promptLogprobsLastN == 0 else {
       throw WireError(.outOfRange, "needs prompt_logprobs", field: "prompt_logprobs_last_n")
     }
+    modelLogprobs = c.model_logprobs != 0
     switch c.source_case {
     case TINSMITH__V1__SAMPLE_REQUEST__SOURCE_BASE_MODEL:
       source = .baseModel(try Check.present(reader.text(c.base_model), "base_model"))
@@ -81,6 +85,7 @@ extension SampleRequest: RequestRoot {
     c.topk_prompt_logprobs = UInt32(clamping: topKPromptLogprobs)
     c.topk_sample_logprobs = UInt32(clamping: topKSampleLogprobs)
     c.prompt_logprobs_last_n = UInt32(clamping: promptLogprobsLastN)
+    c.model_logprobs = modelLogprobs ? 1 : 0
     switch source {
     case .baseModel(let name):
       c.source_case = TINSMITH__V1__SAMPLE_REQUEST__SOURCE_BASE_MODEL

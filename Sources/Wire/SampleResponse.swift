@@ -51,21 +51,24 @@ package struct SampledSequence: Sendable, Equatable {
   package var stopReason: StopReason
   /// The sampled tokens (n), a stop token included.
   package var tokens: [Int32]
-  /// Their log-probs (n), of the unscaled distribution.
+  /// Their log-probs (n) at the temperature of the request.
   package var logprobs: [Float]
-  /// The most probable tokens at each position, if asked for.
+  /// The most probable tokens at each position, at that temperature, if asked for.
   package var topK: TopKLogprobs?
+  /// Their log-probs (n) in the model's own distribution, if asked for.
+  package var modelLogprobs: [Float]?
 
   /// A sequence.
   package init(
     index: Int = 0, stopReason: StopReason, tokens: [Int32], logprobs: [Float],
-    topK: TopKLogprobs? = nil
+    topK: TopKLogprobs? = nil, modelLogprobs: [Float]? = nil
   ) {
     self.index = index
     self.stopReason = stopReason
     self.tokens = tokens
     self.logprobs = logprobs
     self.topK = topK
+    self.modelLogprobs = modelLogprobs
   }
 }
 
@@ -85,6 +88,8 @@ extension SampledSequence: Coded {
     let logprobs: Tensor? = try reader.optional(c.logprobs, "logprobs")
     do { self.logprobs = try logprobs?.floats() ?? [] } catch { throw error.inside("logprobs") }
     topK = try reader.optional(c.topk_logprobs, "topk_logprobs")
+    let model: Tensor? = try reader.optional(c.model_logprobs, "model_logprobs")
+    do { modelLogprobs = try model?.floats() } catch { throw error.inside("model_logprobs") }
   }
 
   func fill(_ c: inout Tinsmith__V1__SampledSequence, _ writer: Writer) {
@@ -93,6 +98,7 @@ extension SampledSequence: Coded {
     c.tokens = writer.message(Tensor(tokens))
     c.logprobs = writer.message(Tensor(logprobs))
     c.topk_logprobs = writer.message(topK)
+    c.model_logprobs = writer.message(modelLogprobs.map { Tensor($0) })
   }
 }
 

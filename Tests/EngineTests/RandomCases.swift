@@ -147,6 +147,7 @@ struct RandomSample {
       request.topPromptLogprobs = Int.random(in: 0...4, using: &random)
     }
     request.topSampleLogprobs = Int.random(in: 0...4, using: &random)
+    request.wantsModelLogprobs = Bool.random(using: &random)
   }
 
   func make(_ adapter: Adapter?, scope: String?) -> GenerationRequest {
@@ -167,7 +168,7 @@ struct SampleOutcome: Equatable {
 
   init(_ result: GenerationResult) {
     tokens = result.sequences.map(\.tokens)
-    logprobs = result.sequences.map { Bits($0.logprobs) }
+    logprobs = result.sequences.map { Bits($0.logprobs + $0.modelLogprobs) }
     let top = (result.sequences.map(\.top) + [result.topPromptLogprobs]).flatMap(\.self)
     topTokens = top.map { $0.map(\.token) }
     topLogprobs = top.map { Bits($0.map(\.logprob)) }

@@ -45,7 +45,8 @@ import Testing
   ]
 
   /// Ten thousand sampled tokens and more, of the base and of two adapters, drawn at several
-  /// temperatures: not one bit of their log-probs differs from that of a forward pass over them.
+  /// temperatures: not one bit of their log-probs in the model's own distribution differs from that of
+  /// a forward pass over them, and at temperature 1 there are no others.
   @Test(arguments: ["mini", "llama", "qwen3"])
   func sampledLogprobsAreForwardLogprobs(name: String) throws {
     let golden = try GoldenModel(name, folder: name == "mini" ? Self.mini : nil)
@@ -66,6 +67,7 @@ import Testing
           request.parameters.temperature = setting.temperature
           request.parameters.topK = setting.topK
           request.parameters.topP = setting.topP
+          request.wantsModelLogprobs = true
           requests.append(request)
         }
       }
@@ -83,12 +85,68 @@ import Testing
         TrainingRequest(adapter: request.adapter, data: data, loss: loss, accumulates: false))
       for (sequence, row) in zip(result.sequences, forward.logprobs) {
         let expected = row.suffix(sequence.tokens.count)
-        count += sequence.logprobs.count
-        different += zip(sequence.logprobs, expected).count { $0.bitPattern != $1.bitPattern }
+        count += sequence.modelLogprobs.count
+        different += zip(sequence.modelLogprobs, expected).count { $0.bitPattern != $1.bitPattern }
+        #expect(
+          (Bits(sequence.logprobs) == Bits(sequence.modelLogprobs))
+            == (request.parameters.temperature == 1))
       }
     }
     #expect(count >= 10_000)
     #expect(different == 0, "\(different) of \(count)")
+  }
+
+  /// At each position the log-probs of a sample are those of softmax(logits / T) over the whole
+  /// vocabulary, whatever top-k and top-p left to draw from: the model's own, scaled and normed anew.
+  @Test(arguments: ["llama", "qwen3"])
+  func logprobsAreOfTheTemperedDistribution(name: String) throws {
+    let golden = try GoldenModel(name)
+    var random = SeededRandom(11)
+    let adapter = try RandomAdapter(&random, sites: golden.model.sites).make(golden)
+    for setting in Self.settings + [(0.3, 3, 0.5), (2, -1, 1)] {
+      var request = GenerationRequest(prompt: random.tokens(9, golden), adapter: adapter)
+      request.parameters.maxTokens = 24
+      request.parameters.seed = random.next()
+      request.parameters.temperature = setting.temperature
+      request.parameters.topK = setting.topK
+      request.parameters.topP = setting.topP
+      request.topSampleLogprobs = 5
+      let sequence = try #require(generate([request], generator(golden)).first?.sequences.first)
+      let tokens = request.prompt + sequence.tokens
+      let logprobs = try wholeDistributions(tokens, adapter, golden)
+      for (i, token) in sequence.tokens.enumerated() {
+        let own = logprobs[request.prompt.count + i - 1].map(Double.init)
+        let t = Double(setting.temperature)
+        let logSum = log(own.reduce(0) { $0 + exp($1 / t) })
+        let expected = { (id: Int32) in own[Int(id)] / t - logSum }
+        #expect(abs(Double(sequence.logprobs[i]) - expected(token)) < 1e-4)
+        for likely in sequence.top[i] {
+          #expect(abs(Double(likely.logprob) - expected(likely.token)) < 1e-4)
+        }
+      }
+    }
+  }
+
+  /// Log-probs of all of the vocabulary behind each token, by a forward pass over (N, K) targets.
+  private func wholeDistributions(
+    _ tokens: [Int32], _ adapter: Adapter?, _ golden: GoldenModel
+  ) throws -> [[Float]] {
+    let vocabulary = golden.model.config.vocabularySize
+    let loss = try LossFunction(name: "cross_entropy")
+    let shape = [tokens.count, vocabulary]
+    let targets = tokens.flatMap { _ in (0..<vocabulary).map(Int64.init) }
+    let datum = try TrainingDatum(
+      tokens: tokens,
+      inputs: [
+        "target_tokens": LossInput(shape: shape, values: .integers(targets)),
+        "weights": LossInput(
+          shape: shape, values: .floats([Float](repeating: 0, count: targets.count))),
+      ], loss: loss, config: golden.model.config, field: "data")
+    let answer = try golden.run(
+      TrainingRequest(adapter: adapter, data: [datum], loss: loss, accumulates: false))
+    return tokens.indices.map {
+      Array(answer.logprobs[0][$0 * vocabulary..<($0 + 1) * vocabulary])
+    }
   }
 
   /// Random prompts, some the start or the continuation of others; random adapters, draws, numbers

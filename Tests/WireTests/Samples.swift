@@ -113,7 +113,7 @@ enum Samples {
           maxTokens: 17, seed: 0, stop: .strings(["\n", "ende"]), temperature: 0, topK: 5,
           topP: 0.5),
         promptLogprobs: true, topKPromptLogprobs: 2, topKSampleLogprobs: 3,
-        promptLogprobsLastN: 1, source: .modelPath("p"))),
+        promptLogprobsLastN: 1, modelLogprobs: true, source: .modelPath("p"))),
     Sample(
       SampleRequest(
         prompt: ModelInput(tokens: [1]), params: SamplingParams(stop: .tokens([3, -1])),
@@ -126,7 +126,8 @@ enum Samples {
       SampleResponse(
         sequences: [
           SampledSequence(
-            index: 0, stopReason: .length, tokens: [4, 5, 6], logprobs: [-1, -2, -3], topK: topK),
+            index: 0, stopReason: .length, tokens: [4, 5, 6], logprobs: [-1, -2, -3], topK: topK,
+            modelLogprobs: [-0.5, -1, -2]),
           SampledSequence(index: 1, stopReason: .none, tokens: [], logprobs: []),
         ],
         seed: .max, promptLogprobs: Tensor([.nan, -0.5]), topKPromptLogprobs: topK)),

@@ -300,7 +300,8 @@ def sampling_calls() -> list[dict]:
             max_context_length=4096), full=True),
         case("sample", request(
             params(stop_tokens={"ids": [4089, 0]}), prompt_logprobs=True, topk_prompt_logprobs=2,
-            topk_sample_logprobs=64, prompt_logprobs_last_n=1, model_path=SAMPLER_PATH),
+            topk_sample_logprobs=64, prompt_logprobs_last_n=1, model_logprobs=True,
+            model_path=SAMPLER_PATH),
             full=True),
         case("sample_stop_strings", request(
             params(stop_strings={"values": ["\n", "stöp"]}), base_model="tinsmith/mini"), full=True),
@@ -310,7 +311,8 @@ def sampling_calls() -> list[dict]:
         case("sample_stops_unpacked", loose,
              body=loose.SerializeToString(deterministic=True).replace(packed, one_by_one)),
         case("sample_answer", sampling.SampleResponse(
-            sequences=[sequence(0, "STOP", topk_logprobs=top), sequence(1, "LENGTH")],
+            sequences=[sequence(0, "STOP", topk_logprobs=top, model_logprobs=tensor(
+                "float32", [2], floats(-0.5, -1.0))), sequence(1, "LENGTH")],
             prompt_logprobs=tensor("float32", [2], bytes.fromhex("0000c07f") + floats(-0.5)),
             topk_prompt_logprobs=top, seed=LARGEST_64), full=True),
         case("sample_piece", sampling.SampleResponse(

@@ -195,13 +195,16 @@ void ck_attention_backward(ck_engine *e, float *dq, float *dk, float *dv, const 
 /// y = cap · tanh(y / cap) in place, and its derivative dy *= 1 - (y/cap)² (y already capped).
 void ck_softcap(ck_engine *e, float *y, float cap, int64_t count);
 void ck_softcap_backward(ck_engine *e, float *dy, const float *y, float cap, int64_t count);
-/// Rule d: max[i] = max of row i, sum[i] = Σ exp(l - max) in 16 lanes.
-void ck_softmax_stats(ck_engine *e, float *max, float *sum, const float *logits, int64_t rows,
-                      int64_t vocab);
-/// logprobs[i, j] = (logits[i, targets[i, j]] - max[i]) - log(sum[i]); targets [rows, k]. A target
-/// outside [0, vocab) gives NaN here, and no gradient below.
+/// Rule d: max[i] = max of row i, sum[i] = Σ exp((l - max) / T) in 16 lanes. Here and below T is
+/// temperatures[i], or 1 where that is 0 or `temperatures` is NULL; T = 1 gives the bits of no
+/// division.
+void ck_softmax_stats(ck_engine *e, float *max, float *sum, const float *logits,
+                      const float *temperatures, int64_t rows, int64_t vocab);
+/// logprobs[i, j] = (logits[i, targets[i, j]] - max[i]) / T - log(sum[i]); targets [rows, k]. A
+/// target outside [0, vocab) gives NaN here, and no gradient below.
 void ck_logprobs(ck_engine *e, float *logprobs, const float *logits, const float *max,
-                 const float *sum, const int32_t *targets, int64_t rows, int64_t k, int64_t vocab);
+                 const float *sum, const float *temperatures, const int32_t *targets, int64_t rows,
+                 int64_t k, int64_t vocab);
 /// In place: logits become d logits = Σ_j dp[i, j]·(onehot(targets[i, j]) - softmax). The sum of
 /// dp over j ascending, then the softmax term, then one-hot terms added in j ascending.
 void ck_logprobs_backward(ck_engine *e, float *logits, const float *max, const float *sum,
@@ -210,7 +213,7 @@ void ck_logprobs_backward(ck_engine *e, float *logits, const float *max, const f
 /// The k largest of each row with their log-probs: order (logit descending, id ascending).
 /// ids and logprobs are [rows, k]; k <= vocab.
 void ck_topk(ck_engine *e, int32_t *ids, float *logprobs, const float *logits, const float *max,
-             const float *sum, int64_t rows, int64_t k, int64_t vocab);
+             const float *sum, const float *temperatures, int64_t rows, int64_t k, int64_t vocab);
 
 typedef struct {
   uint64_t seed;

@@ -145,6 +145,7 @@ typedef struct {
 
 typedef struct {
   float *logits, *max, *sum;
+  const float *temperatures;  // [rows], or NULL
   int64_t vocab;
 } ck_stats_args;
 
@@ -153,6 +154,7 @@ typedef struct {
   float *logprobs;
   int32_t *ids;
   const float *max, *sum, *dp;
+  const float *temperatures;  // [rows], or NULL
   const int32_t *targets;
   int64_t k, vocab;
 } ck_logprobs_args;

@@ -3,12 +3,14 @@
 /// weight[i] = exp((x[i] - max) / temperature).
 static void draw_weights(float *weight, const float *x, float max, float temperature,
                          int64_t vocab) {
-  v16 shift = vsplat(max), t = vsplat(temperature);
+  v16 shift = vsplat(max);
   int64_t i = 0;
-  for (; i + 16 <= vocab; i += 16) vstore(weight + i, vexp_below_zero((vload(x + i) - shift) / t));
+  for (; i + 16 <= vocab; i += 16) {
+    vstore(weight + i, vexp_below_zero(tempered(vload(x + i), shift, temperature)));
+  }
   if (i < vocab) {
     v16 tail = vload_part(x + i, vocab - i, max);
-    vstore_part(weight + i, vexp_below_zero((tail - shift) / t), vocab - i);
+    vstore_part(weight + i, vexp_below_zero(tempered(tail, shift, temperature)), vocab - i);
   }
 }
 

@@ -1,5 +1,17 @@
 // The output head: log-probs of whole logits rows (rule d).
 
+/// What the logits of a row are divided by. Greedy decoding (temperature 0) draws from no
+/// distribution; log-probs are the model's own then.
+CK_INLINE float temperature_of(const float *temperatures, int64_t row) {
+  return temperatures && temperatures[row] > 0 ? temperatures[row] : 1;
+}
+
+/// (x - max) / temperature. Dividing by 1 moves no bit, and is left out of what training does.
+CK_INLINE v16 tempered(v16 x, v16 max, float temperature) {
+  v16 depth = x - max;
+  return temperature == 1 ? depth : depth / vsplat(temperature);
+}
+
 /// Item = row.
 static void softmax_stats(const void *arguments, int64_t begin, int64_t end,
                           const ck_scratch *scratch) {
@@ -8,15 +20,21 @@ static void softmax_stats(const void *arguments, int64_t begin, int64_t end,
   const float lowest = -__builtin_inff();
   for (int64_t row = begin; row < end; row++) {
     const float *x = g->logits + row * g->vocab;
+    float temperature = temperature_of(g->temperatures, row);
     v16 m = vsplat(lowest), sum = vsplat(0);
     int64_t i = 0;
     for (; i + 16 <= g->vocab; i += 16) m = vmax(vload(x + i), m);
     if (i < g->vocab) m = vmax(vload_part(x + i, g->vocab - i, lowest), m);
     float top = vmax_lanes(m);
     v16 shift = vsplat(top);
-    for (i = 0; i + 16 <= g->vocab; i += 16) sum = sum + vexp_below_zero(vload(x + i) - shift);
+    for (i = 0; i + 16 <= g->vocab; i += 16) {
+      sum = sum + vexp_below_zero(tempered(vload(x + i), shift, temperature));
+    }
     // exp(-inf) = 0 leaves the lanes beyond the row as they are.
-    if (i < g->vocab) sum = sum + vexp_below_zero(vload_part(x + i, g->vocab - i, lowest) - shift);
+    if (i < g->vocab) {
+      v16 tail = vload_part(x + i, g->vocab - i, lowest);
+      sum = sum + vexp_below_zero(tempered(tail, shift, temperature));
+    }
     g->max[row] = top;
     g->sum[row] = vsum(sum);
   }
@@ -27,12 +45,12 @@ static void logprobs(const void *arguments, int64_t begin, int64_t end, const ck
   (void)scratch;
   const ck_logprobs_args *g = arguments;
   for (int64_t row = begin; row < end; row++) {
-    float log_sum = log1(g->sum[row]);
+    float log_sum = log1(g->sum[row]), temperature = temperature_of(g->temperatures, row);
     for (int64_t j = 0; j < g->k; j++) {
       int64_t target = g->targets[row * g->k + j];
       g->logprobs[row * g->k + j] =
           target >= 0 && target < g->vocab
-              ? (g->logits[row * g->vocab + target] - g->max[row]) - log_sum
+              ? (g->logits[row * g->vocab + target] - g->max[row]) / temperature - log_sum
               : __builtin_nanf("");
     }
   }
@@ -116,12 +134,12 @@ static void topk(const void *arguments, int64_t begin, int64_t end, const ck_scr
   uint64_t *heap = scratch->memory;
   for (int64_t row = begin; row < end; row++) {
     const float *x = g->logits + row * g->vocab;
-    float log_sum = log1(g->sum[row]);
+    float log_sum = log1(g->sum[row]), temperature = temperature_of(g->temperatures, row);
     largest(heap, g->k, x, g->vocab);
     for (int64_t j = 0; j < g->k; j++) {
       int32_t id = candidate_id(heap[j]);
       g->ids[row * g->k + j] = id;
-      g->logprobs[row * g->k + j] = (x[id] - g->max[row]) - log_sum;
+      g->logprobs[row * g->k + j] = (x[id] - g->max[row]) / temperature - log_sum;
     }
   }
 }

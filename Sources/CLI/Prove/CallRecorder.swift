@@ -102,6 +102,8 @@ struct CallRecorder {
         for (index, sequence) in try await response.value().sequences.enumerated() {
           record.add("\(name), sequence \(index), tokens", sequence.tokens)
           record.add("\(name), sequence \(index), logprobs", sequence.logprobs)
+          record.add(
+            "\(name), sequence \(index), model logprobs", sequence.modelLogprobs ?? [])
           record.add("\(name), sequence \(index), stop", text: "\(sequence.stopReason)")
         }
       })

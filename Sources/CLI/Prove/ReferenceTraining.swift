@@ -117,14 +117,18 @@ struct ReferenceTraining: Sendable {
     let prompts = batches.prompts(round, count: size.prompts)
     let drawn = prompts.enumerated().map { index, prompt in
       let answers = sampler.sample(
-        ModelInput(tokens: prompt), numSamples: size.samples, params: batches.params(round, index))
+        ModelInput(tokens: prompt), numSamples: size.samples, params: batches.params(round, index),
+        includeModelLogprobs: true)
       calls.add("\(name)sample \(index)", answers)
       return answers
     }
     try await calls.collect(leaving: 0)
     var data: [Datum] = []
+    var sampled: [[Float]] = []
     for (prompt, answers) in zip(prompts, drawn) {
-      data += batches.reinforced(prompt, try await answers.value().sequences)
+      let sequences = try await answers.value().sequences
+      data += batches.reinforced(prompt, sequences)
+      sampled += sequences.map { $0.modelLogprobs ?? [] }
     }
     calls.add("\(name)compute_logprobs", sampler.computeLogprobs(data[0].modelInput))
     let pass = training.forwardBackward(data, loss: .importanceSampling)
@@ -132,7 +136,7 @@ struct ReferenceTraining: Sendable {
     calls.add("\(name)optim_step", training.optimStep(adam(round)))
     calls.add("\(name)ppo", training.forwardBackward(data, loss: .ppo))
     calls.add("\(name)second optim_step", training.optimStep(adam(round + 1)))
-    try await check(pass.value(), gave: data, name)
+    try await check(pass.value(), gave: sampled, name)
   }
 
   /// A named snapshot in every second round, one that goes with the session in the others.
@@ -151,18 +155,19 @@ struct ReferenceTraining: Sendable {
   }
 
   /// The weights had not changed since the answers were drawn: training must see the log-probs that
-  /// sampling gave, bit for bit.
+  /// sampling gave for the model's own distribution, bit for bit.
   private func check(
-    _ output: ForwardBackwardOutput, gave data: [Datum], _ name: String
+    _ output: ForwardBackwardOutput, gave sampled: [[Float]], _ name: String
   ) throws {
-    for (index, (seen, datum)) in zip(output.logprobs, data).enumerated() {
-      let drawn = datum.lossFnInputs["logprobs"]?.floats ?? []
-      // The 0 of a prompt's token stands for none.
-      for position in drawn.indices
-      where drawn[position] != 0 && seen[position].bitPattern != drawn[position].bitPattern {
+    for (index, (row, drawn)) in zip(output.logprobs, sampled).enumerated() {
+      guard !drawn.isEmpty else {
+        throw CommandError("\(name)datum \(index): sample gave no log-probs of the model")
+      }
+      for (token, (seen, gave)) in zip(row.suffix(drawn.count), drawn).enumerated()
+      where seen.bitPattern != gave.bitPattern {
         throw CommandError(
-          "\(name)datum \(index): forward_backward gives log-prob \(seen[position]) at position "
-            + "\(position), sample gave \(drawn[position])")
+          "\(name)datum \(index): forward_backward gives log-prob \(seen) for sampled token "
+            + "\(token), sample gave \(gave)")
       }
     }
   }

@@ -337,6 +337,10 @@ struct  Tinsmith__V1__SampleRequest
    * With prompt_logprobs: only the last n are needed, the others are NaN. 0: all.
    */
   uint32_t prompt_logprobs_last_n;
+  /*
+   * Return the log-probs of sampled tokens in the model's own distribution, too.
+   */
+  protobuf_c_boolean model_logprobs;
   Tinsmith__V1__SampleRequest__SourceCase source_case;
   union {
     /*
@@ -351,7 +355,7 @@ struct  Tinsmith__V1__SampleRequest
 };
 #define TINSMITH__V1__SAMPLE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__sample_request__descriptor) \
-    , NULL, 0, NULL, 0, 0, 0, 0, TINSMITH__V1__SAMPLE_REQUEST__SOURCE__NOT_SET, {0} }
+    , NULL, 0, NULL, 0, 0, 0, 0, 0, TINSMITH__V1__SAMPLE_REQUEST__SOURCE__NOT_SET, {0} }
 
 
 /*
@@ -389,22 +393,30 @@ struct  Tinsmith__V1__SampledSequence
    */
   Tinsmith__V1__Tensor *tokens;
   /*
-   * float32 (n): natural logarithms of the tokens' probabilities in the model's own distribution,
-   * whatever temperature, top_k, top_p.
+   * float32 (n): natural logarithms of the tokens' probabilities at the temperature of the request:
+   * in softmax(logits / temperature) over the whole vocabulary; top_k and top_p do not enter. At
+   * temperature 1, and at 0 (where nothing is drawn), that is the model's own distribution, in which
+   * Forward has the same bits.
    */
   Tinsmith__V1__Tensor *logprobs;
   /*
-   * Present if topk_sample_logprobs was asked for; n as in tokens. Not in PARTIAL events.
+   * Present if topk_sample_logprobs was asked for; n as in tokens, in the distribution of logprobs.
+   * Not in PARTIAL events.
    */
   Tinsmith__V1__TopkLogprobs *topk_logprobs;
   /*
    * Which of the num_samples this is, from 0.
    */
   uint32_t index;
+  /*
+   * float32 (n): as logprobs, in the model's own distribution whatever the temperature. Present if
+   * model_logprobs was asked for. Not in PARTIAL events.
+   */
+  Tinsmith__V1__Tensor *model_logprobs;
 };
 #define TINSMITH__V1__SAMPLED_SEQUENCE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__sampled_sequence__descriptor) \
-    , TINSMITH__V1__STOP_REASON__STOP_REASON_UNSPECIFIED, NULL, NULL, NULL, 0 }
+    , TINSMITH__V1__STOP_REASON__STOP_REASON_UNSPECIFIED, NULL, NULL, NULL, 0, NULL }
 
 
 /*
@@ -419,11 +431,13 @@ struct  Tinsmith__V1__SampleResponse
   size_t n_sequences;
   Tinsmith__V1__SampledSequence **sequences;
   /*
-   * float32 (prompt length); the first is NaN. Present if asked for.
+   * float32 (prompt length), in the model's own distribution; the first is NaN. Present if asked
+   * for.
    */
   Tinsmith__V1__Tensor *prompt_logprobs;
   /*
-   * n = prompt length; the first row is empty cells. Present if asked for.
+   * n = prompt length, in the model's own distribution; the first row is empty cells. Present if
+   * asked for.
    */
   Tinsmith__V1__TopkLogprobs *topk_prompt_logprobs;
   /*
@@ -477,7 +491,8 @@ struct  Tinsmith__V1__ComputeLogprobsResponse
 {
   ProtobufCMessage base;
   /*
-   * float32 (prompt length): of each token given those before it; the first is NaN.
+   * float32 (prompt length): of each token given those before it, in the model's own distribution;
+   * the first is NaN.
    */
   Tinsmith__V1__Tensor *logprobs;
 };

@@ -221,16 +221,20 @@ package final class Kernels {
 
   // MARK: Output head
 
-  func softmaxStats(max: Rows, sum: Rows, _ logits: Rows) {
+  /// - Parameter temperatures: of each row, here and below; nil is 1 everywhere.
+  func softmaxStats(max: Rows, sum: Rows, _ logits: Rows, temperatures: Rows? = nil) {
     ck_softmax_stats(
-      handle, max.pointer, sum.pointer, logits.pointer, Int64(logits.count), Int64(logits.width))
+      handle, max.pointer, sum.pointer, logits.pointer, temperatures?.pointer,
+      Int64(logits.count), Int64(logits.width))
   }
 
   /// logprobs [rows, k] of targets [rows, k].
-  func logprobs(_ out: Rows, _ logits: Rows, max: Rows, sum: Rows, targets: Indices) {
+  func logprobs(
+    _ out: Rows, _ logits: Rows, max: Rows, sum: Rows, temperatures: Rows? = nil, targets: Indices
+  ) {
     ck_logprobs(
-      handle, out.pointer, logits.pointer, max.pointer, sum.pointer, targets.pointer,
-      Int64(logits.count), Int64(out.width), Int64(logits.width))
+      handle, out.pointer, logits.pointer, max.pointer, sum.pointer, temperatures?.pointer,
+      targets.pointer, Int64(logits.count), Int64(out.width), Int64(logits.width))
   }
 
   func logprobsBackward(_ logits: Rows, max: Rows, sum: Rows, targets: Indices, dp: Rows) {
@@ -239,10 +243,12 @@ package final class Kernels {
       Int64(logits.count), Int64(dp.width), Int64(logits.width))
   }
 
-  func topK(ids: Indices, logprobs: Rows, _ logits: Rows, max: Rows, sum: Rows) {
+  func topK(
+    ids: Indices, logprobs: Rows, _ logits: Rows, max: Rows, sum: Rows, temperatures: Rows? = nil
+  ) {
     ck_topk(
       handle, ids.pointer, logprobs.pointer, logits.pointer, max.pointer, sum.pointer,
-      Int64(logits.count), Int64(logprobs.width), Int64(logits.width))
+      temperatures?.pointer, Int64(logits.count), Int64(logprobs.width), Int64(logits.width))
   }
 
   func draw(_ tokens: Indices, _ logits: Rows, max: Rows, _ parameters: [ck_draw_params]) {

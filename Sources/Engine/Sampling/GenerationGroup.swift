@@ -238,12 +238,14 @@ final class GenerationGroup {
     topPrompt.append(Array(top.prefix(request.topPromptLogprobs)))
   }
 
+  /// - Parameter model: its log-prob in the model's own distribution, if anybody asked for it.
   /// - Returns: its place among the sample's tokens.
   func addToken(
-    _ token: Int32, _ logprob: Float, sample: Int, top: [TokenLogprob]
+    _ token: Int32, _ logprob: Float, model: Float?, sample: Int, top: [TokenLogprob]
   ) -> Int {
     sequences[sample].tokens.append(token)
     sequences[sample].logprobs.append(logprob)
+    if request.wantsModelLogprobs, let model { sequences[sample].modelLogprobs.append(model) }
     if request.topSampleLogprobs > 0 {
       sequences[sample].top.append(Array(top.prefix(request.topSampleLogprobs)))
     }

@@ -40,8 +40,10 @@ package struct GenerationRequest {
   package var wantsPromptLogprobs = false
   /// The k most likely tokens at each prompt position; 0 is off.
   package var topPromptLogprobs = 0
-  /// The same for each sampled token.
+  /// The same for each sampled token, in the distribution of its temperature.
   package var topSampleLogprobs = 0
+  /// Log-probs of sampled tokens in the model's own distribution beside those at the temperature.
+  package var wantsModelLogprobs = false
   /// Decides after each token whether a sequence ends (stop strings; the engine knows no text).
   /// Called with the sample's index and its tokens so far.
   package var shouldStop: ((_ sample: Int, _ tokens: [Int32]) -> Bool)?
@@ -97,8 +99,11 @@ package struct GeneratedSequence: Sendable {
   package enum StopReason: Sendable { case stop, length }
 
   package internal(set) var tokens: [Int32] = []
-  /// Log-probs of `tokens` under the unscaled distribution.
+  /// Log-probs of `tokens` at the temperature of the request: in softmax(logits / temperature) over
+  /// the whole vocabulary, without top-k and top-p. At 0 those of the model's own distribution.
   package internal(set) var logprobs: [Float] = []
+  /// The same at temperature 1, the model's own distribution; empty unless asked for.
+  package internal(set) var modelLogprobs: [Float] = []
   /// Per token, likeliest first; empty unless asked for.
   package internal(set) var top: [[TokenLogprob]] = []
   /// Nil while the sequence is being decoded.

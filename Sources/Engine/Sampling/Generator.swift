@@ -267,7 +267,7 @@ package final class Generator {
   /// Logits of the rows `index`, block by block.
   private func eachBlock(
     _ index: [Int], _ hidden: Rows, _ segments: [Segment],
-    _ body: (Range<Int>, Rows, Rows, Rows) throws(EngineError) -> Void
+    _ body: (Range<Int>, Rows) throws(EngineError) -> Void
   ) throws(EngineError) {
     for start in stride(from: 0, to: index.count, by: OutputHead.blockRows) {
       let range = start..<min(start + OutputHead.blockRows, index.count)
@@ -278,10 +278,7 @@ package final class Generator {
       let local = regroup(Array(rows), segments)
       let (logits, _) = try model.transformer.head.logits(
         x, segments: local, kernels: kernels, arena: arena)
-      let max = try arena.rows(rows.count, 1)
-      let sum = try arena.rows(rows.count, 1)
-      kernels.softmaxStats(max: max, sum: sum, logits)
-      try body(range, logits, max, sum)
+      try body(range, logits)
       arena.reset(to: mark)
     }
   }
@@ -301,17 +298,56 @@ package final class Generator {
     return result
   }
 
+  /// The distribution of each row of logits.
+  private struct Distribution {
+    let logits: Rows
+    let temperatures: Rows
+    let max: Rows
+    let sum: Rows
+  }
+
+  /// - Parameter temperatures: one for each row; 0 stands for 1 (see `ck_softmax_stats`).
+  private func distribution(
+    _ logits: Rows, temperatures: [Float]
+  ) throws(EngineError) -> Distribution {
+    let distribution = Distribution(
+      logits: logits, temperatures: try arena.rows(logits.count, 1),
+      max: try arena.rows(logits.count, 1), sum: try arena.rows(logits.count, 1))
+    for (i, temperature) in temperatures.enumerated() {
+      distribution.temperatures.pointer[i] = temperature
+    }
+    kernels.softmaxStats(
+      max: distribution.max, sum: distribution.sum, logits,
+      temperatures: distribution.temperatures)
+    return distribution
+  }
+
+  /// The distribution of the model itself.
+  private func distribution(_ logits: Rows) throws(EngineError) -> Distribution {
+    try distribution(logits, temperatures: Array(repeating: 1, count: logits.count))
+  }
+
+  /// The log-prob of one token for each row.
+  private func logprobs(
+    _ tokens: Indices, _ distribution: Distribution
+  ) throws(EngineError) -> Rows {
+    let out = try arena.rows(tokens.count, 1)
+    kernels.logprobs(
+      out, distribution.logits, max: distribution.max, sum: distribution.sum,
+      temperatures: distribution.temperatures, targets: tokens)
+    return out
+  }
+
   /// Log-probs of prompt tokens.
   private func score(
     _ scores: [StepPlan.Score], _ hidden: Rows, _ segments: [Segment]
   ) throws(EngineError) {
     try eachBlock(scores.map(\.row), hidden, segments) {
-      (range, logits, max, sum) throws(EngineError) in
-      let out = try arena.rows(range.count, 1)
-      let targets = try arena.indices(scores[range].map(\.target))
-      kernels.logprobs(out, logits, max: max, sum: sum, targets: targets)
+      (range, logits) throws(EngineError) in
+      let own = try distribution(logits)
+      let out = try logprobs(try arena.indices(scores[range].map(\.target)), own)
       let k = scores[range].map(\.group.request.topPromptLogprobs).max() ?? 0
-      let top = try topLogprobs(k, logits, max, sum)
+      let top = try topLogprobs(k, own)
       for (i, score) in scores[range].enumerated() {
         score.group.addPromptLogprob(
           out.pointer[i], top: top.isEmpty ? [] : top[i])
@@ -321,13 +357,16 @@ package final class Generator {
 
   /// The k likeliest tokens of each row.
   private func topLogprobs(
-    _ k: Int, _ logits: Rows, _ max: Rows, _ sum: Rows
+    _ k: Int, _ distribution: Distribution
   ) throws(EngineError) -> [[TokenLogprob]] {
     guard k > 0 else { return [] }
-    let ids = try arena.indices([Int32](repeating: 0, count: logits.count * k))
-    let values = try arena.rows(logits.count, k)
-    kernels.topK(ids: ids, logprobs: values, logits, max: max, sum: sum)
-    return (0..<logits.count).map { row in
+    let count = distribution.logits.count
+    let ids = try arena.indices([Int32](repeating: 0, count: count * k))
+    let values = try arena.rows(count, k)
+    kernels.topK(
+      ids: ids, logprobs: values, distribution.logits, max: distribution.max,
+      sum: distribution.sum, temperatures: distribution.temperatures)
+    return (0..<count).map { row in
       (0..<k).map { j in
         TokenLogprob(
           token: ids.pointer[row * k + j], logprob: values.pointer[row * k + j])
@@ -340,17 +379,21 @@ package final class Generator {
   ) throws(EngineError) -> [GenerationEvent] {
     var events: [GenerationEvent] = []
     try eachBlock(draws.map(\.row), hidden, segments) {
-      (range, logits, max, sum) throws(EngineError) in
+      (range, logits) throws(EngineError) in
+      let parameters = draws[range].map(\.parameters)
+      let tempered = try distribution(logits, temperatures: parameters.map(\.temperature))
       let tokens = try arena.indices([Int32](repeating: 0, count: range.count))
-      kernels.draw(tokens, logits, max: max, draws[range].map(\.parameters))
-      let out = try arena.rows(range.count, 1)
-      kernels.logprobs(out, logits, max: max, sum: sum, targets: tokens)
+      kernels.draw(tokens, logits, max: tempered.max, parameters)
+      let out = try logprobs(tokens, tempered)
+      let wantsModel = draws[range].contains { $0.group.request.wantsModelLogprobs }
+      let model = wantsModel ? try logprobs(tokens, try distribution(logits)) : nil
       let k = draws[range].map(\.group.request.topSampleLogprobs).max() ?? 0
-      let top = try topLogprobs(k, logits, max, sum)
+      let top = try topLogprobs(k, tempered)
       for (i, draw) in draws[range].enumerated() {
         let (token, logprob) = (tokens.pointer[i], out.pointer[i])
         let index = draw.group.addToken(
-          token, logprob, sample: draw.sample, top: top.isEmpty ? [] : top[i])
+          token, logprob, model: model?.pointer[i], sample: draw.sample,
+          top: top.isEmpty ? [] : top[i])
         events.append(
           .token(
             id: draw.group.id, sample: draw.sample, index: index, token: token, logprob: logprob))

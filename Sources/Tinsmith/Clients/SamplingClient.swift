@@ -42,17 +42,19 @@ public final class SamplingClient: Sendable {
   ///   - topKPromptLogprobs: the k most probable tokens at each prompt position; 0 for none.
   ///   - topKSampleLogprobs: the k most probable tokens at each sampled position; 0 for none.
   ///   - promptLogprobsLastN: only the last n prompt tokens need a log-prob; nil for all.
+  ///   - includeModelLogprobs: return the log-probs of sampled tokens in the model's own
+  ///     distribution, too, where the temperature is not 1.
   public func sample(
     _ prompt: ModelInput, numSamples: Int = 1, params: SamplingParams = SamplingParams(),
     includePromptLogprobs: Bool = false, topKPromptLogprobs: Int = 0, topKSampleLogprobs: Int = 0,
-    promptLogprobsLastN: Int? = nil
+    promptLogprobsLastN: Int? = nil, includeModelLogprobs: Bool = false
   ) -> Pending<SampleResponse> {
     sample(
       SampleRequest(
         prompt: prompt.wire, numSamples: numSamples, params: params.wire,
         promptLogprobs: includePromptLogprobs, topKPromptLogprobs: topKPromptLogprobs,
         topKSampleLogprobs: topKSampleLogprobs, promptLogprobsLastN: promptLogprobsLastN ?? 0,
-        source: source),
+        modelLogprobs: includeModelLogprobs, source: source),
       onPartial: nil)
   }
 
@@ -103,7 +105,7 @@ public final class SamplingClient: Sendable {
     }
   }
 
-  /// The log-prob of each token of a text; nil for the first, which follows nothing.
+  /// The log-prob of each token of a text in the model's own distribution; nil for the first, which follows nothing.
   public func computeLogprobs(_ prompt: ModelInput) -> Pending<[Float?]> {
     let answer = sender.sendForAnswer(
       .samplingComputeLogprobs,

@@ -4,7 +4,8 @@ internal import Wire
 public struct TokenLogprob: Sendable, Hashable {
   /// The token.
   public var token: Int32
-  /// Its log-prob, of the unscaled distribution.
+  /// Its log-prob: of a prompt's position in the model's own distribution, of a sampled one in that
+  /// of `SampledSequence.logprobs`.
   public var logprob: Float
 
   /// A token and its log-prob.
@@ -26,8 +27,13 @@ public struct SampledSequence: Sendable, Hashable {
 
   /// The sampled tokens (n), with the one that it stopped on.
   public var tokens: [Int32]
-  /// Their log-probs (n), of the unscaled distribution: what `forward` gives, bit for bit.
+  /// Their log-probs (n) at the temperature they were drawn at, in softmax(logits / temperature) over
+  /// the whole vocabulary; `topK` and `topP` do not enter. At temperature 1 (and at 0, where nothing is
+  /// drawn) what `forward` gives, bit for bit.
   public var logprobs: [Float]
+  /// Their log-probs (n) in the model's own distribution, if asked for: what `forward` gives, bit for
+  /// bit, whatever the temperature.
+  public var modelLogprobs: [Float]?
   /// Why it ended.
   public var stopReason: StopReason
   /// The most probable tokens at each position, best first, if asked for.
@@ -36,6 +42,7 @@ public struct SampledSequence: Sendable, Hashable {
   init(_ wire: Wire.SampledSequence) throws(WireError) {
     tokens = wire.tokens
     logprobs = wire.logprobs
+    modelLogprobs = wire.modelLogprobs
     stopReason = wire.stopReason == .length ? .length : .stop
     topKLogprobs = try wire.topK?.rows()
   }
@@ -47,8 +54,8 @@ public struct SampleResponse: Sendable, Hashable {
   public var sequences: [SampledSequence]
   /// The seed that was used.
   public var seed: UInt64
-  /// The log-prob of each prompt token, if asked for; nil for the first, which follows nothing,
-  /// and for those that were not asked for.
+  /// The log-prob of each prompt token in the model's own distribution, if asked for; nil for the
+  /// first, which follows nothing, and for those that were not asked for.
   public var promptLogprobs: [Float?]?
   /// The most probable tokens at each prompt position, if asked for; none for the first.
   public var topKPromptLogprobs: [[TokenLogprob]]?
@@ -86,7 +93,7 @@ extension TopKLogprobs {
     let width = tokenIDs.shape[1]
     return (0..<tokenIDs.shape[0]).map { row in
       (row * width..<(row + 1) * width).compactMap { cell in
-        values[cell] <= Self.empty ? nil : TokenLogprob(token: ids[cell], logprob: values[cell])
+        values[cell] == Self.empty ? nil : TokenLogprob(token: ids[cell], logprob: values[cell])
       }
     }
   }

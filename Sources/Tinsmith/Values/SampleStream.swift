@@ -7,7 +7,7 @@ public struct SampledPiece: Sendable, Hashable {
   public var sample: Int
   /// The new tokens, at least one.
   public var tokens: [Int32]
-  /// Their log-probs, of the unscaled distribution.
+  /// Their log-probs, as in `SampledSequence`.
   public var logprobs: [Float]
 }
 

@@ -41,9 +41,10 @@ extension GenerationRequest {
     // A row of k cells is an array of its own until the answer is written.
     func rows(_ count: Int, _ k: Int) -> Int { k == 0 ? 0 : count * (48 + 8 * k) }
     let (prompt, new) = (prompt.count, sampleCount * max(parameters.maxTokens, 0))
+    let perToken = wantsModelLogprobs ? 12 : 8
     let scores = wantsPromptLogprobs || topPromptLogprobs > 0 ? 8 * prompt : 0
     return 2
-      * (4 * prompt + scores + rows(prompt, topPromptLogprobs) + 8 * new
+      * (4 * prompt + scores + rows(prompt, topPromptLogprobs) + perToken * new
         + rows(new, topSampleLogprobs)) + 512 * sampleCount
   }
 }

@@ -45,7 +45,8 @@ enum Bodies {
         params: params(body["sampling_params"]),
         promptLogprobs: body["prompt_logprobs"]?.truth ?? false,
         topKPromptLogprobs: integer(body["topk_prompt_logprobs"]),
-        topKSampleLogprobs: integer(body["topk_sample_logprobs"]), source: source(body))
+        topKSampleLogprobs: integer(body["topk_sample_logprobs"]),
+        modelLogprobs: body["model_logprobs"]?.truth ?? false, source: source(body))
     case .samplingComputeLogprobs:
       ComputeLogprobsRequest(prompt: try input(body["prompt"]), source: source(body))
     case .checkpointsList: ListCheckpointsRequest(modelID: body["model_id"]?.text ?? "")

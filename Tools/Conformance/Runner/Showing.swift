@@ -53,6 +53,9 @@ extension Runner {
         let hash = Lines.sha256([try bytes(Tensor(sequence.logprobs))])
         lines.line("sample_logprobs", name, "\(sequence.index)", hash)
       }
+    case "model_logprobs":
+      let tensors = answer.sequences.compactMap(\.modelLogprobs).map { Tensor($0) }
+      lines.line(what, name, Lines.sha256(try tensors.map(bytes)))
     case "seed": lines.line("seed", name, "\(answer.seed)")
     case "prompt_logprobs":
       let tensors = [answer.promptLogprobs].compactMap(\.self)

@@ -178,6 +178,12 @@ Lines lines(const Observation& seen, const std::string& show) {
   if (word == "payload") return {head + hex(read<v1::PingResponse>(seen).payload().raw())};
   if (word == "numerics") return {head + of + " " + numerics_of(seen, of)};
   if (word == "samples") return sample_lines(seen);
+  if (word == "model_logprobs") {
+    std::string bytes;
+    const auto response = read<v1::SampleResponse>(seen);
+    for (const auto& sequence : response.sequences()) bytes += sequence.model_logprobs().raw();
+    return {head + sha256(bytes)};
+  }
   if (word == "seed") return {head + std::to_string(read<v1::SampleResponse>(seen).seed())};
   if (word == "prompt_logprobs") {
     return {head + sha256(read<v1::SampleResponse>(seen).prompt_logprobs().raw())};

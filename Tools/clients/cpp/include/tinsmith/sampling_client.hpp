@@ -24,12 +24,15 @@ class SamplingClient {
   /// The base model, the longest context, and the tokenizer's folder on the service's machine.
   const v1::CreateSamplingSessionResponse& info() const { return info_; }
 
-  /// Samples `num_samples` sequences after `prompt`.
+  /// Samples `num_samples` sequences after `prompt`. Their `logprobs` are those of the distribution
+  /// at the request's temperature; `set_model_logprobs` of a SampleRequest asks for the model's own,
+  /// too.
   Future<v1::SampleResponse> sample(v1::ModelInput prompt, std::uint32_t num_samples,
                                     v1::SamplingParams params, OnPiece on_piece = {});
   /// Likewise with all options of SampleRequest; its source is set here.
   Future<v1::SampleResponse> sample(v1::SampleRequest request, OnPiece on_piece = {});
-  /// The log-prob of each token of `prompt` given those before it; the first is NaN.
+  /// The log-prob of each token of `prompt` given those before it, in the model's own distribution;
+  /// the first is NaN.
   Future<v1::ComputeLogprobsResponse> compute_logprobs(v1::ModelInput prompt);
 
  private:

@@ -152,6 +152,7 @@ class Reader:
             self.array(message.tokens),
             self.array(message.logprobs),
             self.topk(message.topk_logprobs) if message.HasField("topk_logprobs") else None,
+            self.array(message.model_logprobs) if message.HasField("model_logprobs") else None,
         )
 
 

@@ -200,6 +200,8 @@ class SamplingClient:
         target_prompt_logprobs: types.TensorData | None = None,
         prompt_alt_tokens_k: int = 0,
         prompt_logprobs_last_n: int | None = None,
+        *,
+        include_model_logprobs: bool = False,
     ) -> APIFuture[types.SampleResponse]:
         """Draws sequences that continue a prompt.
 
@@ -213,6 +215,8 @@ class SamplingClient:
             target_prompt_logprobs: as the tinker SDK has it; this service scores no given tokens.
             prompt_alt_tokens_k: likewise; it draws no alternatives to a prompt's tokens.
             prompt_logprobs_last_n: only the last n prompt tokens need a log-prob; None for all.
+            include_model_logprobs: return the log-probs of sampled tokens in the model's own
+                distribution, too, where the temperature is not 1.
 
         Raises:
             InvalidArgumentError: the request cannot be sent.
@@ -234,6 +238,7 @@ class SamplingClient:
             topk_prompt_logprobs=topk_prompt_logprobs,
             topk_sample_logprobs=topk_sample_logprobs,
             prompt_logprobs_last_n=prompt_logprobs_last_n or 0,
+            model_logprobs=include_model_logprobs,
         )
         self._sender.send([call])
         return APIFuture(
@@ -255,6 +260,8 @@ class SamplingClient:
         target_prompt_logprobs: types.TensorData | None = None,
         prompt_alt_tokens_k: int = 0,
         prompt_logprobs_last_n: int | None = None,
+        *,
+        include_model_logprobs: bool = False,
     ) -> types.SampleResponse:
         """As `sample`; cancelling the task that waits gives up the request."""
         return await self.sample(
@@ -267,6 +274,7 @@ class SamplingClient:
             target_prompt_logprobs,
             prompt_alt_tokens_k,
             prompt_logprobs_last_n,
+            include_model_logprobs=include_model_logprobs,
         )
 
     def sample_stream(

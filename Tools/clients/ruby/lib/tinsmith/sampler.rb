@@ -1,8 +1,9 @@
 # frozen_string_literal: true
 
 module Tinsmith
-  # One sampled text: token ids, their log-probs and :stop, :length or nil (not ended).
-  Sequence = Struct.new(:index, :tokens, :logprobs, :stop_reason)
+  # One sampled text: token ids, their log-probs at the request's temperature, :stop, :length or nil
+  # (not ended), and, if asked for, the log-probs in the model's own distribution.
+  Sequence = Struct.new(:index, :tokens, :logprobs, :stop_reason, :model_logprobs)
 
   # What Sampler#sample gives.
   Sample = Struct.new(:sequences, :seed) do
@@ -11,7 +12,8 @@ module Tinsmith
       sequences = body.sequences.map do |one|
         reason = { STOP_REASON_STOP: :stop, STOP_REASON_LENGTH: :length }[one.stop_reason]
         Sequence.new(one.index, Codec.values(one.tokens, answer.attachments) || [],
-                     Codec.values(one.logprobs, answer.attachments) || [], reason)
+                     Codec.values(one.logprobs, answer.attachments) || [], reason,
+                     Codec.values(one.model_logprobs, answer.attachments))
       end
       new(sequences, body.seed)
     end
@@ -91,9 +93,11 @@ module Tinsmith
                               V1::CreateSamplingSessionResponse)
     end
 
-    # params: max_tokens, seed, temperature, top_k, top_p. The future of a Sample.
-    def sample(tokens, num_samples: 1, stop: nil, **params)
-      submit(Future.new { |answer| Sample.from(answer) }, 0, tokens, num_samples, stop, params)
+    # params: max_tokens, seed, temperature, top_k, top_p. The future of a Sample, with model_logprobs
+    # also of the log-probs in the model's own distribution.
+    def sample(tokens, num_samples: 1, stop: nil, model_logprobs: false, **params)
+      submit(Future.new { |answer| Sample.from(answer) }, 0, tokens, num_samples, stop, params,
+             model_logprobs: model_logprobs)
     end
 
     # Likewise, with pieces: sampler.stream(prompt).each { |piece| ... }
@@ -113,14 +117,14 @@ module Tinsmith
     private
 
     # The source is named each time: any worker may run it.
-    def submit(future, flags, tokens, num_samples, stop, params)
+    def submit(future, flags, tokens, num_samples, stop, params, **more)
       sampling = V1::SamplingParams.new(**params)
       case stop&.first
       when String then sampling.stop_strings = V1::StopStrings.new(values: stop)
       when Integer then sampling.stop_tokens = V1::StopTokens.new(ids: stop)
       end
       request = V1::SampleRequest.new(prompt: Codec.input(tokens), num_samples: num_samples,
-                                      sampling_params: sampling, **@source)
+                                      sampling_params: sampling, **more, **@source)
       @session.call(@stream, :METHOD_SAMPLING_SAMPLE, request, V1::SampleResponse,
                     future: future, flags: flags, cost_prompt_tokens: tokens.size,
                     cost_new_tokens: num_samples * params.fetch(:max_tokens, 0))

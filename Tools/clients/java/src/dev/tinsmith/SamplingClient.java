@@ -46,7 +46,7 @@ public final class SamplingClient {
    * @param offset how many tokens the sequence had before; if you have fewer, a piece was lost on
    *     the way and only the future has the whole
    * @param tokens the new ones
-   * @param logprobs their natural logarithms of probability
+   * @param logprobs their natural logarithms of probability, at the temperature of the request
    */
   public record Piece(int sequence, long offset, int[] tokens, float[] logprobs) {}
 
@@ -118,7 +118,7 @@ public final class SamplingClient {
         stream, header, sourced.build(), SampleResponse.getDefaultInstance(), onPartial);
   }
 
-  /** Log-probs of each token of a text given those before it; the first is NaN. */
+  /** Log-probs of each token of a text, in the model's own distribution, given those before it; the first is NaN. */
   public CompletableFuture<float[]> computeLogprobs(ModelInput prompt) {
     ComputeLogprobsRequest.Builder request = ComputeLogprobsRequest.newBuilder().setPrompt(prompt);
     switch (source.getSourceCase()) {

@@ -69,6 +69,9 @@ class Observed:
                 return [f"numerics {name} {argument} {model.numerics_version} {model.precision}"]
             case "samples":
                 return self._samples(message, reader)
+            case "model_logprobs":
+                tensors = [sequence.model_logprobs for sequence in message.sequences]
+                return [f"model_logprobs {name} {_hash(reader, tensors)}"]
             case "seed":
                 return [f"seed {name} {message.seed}"]
             case "prompt_logprobs":

@@ -42,9 +42,13 @@ class SampledSequence(Value):
         stop_reason: `stop` at what `SamplingParams.stop` says, else `length`.
         sequence_id: tells the sequences of a session apart.
         tokens_np: the tokens, int32 (n).
-        logprobs_np: their log-probs, float32 (n): those of the model's own distribution, whatever
-            temperature, top_k and top_p were.
-        topk_logprobs_np: the most probable tokens at each position, if asked for.
+        logprobs_np: their log-probs, float32 (n), at the temperature they were drawn at: in
+            softmax(logits / temperature) over the whole vocabulary; top_k and top_p do not enter.
+            At temperature 1, and at 0, the model's own, which `forward` gives.
+        topk_logprobs_np: the most probable tokens at each position, in the same distribution; if
+            asked for.
+        model_logprobs_np: their log-probs in the model's own distribution, whatever the
+            temperature; if asked for.
     """
 
     stop_reason: StopReason
@@ -52,6 +56,7 @@ class SampledSequence(Value):
     tokens_np: npt.NDArray[np.int32]
     logprobs_np: npt.NDArray[np.float32]
     topk_logprobs_np: TopkLogprobs | None = None
+    model_logprobs_np: npt.NDArray[np.float32] | None = None
 
     @cached_property
     def tokens(self) -> list[int]:
@@ -64,6 +69,11 @@ class SampledSequence(Value):
         """The log-prob of each token."""
         result: list[float] = self.logprobs_np.tolist()
         return result
+
+    @cached_property
+    def model_logprobs(self) -> list[float] | None:
+        """Their log-probs in the model's own distribution; None if they were not asked for."""
+        return None if self.model_logprobs_np is None else self.model_logprobs_np.tolist()
 
     @cached_property
     def topk_logprobs(self) -> list[list[tuple[int, float]] | None] | None:

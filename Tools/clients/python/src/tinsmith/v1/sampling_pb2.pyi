@@ -47,8 +47,9 @@ class CreateSamplingSessionResponse(_message.Message):
     def __init__(self, sampling_session_id: _Optional[str] = ..., base_model: _Optional[str] = ..., tokenizer: _Optional[str] = ..., max_context_length: _Optional[int] = ...) -> None: ...
 
 class SampleRequest(_message.Message):
-    __slots__ = ["base_model", "model_path", "num_samples", "prompt", "prompt_logprobs", "prompt_logprobs_last_n", "sampling_params", "topk_prompt_logprobs", "topk_sample_logprobs"]
+    __slots__ = ["base_model", "model_logprobs", "model_path", "num_samples", "prompt", "prompt_logprobs", "prompt_logprobs_last_n", "sampling_params", "topk_prompt_logprobs", "topk_sample_logprobs"]
     BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     MODEL_PATH_FIELD_NUMBER: _ClassVar[int]
     NUM_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +59,7 @@ class SampleRequest(_message.Message):
     TOPK_PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     TOPK_SAMPLE_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     base_model: str
+    model_logprobs: bool
     model_path: str
     num_samples: int
     prompt: _tensor_pb2.ModelInput
@@ -66,7 +68,7 @@ class SampleRequest(_message.Message):
     sampling_params: SamplingParams
     topk_prompt_logprobs: int
     topk_sample_logprobs: int
-    def __init__(self, prompt: _Optional[_Union[_tensor_pb2.ModelInput, _Mapping]] = ..., num_samples: _Optional[int] = ..., sampling_params: _Optional[_Union[SamplingParams, _Mapping]] = ..., prompt_logprobs: bool = ..., topk_prompt_logprobs: _Optional[int] = ..., topk_sample_logprobs: _Optional[int] = ..., prompt_logprobs_last_n: _Optional[int] = ..., base_model: _Optional[str] = ..., model_path: _Optional[str] = ...) -> None: ...
+    def __init__(self, prompt: _Optional[_Union[_tensor_pb2.ModelInput, _Mapping]] = ..., num_samples: _Optional[int] = ..., sampling_params: _Optional[_Union[SamplingParams, _Mapping]] = ..., prompt_logprobs: bool = ..., topk_prompt_logprobs: _Optional[int] = ..., topk_sample_logprobs: _Optional[int] = ..., prompt_logprobs_last_n: _Optional[int] = ..., base_model: _Optional[str] = ..., model_path: _Optional[str] = ..., model_logprobs: bool = ...) -> None: ...
 
 class SampleResponse(_message.Message):
     __slots__ = ["prompt_logprobs", "seed", "sequences", "topk_prompt_logprobs"]
@@ -81,18 +83,20 @@ class SampleResponse(_message.Message):
     def __init__(self, sequences: _Optional[_Iterable[_Union[SampledSequence, _Mapping]]] = ..., prompt_logprobs: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., topk_prompt_logprobs: _Optional[_Union[TopkLogprobs, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class SampledSequence(_message.Message):
-    __slots__ = ["index", "logprobs", "stop_reason", "tokens", "topk_logprobs"]
+    __slots__ = ["index", "logprobs", "model_logprobs", "stop_reason", "tokens", "topk_logprobs"]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     STOP_REASON_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     TOPK_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     index: int
     logprobs: _tensor_pb2.Tensor
+    model_logprobs: _tensor_pb2.Tensor
     stop_reason: StopReason
     tokens: _tensor_pb2.Tensor
     topk_logprobs: TopkLogprobs
-    def __init__(self, stop_reason: _Optional[_Union[StopReason, str]] = ..., tokens: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., logprobs: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., topk_logprobs: _Optional[_Union[TopkLogprobs, _Mapping]] = ..., index: _Optional[int] = ...) -> None: ...
+    def __init__(self, stop_reason: _Optional[_Union[StopReason, str]] = ..., tokens: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., logprobs: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., topk_logprobs: _Optional[_Union[TopkLogprobs, _Mapping]] = ..., index: _Optional[int] = ..., model_logprobs: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ...) -> None: ...
 
 class SamplingParams(_message.Message):
     __slots__ = ["max_tokens", "seed", "stop_strings", "stop_tokens", "temperature", "top_k", "top_p"]

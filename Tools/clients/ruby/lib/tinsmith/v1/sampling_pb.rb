@@ -64,6 +64,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :topk_prompt_logprobs, :uint32, 5
       optional :topk_sample_logprobs, :uint32, 6
       optional :prompt_logprobs_last_n, :uint32, 7
+      optional :model_logprobs, :bool, 10
       oneof :source do
         optional :base_model, :string, 8
         optional :model_path, :string, 9
@@ -79,6 +80,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :logprobs, :message, 3, "tinsmith.v1.Tensor"
       optional :topk_logprobs, :message, 4, "tinsmith.v1.TopkLogprobs"
       optional :index, :uint32, 5
+      optional :model_logprobs, :message, 6, "tinsmith.v1.Tensor"
     end
     add_message "tinsmith.v1.SampleResponse" do
       repeated :sequences, :message, 1, "tinsmith.v1.SampledSequence"

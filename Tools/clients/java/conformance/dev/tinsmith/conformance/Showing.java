@@ -57,6 +57,9 @@ record Showing(
           answer.decode(PingResponse.getDefaultInstance()).getPayload().getRaw().toByteArray()));
       case "numerics" -> numerics(parts[1]);
       case "samples" -> samples();
+      case "model_logprobs" -> print("model_logprobs",
+          sha256(sampled(answer).getSequencesList().stream()
+              .map(SampledSequence::getModelLogprobs)));
       case "seed" -> print("seed", Long.toUnsignedString(sampled(answer).getSeed()));
       case "prompt_logprobs" ->
           print("prompt_logprobs", sha256(Stream.of(sampled(answer).getPromptLogprobs())));
