@@ -97,6 +97,7 @@ extension Worker {
         "the checkpoint is of base model \(manifest.baseModel), the model of "
           + model.base.model.name, field: "path")
     }
+    try checkShape(of: Checkpoint(manifest, path), model)
     let before = (model.adapter, model.isAccumulationBroken)
     model.adapter = try readState(path, model.base, optimizer: request.optimizer)
     model.isAccumulationBroken = false
@@ -107,6 +108,18 @@ extension Worker {
       (model.adapter, model.isAccumulationBroken) = before
       throw error
     }
+  }
+
+  /// What a client knows of its model (rank, alpha, targets) stays true: an adapter of another shape
+  /// is not taken in silence.
+  private func checkShape(of checkpoint: Checkpoint, _ model: TrainedModel) throws {
+    var own = model.info.lora
+    own.seed = nil
+    guard checkpoint.lora != own else { return }
+    throw RPCError(
+      .invalidArgument,
+      "the checkpoint's adapter has \(checkpoint.lora.shape), the model's has \(own.shape); "
+        + "a model created from the checkpoint takes its shape", field: "path")
   }
 
   /// A trainable adapter from a checkpoint whose files were verified.
@@ -122,5 +135,14 @@ extension Worker {
     return try TrainingStateFiles.read(
       checkpoints.url(path), optimizer: optimizer, model: base.model, kernels: kernels,
       admit: admit("the adapter"))
+  }
+}
+
+extension LoraConfig {
+  /// In words, without the seed.
+  fileprivate var shape: String {
+    let targets = [("attn", trainAttention), ("mlp", trainMLP), ("unembed", trainUnembed)]
+      .filter(\.1).map(\.0).joined(separator: ", ")
+    return "rank \(rank) and alpha \(alpha) on \(targets)"
   }
 }

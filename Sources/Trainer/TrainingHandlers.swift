@@ -146,7 +146,8 @@ extension TrainedModel {
       adapter.training?.discardGradient()
       throw RPCError(
         .failedPrecondition,
-        "a forward_backward since the last optim_step failed; the gradients were dropped "
+        "a forward_backward since the last optim_step failed or was cancelled: this step was not "
+          + "taken, and all gradients since then were dropped, also those of passes after it "
           + "(apply_partial applies what there is)")
     }
     let norm = try adapter.step(adam, kernels: kernels)

@@ -25,6 +25,74 @@ import Tinsmith
     await service.close()
   }
 
+  /// A checkpoint of another rank, alpha or target is refused, and what is known of the model stays
+  /// true; a model created from it takes its shape.
+  @Test func anAdapterOfAnotherShapeIsNotLoaded() async throws {
+    let service = try await TestService.client()
+    let config = LoRAConfig(rank: 4, alpha: 16, seed: 1)
+    func model(_ config: LoRAConfig) async throws -> TrainingClient {
+      try await service.createLoRATrainingClient(
+        baseModel: TestService.tiny, lora: config
+      ).value()
+    }
+    let training = try await model(config)
+    _ = try await Batches.trainOneByOne(training, 0..<1)
+    var others = [config, config, config]
+    others[0].rank = 8
+    others[1].alpha = 8
+    others[2].trainUnembed = false
+    for other in others {
+      let stored = try await model(other)
+      let path = try await stored.saveState(name: "other").value()
+      for optimizer in [false, true] {
+        let loading = training.loadState(path: path, optimizer: optimizer)
+        let error = await #expect(throws: TinsmithError.self) { try await loading.value() }
+        #expect(error?.code == .invalidArgument)
+        #expect(error?.field == "path")
+      }
+      let created = try await service.createTrainingClientFromState(path: path).value()
+      #expect(created.info.lora.rank == other.rank && created.info.lora.alpha == other.alpha)
+    }
+    let info = try await training.getInfo().value()
+    #expect(info.lora.rank == 4 && info.lora.alpha == 16 && info.lora.trainUnembed)
+    #expect(info.step == 1)
+    // Another seed is no other shape.
+    var seeded = config
+    seeded.seed = 2
+    let stored = try await model(seeded)
+    _ = try await Batches.trainOneByOne(stored, 0..<1)
+    let path = try await stored.saveState(name: "seeded").value()
+    try await training.loadState(path: path).value()
+    #expect(
+      try await Batches.weights(service, training) == Batches.weights(service, stored))
+    await service.close()
+  }
+
+  /// After a refused pass the step is refused and drops all gradients, those behind it, too; told to,
+  /// it applies what there is.
+  @Test func gradientsAroundARefusedPass() async throws {
+    let service = try await TestService.client()
+    let training = try await TestService.model(service)
+    let refused = Datum(modelInput: ModelInput(tokens: [1, 2]), lossFnInputs: [:])
+    for applyPartial in [false, true] {
+      let failing = training.forwardBackward([refused], loss: .crossEntropy)
+      let good = training.forwardBackward(Batches.batch(0), loss: .crossEntropy)
+      let step = training.optimStep(applyPartial: applyPartial)
+      await #expect(throws: TinsmithError.self) { try await failing.value() }
+      _ = try await good.value()
+      if applyPartial {
+        #expect(try await step.value().metrics["unclipped_grad_l2:mean"] ?? 0 > 0)
+      } else {
+        let error = await #expect(throws: TinsmithError.self) { try await step.value() }
+        #expect(error?.code == .failedPrecondition)
+        #expect(error?.message.contains("passes after it") == true)
+        let empty = try await training.optimStep().value()
+        #expect(empty.metrics["unclipped_grad_l2:mean"] == 0)
+      }
+    }
+    await service.close()
+  }
+
   @Test func namesAreKeptUnlessToldOtherwise() async throws {
     let service = try await TestService.client()
     let training = try await TestService.model(service)

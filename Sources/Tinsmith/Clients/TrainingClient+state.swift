@@ -23,7 +23,8 @@ extension TrainingClient {
     return Pending(from: answer) { try SaveStateResponse.decode($0.payload).path }
   }
 
-  /// Replaces the adapter by that of a checkpoint that `saveState` wrote.
+  /// Replaces the adapter by that of a checkpoint that `saveState` wrote, of the same rank, alpha and
+  /// targets. (`createTrainingClientFromState` takes those from the checkpoint.)
   ///
   /// - Parameters:
   ///   - path: the checkpoint.
@@ -55,10 +56,13 @@ extension TrainingClient {
 
   /// A client that samples from the adapter as it is after the calls before this one. The weights
   /// are gone with the session.
-  public func saveWeightsAndGetSamplingClient() -> Pending<SamplingClient> {
+  ///
+  /// - Parameter keepLast: delete the oldest of the model's weights without a name beyond so many,
+  ///   these counted; nil keeps all.
+  public func saveWeightsAndGetSamplingClient(keepLast: Int? = nil) -> Pending<SamplingClient> {
     let (number, session) = (session.nextSampler(), session)
     let answer = sender.sendForAnswer(
-      .samplingSaveWeightsForSampler, SaveWeightsForSamplerRequest())
+      .samplingSaveWeightsForSampler, SaveWeightsForSamplerRequest(keepLast: keepLast ?? 0))
     return Pending {
       let payload = try await answer.value().payload
       let path = try SaveWeightsForSamplerResponse.decode(payload).path

@@ -34,7 +34,8 @@ public final class TrainingClient: Sendable {
 
   /// Computes a loss and adds its gradients to those since the last `optimStep`.
   ///
-  /// If it fails, the next `optimStep` fails as well and drops the gradients.
+  /// If it fails, the next `optimStep` fails as well and drops all gradients, also those of passes
+  /// after it, unless it is told to apply what there is.
   public func forwardBackward(
     _ data: [Datum], loss: LossFunction, options: [String: LossOption] = [:]
   ) -> Pending<ForwardBackwardOutput> {
@@ -42,9 +43,17 @@ public final class TrainingClient: Sendable {
   }
 
   /// Applies the gradients and clears them. Always reports their norm before clipping.
-  public func optimStep(_ params: AdamParams = AdamParams()) -> Pending<OptimStepOutput> {
-    let answer = sender.sendForAnswer(
-      .trainingOptimStep, OptimStepRequest(adam: params.wire))
+  ///
+  /// - Parameters:
+  ///   - params: of the step.
+  ///   - applyPartial: apply what there is also after a `forwardBackward` that failed or was
+  ///     cancelled; otherwise the step fails then and drops all gradients.
+  public func optimStep(
+    _ params: AdamParams = AdamParams(), applyPartial: Bool = false
+  ) -> Pending<OptimStepOutput> {
+    var call = sender.call(.trainingOptimStep, OptimStepRequest(adam: params.wire))
+    call.appliesPartial = applyPartial
+    let answer = sender.send([call])[0]
     return Pending(from: answer) {
       OptimStepOutput(metrics: try OptimStepResponse.decode($0.payload).metrics)
     }

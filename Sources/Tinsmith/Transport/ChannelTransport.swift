@@ -27,6 +27,7 @@ final class ChannelTransport: Transport {
     options.costPromptTokens = UInt64(clamping: call.promptTokens)
     options.costNewTokens = UInt64(clamping: call.newTokens)
     if call.onPartial != nil { options.flags.insert(.stream) }
+    if call.appliesPartial { options.flags.insert(.applyPartial) }
     let pending = handle(call.stream).submit(
       call.method, call.payload, Payload.self, options: options)
     if let onPartial = call.onPartial {

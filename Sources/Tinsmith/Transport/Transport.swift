@@ -33,6 +33,8 @@ package struct OutgoingCall: Sendable {
   /// Asks for pieces of the answer ahead, with the tokens before each; they come in order and may be
   /// missing.
   package var onPartial: (@Sendable (Payload, _ offset: Int) -> Void)?
+  /// Applies gradients after a pass that failed.
+  package var appliesPartial = false
 
   package init(
     _ method: Method, stream: String = "", payload: Payload, promptTokens: Int = 0,
