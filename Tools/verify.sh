@@ -3,9 +3,10 @@
 # 1. the golden files are what their generator makes; 2. the generator's model is transformers'
 # and PEFT's; 3. some 700 odd model folders are read as transformers reads them or refused by name;
 # 4. adapters go from PEFT to Tinsmith and back; 5. merged models load in transformers; 6. the embedded
-# model is a model that transformers can use; 7. the router is killed 50 times in a minute under load;
-# 8. the tests run under ThreadSanitizer and AddressSanitizer. Needs about 6 GB of disk for .venv and
-# 2 GB for the sanitizers' builds on the first run.
+# model is a model that transformers can use; 7. log-probs of samples are those of transformers'
+# tempered distribution; 8. the router is killed 50 times in a minute under load; 9. the tests run under
+# ThreadSanitizer and AddressSanitizer. Needs about 6 GB of disk for .venv and 2 GB for the sanitizers'
+# builds on the first run.
 #
 #   Tools/verify.sh                 everything; builds the tinsmith binary if it is not there
 #   VENV=DIR Tools/verify.sh        with an environment that has Tools/verify/requirements.txt
@@ -50,6 +51,9 @@ echo "== merged models in transformers"
 
 echo "== the embedded model in transformers"
 "$python" Tools/verify/mini.py --tinsmith "$tinsmith"
+
+echo "== log-probs of samples at temperatures"
+TINSMITH="$tinsmith" Tools/clients/served.sh "$python" Tools/verify/tempered.py
 
 echo "== the router killed under load"
 Tools/verify/killed-routers.sh

@@ -1040,7 +1040,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__sampling_params__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__sampling_params__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__sample_request__field_descriptors[10] =
+static const ProtobufCFieldDescriptor tinsmith__v1__sample_request__field_descriptors[11] =
 {
   {
     "prompt",
@@ -1162,6 +1162,18 @@ static const ProtobufCFieldDescriptor tinsmith__v1__sample_request__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "target_prompt_logprobs",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SampleRequest, target_prompt_logprobs),
+    &tinsmith__v1__tensor__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__sample_request__field_indices_by_name[] = {
   7,   /* field[7] = base_model */
@@ -1172,13 +1184,14 @@ static const unsigned tinsmith__v1__sample_request__field_indices_by_name[] = {
   3,   /* field[3] = prompt_logprobs */
   6,   /* field[6] = prompt_logprobs_last_n */
   2,   /* field[2] = sampling_params */
+  10,   /* field[10] = target_prompt_logprobs */
   4,   /* field[4] = topk_prompt_logprobs */
   5,   /* field[5] = topk_sample_logprobs */
 };
 static const ProtobufCIntRange tinsmith__v1__sample_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__sample_request__descriptor =
 {
@@ -1188,7 +1201,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__sample_request__descriptor =
   "Tinsmith__V1__SampleRequest",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__SampleRequest),
-  10,
+  11,
   tinsmith__v1__sample_request__field_descriptors,
   tinsmith__v1__sample_request__field_indices_by_name,
   1,  tinsmith__v1__sample_request__number_ranges,
@@ -1349,7 +1362,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__sampled_sequence__descriptor =
   (ProtobufCMessageInit) tinsmith__v1__sampled_sequence__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__sample_response__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tinsmith__v1__sample_response__field_descriptors[5] =
 {
   {
     "sequences",
@@ -1399,17 +1412,30 @@ static const ProtobufCFieldDescriptor tinsmith__v1__sample_response__field_descr
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "target_prompt_logprobs",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SampleResponse, target_prompt_logprobs),
+    &tinsmith__v1__tensor__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__sample_response__field_indices_by_name[] = {
   1,   /* field[1] = prompt_logprobs */
   3,   /* field[3] = seed */
   0,   /* field[0] = sequences */
+  4,   /* field[4] = target_prompt_logprobs */
   2,   /* field[2] = topk_prompt_logprobs */
 };
 static const ProtobufCIntRange tinsmith__v1__sample_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__sample_response__descriptor =
 {
@@ -1419,14 +1445,14 @@ const ProtobufCMessageDescriptor tinsmith__v1__sample_response__descriptor =
   "Tinsmith__V1__SampleResponse",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__SampleResponse),
-  4,
+  5,
   tinsmith__v1__sample_response__field_descriptors,
   tinsmith__v1__sample_response__field_indices_by_name,
   1,  tinsmith__v1__sample_response__number_ranges,
   (ProtobufCMessageInit) tinsmith__v1__sample_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__compute_logprobs_request__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tinsmith__v1__compute_logprobs_request__field_descriptors[4] =
 {
   {
     "prompt",
@@ -1464,16 +1490,29 @@ static const ProtobufCFieldDescriptor tinsmith__v1__compute_logprobs_request__fi
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "prompt_logprobs_last_n",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ComputeLogprobsRequest, prompt_logprobs_last_n),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__compute_logprobs_request__field_indices_by_name[] = {
   1,   /* field[1] = base_model */
   2,   /* field[2] = model_path */
   0,   /* field[0] = prompt */
+  3,   /* field[3] = prompt_logprobs_last_n */
 };
 static const ProtobufCIntRange tinsmith__v1__compute_logprobs_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__compute_logprobs_request__descriptor =
 {
@@ -1483,7 +1522,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__compute_logprobs_request__descrip
   "Tinsmith__V1__ComputeLogprobsRequest",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__ComputeLogprobsRequest),
-  3,
+  4,
   tinsmith__v1__compute_logprobs_request__field_descriptors,
   tinsmith__v1__compute_logprobs_request__field_indices_by_name,
   1,  tinsmith__v1__compute_logprobs_request__number_ranges,

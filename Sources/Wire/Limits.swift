@@ -90,6 +90,8 @@ package enum Limits {
   package static let maxNewTokens = 1 << 20
   /// The k of the top-k log-probs.
   package static let maxTopK = 64
+  /// Cells of the tokens to score at positions of a prompt.
+  package static let maxPromptTargets = 1 << 22
   /// Stop strings or stop tokens.
   package static let maxStops = 64
   /// UTF-8 bytes of all stop strings of a request together.

@@ -22,8 +22,10 @@ package struct SampleRequest: Sendable, Equatable {
   package var topKPromptLogprobs: Int
   /// Return the k most probable tokens at each sampled position; 0 for none.
   package var topKSampleLogprobs: Int
-  /// With `promptLogprobs`: only the last n are needed, the others are NaN; 0 for all.
+  /// With `promptLogprobs`: only of the last n tokens, the others are NaN; 0 for all.
   package var promptLogprobsLastN: Int
+  /// Tokens to score in place of the prompt's: integers (prompt length - 1, k), -1 for none.
+  package var targetPromptLogprobs: Tensor?
   /// Return the log-probs of sampled tokens in the model's own distribution, too.
   package var modelLogprobs: Bool
   /// What to sample from; nil for what the stream's session names.
@@ -33,7 +35,8 @@ package struct SampleRequest: Sendable, Equatable {
   package init(
     prompt: ModelInput, numSamples: Int = 1, params: SamplingParams = SamplingParams(),
     promptLogprobs: Bool = false, topKPromptLogprobs: Int = 0, topKSampleLogprobs: Int = 0,
-    promptLogprobsLastN: Int = 0, modelLogprobs: Bool = false, source: SamplingSource? = nil
+    promptLogprobsLastN: Int = 0, targetPromptLogprobs: Tensor? = nil,
+    modelLogprobs: Bool = false, source: SamplingSource? = nil
   ) {
     self.prompt = prompt
     self.numSamples = numSamples
@@ -42,6 +45,7 @@ package struct SampleRequest: Sendable, Equatable {
     self.topKPromptLogprobs = topKPromptLogprobs
     self.topKSampleLogprobs = topKSampleLogprobs
     self.promptLogprobsLastN = promptLogprobsLastN
+    self.targetPromptLogprobs = targetPromptLogprobs
     self.modelLogprobs = modelLogprobs
     self.source = source
   }
@@ -66,6 +70,15 @@ extension SampleRequest: RequestRoot {
     guard promptLogprobs || promptLogprobsLastN == 0 else {
       throw WireError(.outOfRange, "needs prompt_logprobs", field: "prompt_logprobs_last_n")
     }
+    targetPromptLogprobs = try reader.optional(
+      c.target_prompt_logprobs, "target_prompt_logprobs")
+    if let targets = targetPromptLogprobs {
+      do throws(WireError) {
+        try Self.checkTargets(targets, prompt: prompt.length)
+      } catch {
+        throw error.inside("target_prompt_logprobs")
+      }
+    }
     modelLogprobs = c.model_logprobs != 0
     switch c.source_case {
     case TINSMITH__V1__SAMPLE_REQUEST__SOURCE_BASE_MODEL:
@@ -77,6 +90,22 @@ extension SampleRequest: RequestRoot {
     }
   }
 
+  private static func checkTargets(_ tensor: Tensor, prompt: Int) throws(WireError) {
+    guard tensor.dtype == .int64 || tensor.dtype == .int32 else {
+      throw WireError(.outOfRange, "\(tensor.dtype), not int64", field: "dtype")
+    }
+    guard tensor.shape.count == 2, tensor.shape[0] == prompt - 1 else {
+      throw WireError(
+        .outOfRange,
+        "\(tensor.shape), not [\(prompt - 1), k]: a row for each prompt token but the first",
+        field: "shape")
+    }
+    guard tensor.storedCount <= Limits.maxPromptTargets else {
+      throw WireError(
+        .tooLarge, "\(tensor.storedCount) cells, at most \(Limits.maxPromptTargets) allowed")
+    }
+  }
+
   func fill(_ c: inout Tinsmith__V1__SampleRequest, _ writer: Writer) {
     c.prompt = writer.message(prompt)
     c.num_samples = UInt32(clamping: numSamples)
@@ -85,6 +114,7 @@ extension SampleRequest: RequestRoot {
     c.topk_prompt_logprobs = UInt32(clamping: topKPromptLogprobs)
     c.topk_sample_logprobs = UInt32(clamping: topKSampleLogprobs)
     c.prompt_logprobs_last_n = UInt32(clamping: promptLogprobsLastN)
+    c.target_prompt_logprobs = writer.message(targetPromptLogprobs)
     c.model_logprobs = modelLogprobs ? 1 : 0
     switch source {
     case .baseModel(let name):
@@ -102,12 +132,17 @@ extension SampleRequest: RequestRoot {
 package struct ComputeLogprobsRequest: Sendable, Equatable {
   /// The tokens to score.
   package var prompt: ModelInput
+  /// Only of the last n tokens, the others are NaN; 0 for all.
+  package var promptLogprobsLastN: Int
   /// What to score with; nil for what the stream's session names.
   package var source: SamplingSource?
 
   /// A request.
-  package init(prompt: ModelInput, source: SamplingSource? = nil) {
+  package init(
+    prompt: ModelInput, promptLogprobsLastN: Int = 0, source: SamplingSource? = nil
+  ) {
     self.prompt = prompt
+    self.promptLogprobsLastN = promptLogprobsLastN
     self.source = source
   }
 }
@@ -119,6 +154,8 @@ extension ComputeLogprobsRequest: RequestRoot {
 
   init(_ c: Tinsmith__V1__ComputeLogprobsRequest, _ reader: Reader) throws(WireError) {
     prompt = try reader.required(c.prompt, "prompt")
+    promptLogprobsLastN = try Check.range(
+      c.prompt_logprobs_last_n, 0...Limits.maxInputTokens, "prompt_logprobs_last_n")
     switch c.source_case {
     case TINSMITH__V1__COMPUTE_LOGPROBS_REQUEST__SOURCE_BASE_MODEL:
       source = .baseModel(try Check.present(reader.text(c.base_model), "base_model"))
@@ -131,6 +168,7 @@ extension ComputeLogprobsRequest: RequestRoot {
 
   func fill(_ c: inout Tinsmith__V1__ComputeLogprobsRequest, _ writer: Writer) {
     c.prompt = writer.message(prompt)
+    c.prompt_logprobs_last_n = UInt32(clamping: promptLogprobsLastN)
     switch source {
     case .baseModel(let name):
       c.source_case = TINSMITH__V1__COMPUTE_LOGPROBS_REQUEST__SOURCE_BASE_MODEL

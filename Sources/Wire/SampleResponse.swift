@@ -112,16 +112,20 @@ package struct SampleResponse: Sendable, Equatable {
   package var promptLogprobs: Tensor?
   /// n = prompt length, if asked for; the first row is empty cells.
   package var topKPromptLogprobs: TopKLogprobs?
+  /// float32: of the request's `targetPromptLogprobs`, if asked for; in its shape, or of the stored
+  /// cells of a sparse one in their order.
+  package var targetPromptLogprobs: Tensor?
 
   /// An answer.
   package init(
     sequences: [SampledSequence], seed: UInt64, promptLogprobs: Tensor? = nil,
-    topKPromptLogprobs: TopKLogprobs? = nil
+    topKPromptLogprobs: TopKLogprobs? = nil, targetPromptLogprobs: Tensor? = nil
   ) {
     self.sequences = sequences
     self.seed = seed
     self.promptLogprobs = promptLogprobs
     self.topKPromptLogprobs = topKPromptLogprobs
+    self.targetPromptLogprobs = targetPromptLogprobs
   }
 }
 
@@ -136,6 +140,8 @@ extension SampleResponse: ResponseRoot {
     seed = c.seed
     promptLogprobs = try reader.optional(c.prompt_logprobs, "prompt_logprobs")
     topKPromptLogprobs = try reader.optional(c.topk_prompt_logprobs, "topk_prompt_logprobs")
+    targetPromptLogprobs = try reader.optional(
+      c.target_prompt_logprobs, "target_prompt_logprobs")
   }
 
   func fill(_ c: inout Tinsmith__V1__SampleResponse, _ writer: Writer) {
@@ -143,5 +149,6 @@ extension SampleResponse: ResponseRoot {
     c.seed = seed
     c.prompt_logprobs = writer.message(promptLogprobs)
     c.topk_prompt_logprobs = writer.message(topKPromptLogprobs)
+    c.target_prompt_logprobs = writer.message(targetPromptLogprobs)
   }
 }

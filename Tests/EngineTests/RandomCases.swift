@@ -145,6 +145,18 @@ struct RandomSample {
     if Int.random(in: 0..<3, using: &random) == 0 {
       request.wantsPromptLogprobs = true
       request.topPromptLogprobs = Int.random(in: 0...4, using: &random)
+      request.lastPromptLogprobs = [nil, 1, 20].randomElement(using: &random) ?? nil
+    }
+    if Int.random(in: 0..<3, using: &random) == 0, request.prompt.count > 1 {
+      // Rows of no, one and several tokens, some of them -1; one is none of these.
+      var (starts, tokens) = ([0], [Int32]())
+      for row in 0..<request.prompt.count - 1 {
+        let count = row == request.prompt.count - 2 ? 1 : Int.random(in: 0...3, using: &random)
+        tokens += random.tokens(count, golden)
+        if count == 3 { tokens[tokens.count - 2] = -1 }
+        starts.append(tokens.count)
+      }
+      request.promptTargets = PromptTargets(rowStarts: starts, tokens: tokens)
     }
     request.topSampleLogprobs = Int.random(in: 0...4, using: &random)
     request.wantsModelLogprobs = Bool.random(using: &random)
@@ -172,7 +184,7 @@ struct SampleOutcome: Equatable {
     let top = (result.sequences.map(\.top) + [result.topPromptLogprobs]).flatMap(\.self)
     topTokens = top.map { $0.map(\.token) }
     topLogprobs = top.map { Bits($0.map(\.logprob)) }
-    prompt = Bits(result.promptLogprobs.compactMap(\.self))
+    prompt = Bits(result.promptLogprobs.map { $0 ?? .nan } + result.targetLogprobs)
   }
 }
 

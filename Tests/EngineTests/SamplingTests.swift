@@ -91,6 +91,87 @@ import Testing
     }
   }
 
+  /// Any tokens are scored in place of those of the prompt: its own give its own log-probs, all others
+  /// what `forward` gives for them; what was not asked for is 0.
+  @Test func tokensInPlaceOfThePrompts() throws {
+    let adapter = try golden.adapter("all-r3")
+    var request = request(70, adapter, maxTokens: 1)
+    let prompt = request.prompt
+    let size = Int32(golden.model.config.vocabularySize)
+    let others: [Int32] = prompt.map { ($0 + 7) % size }
+    var cells = [Int32](repeating: -1, count: 80)
+    for row in 40..<69 { cells += [prompt[row + 1], others[row + 1]] }
+    request.promptTargets = PromptTargets(
+      rowStarts: (0...69).map { 2 * $0 }, tokens: cells)
+    let result = try #require(generate([request], prefillRows: 7).first)
+    #expect(result.targetLogprobs.count == cells.count)
+    #expect(result.targetLogprobs.prefix(80).allSatisfy { $0 == 0 })
+    let own = stride(from: 80, to: cells.count, by: 2).map { result.targetLogprobs[$0] }
+    #expect(own == result.promptLogprobs[41...].compactMap(\.self))
+    for row in [40, 55, 68] {
+      let alone = try forward(Array(prompt[...row]) + [others[row + 1]], adapter)
+      #expect(result.targetLogprobs[2 * row + 1] == alone.last)
+    }
+    // The same cells where nothing else is listed; no other log-probs are asked for.
+    request.promptTargets = PromptTargets(
+      rowStarts: (0...69).map { 2 * max($0 - 40, 0) }, tokens: Array(cells[80...]))
+    request.wantsPromptLogprobs = false
+    let sparse = try #require(generate([request]).first)
+    #expect(sparse.targetLogprobs == Array(result.targetLogprobs[80...]))
+    #expect(sparse.promptLogprobs.isEmpty)
+  }
+
+  @Test func tokensThatCannotBeScoredAreNamed() throws {
+    let size = Int32(golden.model.config.vocabularySize)
+    for targets in [
+      PromptTargets(rowStarts: [0, 1], tokens: [3]),
+      PromptTargets(rowStarts: [0, 1, 2], tokens: [-1, -1]),
+      PromptTargets(rowStarts: [0, 1, 2], tokens: [3, size]),
+      PromptTargets(rowStarts: [0, 1, 2], tokens: [-2, 3]),
+    ] {
+      var request = request(3, nil)
+      request.promptTargets = targets
+      let error = #expect(throws: EngineError.self) { try generate([request]) }
+      #expect(error?.code == .invalidArgument && error?.field == "target_prompt_logprobs")
+    }
+  }
+
+  /// Log-probs of the last n tokens alone: the same bits, and what precedes them is found in the cache.
+  @Test func logprobsOfTheLastTokensUseTheCache() throws {
+    let cache = try KVCache(shapes: golden.model.transformer.attentionShapes, bytes: 1 << 25)
+    let generator = Generator(
+      model: golden.model, kernels: golden.kernels, arena: try Arena(bytes: 1 << 28), cache: cache)
+    func run(_ last: Int?, targets: PromptTargets? = nil) throws -> GenerationResult {
+      var request = request(100, nil, maxTokens: 1)
+      request.cacheScope = "a"
+      request.lastPromptLogprobs = last
+      request.topPromptLogprobs = 2
+      request.promptTargets = targets
+      _ = try generator.add(request)
+      while true {
+        for case .finished(_, let result) in generator.step() { return result }
+      }
+    }
+    let whole = try run(nil)
+    #expect(
+      whole.promptLogprobs.count == 100 && whole.promptLogprobs[1...].allSatisfy { $0 != nil })
+    for (last, cached) in [(1, 96), (3, 96), (4, 64), (36, 32), (99, 0), (100, 0), (1000, 0)] {
+      let result = try run(last)
+      #expect(result.cachedPromptTokens == cached, "last \(last)")
+      let first = max(100 - last, 1)
+      #expect(result.promptLogprobs[..<first].allSatisfy { $0 == nil })
+      #expect(result.promptLogprobs[first...] == whole.promptLogprobs[first...])
+      #expect(result.topPromptLogprobs[..<first].allSatisfy { $0.isEmpty })
+      #expect(result.topPromptLogprobs[first...] == whole.topPromptLogprobs[first...])
+    }
+    // A token to score before them needs its position, and gives no other log-prob.
+    let result = try run(
+      3, targets: PromptTargets(rowStarts: (0..<100).map { $0 > 40 ? 1 : 0 }, tokens: [tokens[41]]))
+    #expect(result.cachedPromptTokens == 32)
+    #expect(result.promptLogprobs[41] == nil)
+    #expect(result.targetLogprobs.map(Optional.init) == [whole.promptLogprobs[41]])
+  }
+
   /// Temperature 0 takes the likeliest token; top-k log-probs are the head of the distribution and
   /// hold the sampled token's own value.
   @Test func greedyAndTopLogprobs() throws {

@@ -113,7 +113,9 @@ enum Samples {
           maxTokens: 17, seed: 0, stop: .strings(["\n", "ende"]), temperature: 0, topK: 5,
           topP: 0.5),
         promptLogprobs: true, topKPromptLogprobs: 2, topKSampleLogprobs: 3,
-        promptLogprobsLastN: 1, modelLogprobs: true, source: .modelPath("p"))),
+        promptLogprobsLastN: 1,
+        targetPromptLogprobs: Tensor([Int64(5), -1, 7, 8]).reshaped([2, 2]),
+        modelLogprobs: true, source: .modelPath("p"))),
     Sample(
       SampleRequest(
         prompt: ModelInput(tokens: [1]), params: SamplingParams(stop: .tokens([3, -1])),
@@ -130,8 +132,11 @@ enum Samples {
             modelLogprobs: [-0.5, -1, -2]),
           SampledSequence(index: 1, stopReason: .none, tokens: [], logprobs: []),
         ],
-        seed: .max, promptLogprobs: Tensor([.nan, -0.5]), topKPromptLogprobs: topK)),
-    Sample(ComputeLogprobsRequest(prompt: ModelInput(tokens: [9]), source: .baseModel("b"))),
+        seed: .max, promptLogprobs: Tensor([.nan, -0.5]), topKPromptLogprobs: topK,
+        targetPromptLogprobs: Tensor([Float(-1), 0, -2, -3]).reshaped([2, 2]))),
+    Sample(
+      ComputeLogprobsRequest(
+        prompt: ModelInput(tokens: [9]), promptLogprobsLastN: 3, source: .baseModel("b"))),
     Sample(ComputeLogprobsResponse(logprobs: Tensor([.nan, -0.25]))),
   ]
 

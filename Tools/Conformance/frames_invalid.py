@@ -191,6 +191,10 @@ def numbers() -> list[dict]:
         case("ttl_too_long", save(name="a", ttl_seconds=316224001), "ttl_seconds"),
         case("load_no_path", training.LoadStateRequest(), "path"),
         case("no_prompt", sampling.SampleRequest(num_samples=1), "prompt"),
+        case("targets_of_another_length", sample(target_prompt_logprobs=tensor(
+            "int64", [1, 1], bytes(8))), "target_prompt_logprobs.shape"),
+        case("targets_of_floats", sample(target_prompt_logprobs=tensor(
+            "float32", [0, 1], b"")), "target_prompt_logprobs.dtype"),
         case("no_samples", sample(num_samples=0), "num_samples"),
         case("too_many_samples", sample(num_samples=1025), "num_samples"),
         case("max_tokens_0", sample(params(max_tokens=0)), "sampling_params.max_tokens"),

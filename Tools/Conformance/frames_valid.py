@@ -301,6 +301,7 @@ def sampling_calls() -> list[dict]:
         case("sample", request(
             params(stop_tokens={"ids": [4089, 0]}), prompt_logprobs=True, topk_prompt_logprobs=2,
             topk_sample_logprobs=64, prompt_logprobs_last_n=1, model_logprobs=True,
+            target_prompt_logprobs=tensor("int32", [1, 2], int32s(6, -1)),
             model_path=SAMPLER_PATH),
             full=True),
         case("sample_stop_strings", request(
@@ -314,11 +315,13 @@ def sampling_calls() -> list[dict]:
             sequences=[sequence(0, "STOP", topk_logprobs=top, model_logprobs=tensor(
                 "float32", [2], floats(-0.5, -1.0))), sequence(1, "LENGTH")],
             prompt_logprobs=tensor("float32", [2], bytes.fromhex("0000c07f") + floats(-0.5)),
-            topk_prompt_logprobs=top, seed=LARGEST_64), full=True),
+            topk_prompt_logprobs=top, seed=LARGEST_64, target_prompt_logprobs=tensor(
+                "float32", [1, 2], floats(-0.5, 0.0))), full=True),
         case("sample_piece", sampling.SampleResponse(
             sequences=[sequence(1, "UNSPECIFIED")], seed=7), full=True),
         case("compute_logprobs", sampling.ComputeLogprobsRequest(
-            prompt=text_input(5, 6), model_path=SAMPLER_PATH), full=True),
+            prompt=text_input(5, 6), model_path=SAMPLER_PATH, prompt_logprobs_last_n=1),
+             full=True),
         case("compute_logprobs_base", sampling.ComputeLogprobsRequest(
             prompt=text_input(5, 6), base_model="tinsmith/mini"), full=True),
         case("compute_logprobs_answer", sampling.ComputeLogprobsResponse(

@@ -334,13 +334,20 @@ struct  Tinsmith__V1__SampleRequest
    */
   uint32_t topk_sample_logprobs;
   /*
-   * With prompt_logprobs: only the last n are needed, the others are NaN. 0: all.
+   * With prompt_logprobs: only of the last n tokens, also of topk_prompt_logprobs; the others are NaN
+   * and empty cells, and what precedes them may come from the cache. 0: of all.
    */
   uint32_t prompt_logprobs_last_n;
   /*
    * Return the log-probs of sampled tokens in the model's own distribution, too.
    */
   protobuf_c_boolean model_logprobs;
+  /*
+   * Tokens to score: int64 or int32 (prompt length - 1, k). Cell (i, j) is scored in place of prompt
+   * token i + 1, in the model's own distribution; -1 asks for nothing, and so does a cell that a
+   * sparse tensor does not store. At least one token, at most 4,194,304 cells. Absent: none.
+   */
+  Tinsmith__V1__Tensor *target_prompt_logprobs;
   Tinsmith__V1__SampleRequest__SourceCase source_case;
   union {
     /*
@@ -355,7 +362,7 @@ struct  Tinsmith__V1__SampleRequest
 };
 #define TINSMITH__V1__SAMPLE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__sample_request__descriptor) \
-    , NULL, 0, NULL, 0, 0, 0, 0, 0, TINSMITH__V1__SAMPLE_REQUEST__SOURCE__NOT_SET, {0} }
+    , NULL, 0, NULL, 0, 0, 0, 0, 0, NULL, TINSMITH__V1__SAMPLE_REQUEST__SOURCE__NOT_SET, {0} }
 
 
 /*
@@ -444,10 +451,15 @@ struct  Tinsmith__V1__SampleResponse
    * The seed that was used.
    */
   uint64_t seed;
+  /*
+   * float32, present if asked for: the log-probs of SampleRequest.target_prompt_logprobs in its shape,
+   * or (cells) those of a sparse one's stored cells in their order; 0 where -1 was asked for.
+   */
+  Tinsmith__V1__Tensor *target_prompt_logprobs;
 };
 #define TINSMITH__V1__SAMPLE_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__sample_response__descriptor) \
-    , 0,NULL, NULL, NULL, 0 }
+    , 0,NULL, NULL, NULL, 0, NULL }
 
 
 typedef enum {
@@ -467,6 +479,11 @@ struct  Tinsmith__V1__ComputeLogprobsRequest
    * The tokens to score; must be given.
    */
   Tinsmith__V1__ModelInput *prompt;
+  /*
+   * Only of the last n tokens: the others are NaN, and what precedes them may come from the cache. 0:
+   * of all.
+   */
+  uint32_t prompt_logprobs_last_n;
   Tinsmith__V1__ComputeLogprobsRequest__SourceCase source_case;
   union {
     /*
@@ -481,7 +498,7 @@ struct  Tinsmith__V1__ComputeLogprobsRequest
 };
 #define TINSMITH__V1__COMPUTE_LOGPROBS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__compute_logprobs_request__descriptor) \
-    , NULL, TINSMITH__V1__COMPUTE_LOGPROBS_REQUEST__SOURCE__NOT_SET, {0} }
+    , NULL, 0, TINSMITH__V1__COMPUTE_LOGPROBS_REQUEST__SOURCE__NOT_SET, {0} }
 
 
 /*

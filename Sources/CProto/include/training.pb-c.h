@@ -491,7 +491,7 @@ struct  Tinsmith__V1__LoadStateRequest
 {
   ProtobufCMessage base;
   /*
-   * "tinsmith://<model>/weights/<name>", of the same base model.
+   * "tinsmith://<model>/weights/<name>", of the same base model, rank, alpha and targets.
    */
   char *path;
   /*

@@ -2,11 +2,18 @@ import CKernels
 
 /// What one step computes beside the keys and values.
 struct StepPlan {
-  /// A prompt position whose next token's log-prob is wanted.
+  /// A prompt position at which log-probs of what follows it are wanted.
   struct Score {
     let row: Int
-    let target: Int32
+    let position: Int
     let group: GenerationGroup
+
+    /// The prompt's own next token.
+    var target: Int32 { group.request.prompt[position + 1] }
+    /// Other tokens to score in its place.
+    var others: ArraySlice<Int32> {
+      group.request.promptTargets.map { $0.tokens[$0.cells(position)] } ?? []
+    }
   }
 
   /// A position whose next token is drawn.
@@ -29,8 +36,11 @@ final class GenerationGroup {
   let id: Int
   let request: GenerationRequest
   private var sequences: [GeneratedSequence]
-  private var promptLogprobs: [Float?] = [nil]
-  private var topPrompt: [[TokenLogprob]] = [[]]
+  private var promptLogprobs: [Float?] = []
+  private var topPrompt: [[TokenLogprob]] = []
+  private var targetLogprobs: [Float] = []
+  /// Prompt positions before this one are scored, as far as anybody wants it.
+  private var scored: Int
   /// Positions that came from the prefix cache when the request began.
   private(set) var cached: Int?
   /// Whether the prompt was computed, and first tokens are drawn.
@@ -46,6 +56,14 @@ final class GenerationGroup {
     self.id = id
     self.request = request
     sequences = Array(repeating: GeneratedSequence(), count: request.sampleCount)
+    let count = request.prompt.count
+    if request.wantsPromptLogprobs { promptLogprobs = Array(repeating: nil, count: count) }
+    if request.topPromptLogprobs > 0 { topPrompt = Array(repeating: [], count: count) }
+    scored = request.firstLogprob - 1
+    if let targets = request.promptTargets {
+      targetLogprobs = Array(repeating: 0, count: targets.tokens.count)
+      scored = (0..<scored).first(where: targets.asks) ?? scored
+    }
     if request.parameters.maxTokens == 0 {
       for i in sequences.indices { sequences[i].stopReason = .length }
     }
@@ -57,9 +75,8 @@ final class GenerationGroup {
 
   var result: GenerationResult {
     GenerationResult(
-      sequences: sequences, promptLogprobs: request.wantsPromptLogprobs ? promptLogprobs : [],
-      topPromptLogprobs: request.topPromptLogprobs > 0 ? topPrompt : [],
-      cachedPromptTokens: cached ?? 0)
+      sequences: sequences, promptLogprobs: promptLogprobs, topPromptLogprobs: topPrompt,
+      targetLogprobs: targetLogprobs, cachedPromptTokens: cached ?? 0)
   }
 
   // MARK: Tokens
@@ -103,13 +120,12 @@ final class GenerationGroup {
       pages: max(PagePool.pages(for: length(of: next)) - shared, 1))
   }
 
-  private var wantsScores: Bool { request.wantsPromptLogprobs || request.topPromptLogprobs > 0 }
   private var wholePages: Int { request.prompt.count / PagePool.positionsPerPage }
 
   /// Pages of a known prefix that a sequence can start from. Its last token is computed in any
-  /// case, and all of the prompt is when log-probs of it are asked for.
+  /// case, and so is the prompt from the first position whose log-probs are asked for.
   private func reusablePages(_ sample: Int?) -> Int {
-    sample == nil && wantsScores ? 0 : (length(of: sample) - 1) / PagePool.positionsPerPage
+    (sample == nil ? scored : length(of: sample) - 1) / PagePool.positionsPerPage
   }
 
   /// Starts what waits first, with all pages of what is known of it.
@@ -202,13 +218,11 @@ final class GenerationGroup {
   /// Asks for the log-probs of prompt tokens; those that were given before the prompt had to give
   /// way are not given again.
   func planScores(_ positions: Range<Int>, row: Int, into plan: inout StepPlan) {
-    guard wantsScores else { return }
-    let wanted = positions.clamped(to: promptLogprobs.count - 1..<request.prompt.count - 1)
-    for position in wanted {
+    for position in positions.clamped(to: scored..<request.prompt.count - 1)
+    where position + 1 >= request.firstLogprob || request.promptTargets?.asks(position) == true {
       plan.scores.append(
         StepPlan.Score(
-          row: row + position - positions.lowerBound, target: request.prompt[position + 1],
-          group: self))
+          row: row + position - positions.lowerBound, position: position, group: self))
     }
   }
 
@@ -233,9 +247,21 @@ final class GenerationGroup {
         top_k: Int32(parameters.topK)))
   }
 
-  func addPromptLogprob(_ logprob: Float, top: [TokenLogprob]) {
-    promptLogprobs.append(logprob)
-    topPrompt.append(Array(top.prefix(request.topPromptLogprobs)))
+  /// - Parameter others: of the tokens to score at this position, NaN where there is none.
+  func addPromptLogprobs(
+    at position: Int, _ logprob: Float, top: [TokenLogprob], others: UnsafeBufferPointer<Float>
+  ) {
+    scored = position + 1
+    if position + 1 >= request.firstLogprob {
+      if request.wantsPromptLogprobs { promptLogprobs[position + 1] = logprob }
+      if request.topPromptLogprobs > 0 {
+        topPrompt[position + 1] = Array(top.prefix(request.topPromptLogprobs))
+      }
+    }
+    guard let targets = request.promptTargets else { return }
+    for (cell, other) in zip(targets.cells(position), others) where targets.tokens[cell] >= 0 {
+      targetLogprobs[cell] = other
+    }
   }
 
   /// - Parameter model: its log-prob in the model's own distribution, if anybody asked for it.

@@ -40,6 +40,10 @@ package struct GenerationRequest {
   package var wantsPromptLogprobs = false
   /// The k most likely tokens at each prompt position; 0 is off.
   package var topPromptLogprobs = 0
+  /// Of both only those of the last n tokens of the prompt; nil for all.
+  package var lastPromptLogprobs: Int?
+  /// Tokens to score in place of those of the prompt.
+  package var promptTargets: PromptTargets?
   /// The same for each sampled token, in the distribution of its temperature.
   package var topSampleLogprobs = 0
   /// Log-probs of sampled tokens in the model's own distribution beside those at the temperature.
@@ -65,9 +69,16 @@ package struct GenerationRequest {
   package static let maxTopK = 64
   package static let maxSamples = 1024
 
+  /// The first prompt token whose log-probs are wanted; the first of all follows nothing.
+  var firstLogprob: Int {
+    guard wantsPromptLogprobs || topPromptLogprobs > 0 else { return prompt.count }
+    return max(prompt.count - (lastPromptLogprobs ?? prompt.count), 1)
+  }
+
   /// - Throws: `invalidArgument` naming the field.
   func validate(_ config: ModelConfig) throws(EngineError) {
     try TrainingDatum.check(tokens: prompt, config: config, field: "prompt")
+    try promptTargets?.validate(config, prompt: prompt.count)
     try parameters.validate()
     guard (1...Self.maxSamples).contains(sampleCount) else {
       throw .invalid("num_samples", "must be 1...\(Self.maxSamples), not \(sampleCount)")
@@ -84,6 +95,41 @@ package struct GenerationRequest {
       ("topk_prompt_logprobs", topPromptLogprobs), ("topk_sample_logprobs", topSampleLogprobs),
     ] where !(0...limit).contains(k) {
       throw .invalid(name, "must be 0...\(limit), not \(k)")
+    }
+  }
+}
+
+/// Tokens to score at positions of a prompt, row by row: those of row i in place of token i + 1.
+package struct PromptTargets: Sendable {
+  /// Where the tokens of each row begin, and their number.
+  package let rowStarts: [Int]
+  /// -1 asks for nothing.
+  package let tokens: [Int32]
+
+  package init(rowStarts: [Int], tokens: [Int32]) {
+    self.rowStarts = rowStarts
+    self.tokens = tokens
+  }
+
+  /// The cells of a row.
+  func cells(_ row: Int) -> Range<Int> { rowStarts[row]..<rowStarts[row + 1] }
+
+  /// Whether a row asks for anything.
+  func asks(_ row: Int) -> Bool { tokens[cells(row)].contains { $0 >= 0 } }
+
+  /// - Throws: `invalidArgument` naming the field.
+  func validate(_ config: ModelConfig, prompt: Int) throws(EngineError) {
+    let field = "target_prompt_logprobs"
+    guard rowStarts.count == prompt else {
+      throw .invalid(
+        field,
+        "needs \(prompt - 1) rows, one less than the prompt has tokens, not "
+          + "\(rowStarts.count - 1)")
+    }
+    guard tokens.contains(where: { $0 >= 0 }) else { throw .invalid(field, "names no token") }
+    if let token = tokens.first(where: { !(-1..<Int32(config.vocabularySize)).contains($0) }) {
+      throw .invalid(
+        field, "\(token) is neither -1 nor a token: there are \(config.vocabularySize)")
     }
   }
 }
@@ -113,9 +159,11 @@ package struct GeneratedSequence: Sendable {
 /// The answer to a generation request.
 package struct GenerationResult: Sendable {
   package internal(set) var sequences: [GeneratedSequence]
-  /// Per prompt token; the first has none.
+  /// Per prompt token; the first has none, nor have those that were not asked for.
   package internal(set) var promptLogprobs: [Float?]
   package internal(set) var topPromptLogprobs: [[TokenLogprob]]
+  /// Of the tokens of `promptTargets`; 0 where nothing was asked for.
+  package internal(set) var targetLogprobs: [Float] = []
   /// Prompt tokens whose keys and values were found in the cache.
   package internal(set) var cachedPromptTokens = 0
 }

@@ -304,6 +304,13 @@ package final class Generator {
     let temperatures: Rows
     let max: Rows
     let sum: Rows
+
+    func row(_ i: Int) -> Distribution {
+      let range = i..<i + 1
+      return Distribution(
+        logits: logits.slice(range), temperatures: temperatures.slice(range),
+        max: max.slice(range), sum: sum.slice(range))
+    }
   }
 
   /// - Parameter temperatures: one for each row; 0 stands for 1 (see `ck_softmax_stats`).
@@ -338,6 +345,18 @@ package final class Generator {
     return out
   }
 
+  /// Log-probs of any tokens in the distribution of one row; NaN for those that are none.
+  private func logprobs(
+    _ tokens: ArraySlice<Int32>, _ row: Distribution
+  ) throws(EngineError) -> UnsafeBufferPointer<Float> {
+    guard !tokens.isEmpty else { return UnsafeBufferPointer(start: nil, count: 0) }
+    let out = try arena.rows(1, tokens.count)
+    kernels.logprobs(
+      out, row.logits, max: row.max, sum: row.sum, temperatures: row.temperatures,
+      targets: try arena.indices(Array(tokens)))
+    return UnsafeBufferPointer(start: out.pointer, count: tokens.count)
+  }
+
   /// Log-probs of prompt tokens.
   private func score(
     _ scores: [StepPlan.Score], _ hidden: Rows, _ segments: [Segment]
@@ -349,8 +368,9 @@ package final class Generator {
       let k = scores[range].map(\.group.request.topPromptLogprobs).max() ?? 0
       let top = try topLogprobs(k, own)
       for (i, score) in scores[range].enumerated() {
-        score.group.addPromptLogprob(
-          out.pointer[i], top: top.isEmpty ? [] : top[i])
+        score.group.addPromptLogprobs(
+          at: score.position, out.pointer[i], top: top.isEmpty ? [] : top[i],
+          others: try logprobs(score.others, own.row(i)))
       }
     }
   }

@@ -42,20 +42,30 @@ public final class SamplingClient: Sendable {
   ///   - topKPromptLogprobs: the k most probable tokens at each prompt position; 0 for none.
   ///   - topKSampleLogprobs: the k most probable tokens at each sampled position; 0 for none.
   ///   - promptLogprobsLastN: only the last n prompt tokens need a log-prob; nil for all.
+  ///   - targetPromptLogprobs: tokens to score in place of the prompt's, as integers (prompt length - 1,
+  ///     k): cell (i, j) in place of prompt token i + 1. -1 asks for nothing, nor does a cell that a
+  ///     sparse tensor does not hold.
   ///   - includeModelLogprobs: return the log-probs of sampled tokens in the model's own
   ///     distribution, too, where the temperature is not 1.
   public func sample(
     _ prompt: ModelInput, numSamples: Int = 1, params: SamplingParams = SamplingParams(),
     includePromptLogprobs: Bool = false, topKPromptLogprobs: Int = 0, topKSampleLogprobs: Int = 0,
-    promptLogprobsLastN: Int? = nil, includeModelLogprobs: Bool = false
+    promptLogprobsLastN: Int? = nil, targetPromptLogprobs: TensorData? = nil,
+    includeModelLogprobs: Bool = false
   ) -> Pending<SampleResponse> {
-    sample(
+    let targets: Tensor?
+    do throws(WireError) {
+      targets = try targetPromptLogprobs?.wire()
+    } catch {
+      return Pending(failed: TinsmithError(error).inside("target_prompt_logprobs"))
+    }
+    return sample(
       SampleRequest(
         prompt: prompt.wire, numSamples: numSamples, params: params.wire,
         promptLogprobs: includePromptLogprobs, topKPromptLogprobs: topKPromptLogprobs,
         topKSampleLogprobs: topKSampleLogprobs, promptLogprobsLastN: promptLogprobsLastN ?? 0,
-        modelLogprobs: includeModelLogprobs, source: source),
-      onPartial: nil)
+        targetPromptLogprobs: targets, modelLogprobs: includeModelLogprobs, source: source),
+      targets: targetPromptLogprobs, onPartial: nil)
   }
 
   /// Draws sequences and hands out their tokens as they come.
@@ -91,7 +101,8 @@ public final class SamplingClient: Sendable {
   }
 
   private func sample(
-    _ request: SampleRequest, onPartial: (@Sendable (Payload, Int) -> Void)?
+    _ request: SampleRequest, targets: TensorData? = nil,
+    onPartial: (@Sendable (Payload, Int) -> Void)?
   ) -> Pending<SampleResponse> {
     let prompt = request.prompt.length
     let longest = request.params.maxTokens ?? max(0, maxContextLength - prompt)
@@ -101,15 +112,23 @@ public final class SamplingClient: Sendable {
       onPartial: onPartial)
     return Pending(from: answer) { answer in
       try SampleResponse(
-        Wire.SampleResponse.decode(answer.payload), cacheHits: answer.cacheHitTokens)
+        Wire.SampleResponse.decode(answer.payload), targets: targets,
+        cacheHits: answer.cacheHitTokens)
     }
   }
 
-  /// The log-prob of each token of a text in the model's own distribution; nil for the first, which follows nothing.
-  public func computeLogprobs(_ prompt: ModelInput) -> Pending<[Float?]> {
+  /// The log-prob of each token of a text in the model's own distribution; nil for the first, which follows
+  /// nothing.
+  ///
+  /// - Parameter promptLogprobsLastN: give only those of the last n tokens, and nil before them.
+  public func computeLogprobs(
+    _ prompt: ModelInput, promptLogprobsLastN: Int? = nil
+  ) -> Pending<[Float?]> {
     let answer = sender.sendForAnswer(
       .samplingComputeLogprobs,
-      ComputeLogprobsRequest(prompt: prompt.wire, source: source), promptTokens: prompt.length)
+      ComputeLogprobsRequest(
+        prompt: prompt.wire, promptLogprobsLastN: promptLogprobsLastN ?? 0, source: source),
+      promptTokens: prompt.length)
     return Pending(from: answer) { answer in
       try ComputeLogprobsResponse.decode(answer.payload).logprobs.optionalFloats()
     }

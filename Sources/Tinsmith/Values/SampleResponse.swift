@@ -59,11 +59,17 @@ public struct SampleResponse: Sendable, Hashable {
   public var promptLogprobs: [Float?]?
   /// The most probable tokens at each prompt position, if asked for; none for the first.
   public var topKPromptLogprobs: [[TokenLogprob]]?
+  /// The log-probs of `targetPromptLogprobs`, if asked for: in its shape and with its cells; 0 where
+  /// it has -1 or, if it is sparse, no cell.
+  public var targetPromptLogprobs: TensorData?
   /// Prompt tokens that the service had in its cache. The one part of an answer that depends on
   /// what else was served.
   public var promptCacheHitTokens: Int
 
-  init(_ wire: Wire.SampleResponse, cacheHits: Int) throws(WireError) {
+  /// - Parameter targets: the tokens that were to be scored at the prompt's positions.
+  init(
+    _ wire: Wire.SampleResponse, targets: TensorData? = nil, cacheHits: Int
+  ) throws(WireError) {
     sequences = []
     for sequence in wire.sequences { sequences.append(try SampledSequence(sequence)) }
     seed = wire.seed
@@ -71,6 +77,10 @@ public struct SampleResponse: Sendable, Hashable {
       try tensor.optionalFloats()
     }
     topKPromptLogprobs = try wire.topKPromptLogprobs?.rows()
+    if let targets, let answer = wire.targetPromptLogprobs {
+      targetPromptLogprobs = targets
+      targetPromptLogprobs?.values = .float32(try answer.floats())
+    }
     promptCacheHitTokens = cacheHits
   }
 }

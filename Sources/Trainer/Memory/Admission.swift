@@ -42,9 +42,11 @@ extension GenerationRequest {
     func rows(_ count: Int, _ k: Int) -> Int { k == 0 ? 0 : count * (48 + 8 * k) }
     let (prompt, new) = (prompt.count, sampleCount * max(parameters.maxTokens, 0))
     let perToken = wantsModelLogprobs ? 12 : 8
+    // The cells of `promptTargets` with their places.
+    let targets = promptTargets.map { 8 * $0.tokens.count + 8 * $0.rowStarts.count } ?? 0
     let scores = wantsPromptLogprobs || topPromptLogprobs > 0 ? 8 * prompt : 0
     return 2
-      * (4 * prompt + scores + rows(prompt, topPromptLogprobs) + perToken * new
+      * (4 * prompt + scores + targets + rows(prompt, topPromptLogprobs) + perToken * new
         + rows(new, topSampleLogprobs)) + 512 * sampleCount
   }
 }

@@ -46,9 +46,12 @@ enum Bodies {
         promptLogprobs: body["prompt_logprobs"]?.truth ?? false,
         topKPromptLogprobs: integer(body["topk_prompt_logprobs"]),
         topKSampleLogprobs: integer(body["topk_sample_logprobs"]),
+        targetPromptLogprobs: try body["target_prompt_logprobs"].map(tensor),
         modelLogprobs: body["model_logprobs"]?.truth ?? false, source: source(body))
     case .samplingComputeLogprobs:
-      ComputeLogprobsRequest(prompt: try input(body["prompt"]), source: source(body))
+      ComputeLogprobsRequest(
+        prompt: try input(body["prompt"]),
+        promptLogprobsLastN: integer(body["prompt_logprobs_last_n"]), source: source(body))
     case .checkpointsList: ListCheckpointsRequest(modelID: body["model_id"]?.text ?? "")
     case .checkpointsInfo, .checkpointsDelete, .checkpointsExport:
       CheckpointRequest(path: body["path"]?.text ?? "")

@@ -60,6 +60,9 @@ extension Runner {
     case "prompt_logprobs":
       let tensors = [answer.promptLogprobs].compactMap(\.self)
       lines.line(what, name, Lines.sha256(try tensors.map(bytes)))
+    case "target_logprobs":
+      let tensors = [answer.targetPromptLogprobs].compactMap(\.self)
+      lines.line(what, name, Lines.sha256(try tensors.map(bytes)))
     case "topk":
       let tables = [answer.topKPromptLogprobs] + answer.sequences.map(\.topK)
       let tensors = tables.compactMap(\.self).flatMap { [$0.tokenIDs, $0.logprobs] }

@@ -188,6 +188,9 @@ Lines lines(const Observation& seen, const std::string& show) {
   if (word == "prompt_logprobs") {
     return {head + sha256(read<v1::SampleResponse>(seen).prompt_logprobs().raw())};
   }
+  if (word == "target_logprobs") {
+    return {head + sha256(read<v1::SampleResponse>(seen).target_prompt_logprobs().raw())};
+  }
   if (word == "topk") return {head + sha256(topk_bytes(seen))};
   if (word == "pieces") return {head + (pieces_are_of_the_whole(seen) ? "yes" : "no")};
   if (word == "file") return {head + of + " " + sha256(file_of(seen, of))};

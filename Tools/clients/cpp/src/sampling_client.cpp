@@ -80,8 +80,10 @@ Future<v1::SampleResponse> SamplingClient::sample(v1::SampleRequest request, OnP
                                             std::move(options));
 }
 
-Future<v1::ComputeLogprobsResponse> SamplingClient::compute_logprobs(v1::ModelInput prompt) {
+Future<v1::ComputeLogprobsResponse> SamplingClient::compute_logprobs(v1::ModelInput prompt,
+                                                                     std::uint32_t last_n) {
   v1::ComputeLogprobsRequest request;
+  request.set_prompt_logprobs_last_n(last_n);
   set_source(request, source_);
   CallOptions options;
   options.cost_prompt_tokens = token_count(prompt);

@@ -189,14 +189,84 @@ def test_log_probs_of_the_last_tokens(client: tinsmith.ServiceClient) -> None:
     for wrong in (0, 4, -1):
         with pytest.raises(tinsmith.InvalidArgumentError, match="between 1"):
             sampler.compute_logprobs(prompt, wrong)
+        with pytest.raises(tinsmith.InvalidArgumentError, match="between 1"):
+            sampler.sample(
+                prompt, 1, DRAW, include_prompt_logprobs=True, prompt_logprobs_last_n=wrong
+            )
+    answer = sampler.sample(
+        prompt, 1, DRAW, True, topk_prompt_logprobs=1, prompt_logprobs_last_n=1
+    ).result(60)
+    assert answer.prompt_logprobs == [None, None, None, every[3]]
+    assert answer.topk_prompt_logprobs is not None
+    assert answer.topk_prompt_logprobs[:3] == [None] * 3
+    with pytest.raises(tinsmith.InvalidArgumentError, match="include_prompt_logprobs"):
+        sampler.sample(prompt, 1, DRAW, prompt_logprobs_last_n=1)
+
+
+def test_log_probs_are_those_at_the_temperature(client: tinsmith.ServiceClient) -> None:
+    sampler = client.create_sampling_client(base_model=BASE)
+    prompt = types.ModelInput.from_ints(PROMPT)
+    params = types.SamplingParams(max_tokens=6, seed=3, temperature=0.5, stop=[])
+    answer = sampler.sample(
+        prompt, 2, params, topk_sample_logprobs=4, include_model_logprobs=True
+    ).result(60)
+    for sequence in answer.sequences:
+        text = types.ModelInput.from_ints([*PROMPT, *sequence.tokens])
+        whole = sampler.compute_logprobs(text).result(60)
+        assert sequence.model_logprobs == whole[len(PROMPT) :]
+        assert sequence.model_logprobs != sequence.logprobs
+        scored = sampler.sample(text, 1, DRAW, topk_prompt_logprobs=4).result(60)
+        assert sequence.topk_logprobs is not None and scored.topk_prompt_logprobs is not None
+        own_rows = scored.topk_prompt_logprobs[len(PROMPT) :]
+        for ours, own in zip(sequence.topk_logprobs, own_rows, strict=True):
+            assert ours is not None and own is not None
+            assert [token for token, _ in ours] == [token for token, _ in own]
+            # Differences between tokens scale with 1 / T.
+            for (_, p), (_, q) in zip(ours, own, strict=True):
+                assert p - ours[0][1] == pytest.approx((q - own[0][1]) / 0.5, abs=1e-4)
+    plain = sampler.sample(prompt, 1, DRAW).result(60).sequences[0]
+    assert plain.model_logprobs is None
+
+
+def test_tokens_in_place_of_the_prompts(client: tinsmith.ServiceClient) -> None:
+    sampler = client.create_sampling_client(base_model=BASE)
+    prompt = types.ModelInput.from_ints(PROMPT)
+    every = sampler.compute_logprobs(prompt).result(60)
+
+    def score(targets: types.TensorData | list[list[int]]) -> types.TensorData:
+        answer = sampler.sample(prompt, 1, DRAW, target_prompt_logprobs=targets).result(60)
+        assert answer.target_prompt_logprobs is not None
+        return answer.target_prompt_logprobs
+
+    other = sampler.compute_logprobs(types.ModelInput.from_ints([*PROMPT[:-1], 7])).result(60)
+    expected = [[every[1], 0], [0, 0], [every[3], other[3]]]
+    dense = types.TensorData([[PROMPT[1], -1], [-1, -1], [PROMPT[3], 7]], "int64")
+    assert score(dense).tolist() == expected
+    assert score([[PROMPT[1]], [], [PROMPT[3], 7]]).tolist() == expected
+    sparse = types.TensorData([PROMPT[1], PROMPT[3], 7], "int64", [3, 2], [0, 1, 1, 3], [0, 0, 1])
+    answer = score(sparse)
+    assert (
+        answer.is_sparse
+        and answer.dtype == "float32"
+        and answer.data
+        == [
+            every[1],
+            every[3],
+            other[3],
+        ]
+    )
+    assert answer.tolist() == expected
+    for wrong in (types.TensorData([1.0], "float32"), types.TensorData([1, 2, 3], "int64")):
+        with pytest.raises(tinsmith.InvalidArgumentError, match="target_prompt_logprobs"):
+            sampler.sample(prompt, 1, DRAW, target_prompt_logprobs=wrong)
+    for refused in ([[1]], [[-1], [-1], [-1]], [[1], [2], [1 << 30]]):
+        with pytest.raises(tinsmith.InvalidArgumentError, match="target_prompt_logprobs"):
+            score(refused)
 
 
 def test_what_the_service_does_not_do_is_refused_in_words(client: tinsmith.ServiceClient) -> None:
     sampler = client.create_sampling_client(base_model=BASE)
     prompt = types.ModelInput.from_ints(PROMPT)
-    ids = types.TensorData([[1], [2], [3]], "int64")
-    with pytest.raises(tinsmith.UnimplementedError, match="scores no tokens"):
-        sampler.sample(prompt, 1, DRAW, target_prompt_logprobs=ids)
     with pytest.raises(tinsmith.UnimplementedError, match="draws no alternatives"):
         sampler.sample(prompt, 1, DRAW, prompt_alt_tokens_k=2)
 

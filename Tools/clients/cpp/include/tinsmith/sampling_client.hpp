@@ -29,11 +29,13 @@ class SamplingClient {
   /// too.
   Future<v1::SampleResponse> sample(v1::ModelInput prompt, std::uint32_t num_samples,
                                     v1::SamplingParams params, OnPiece on_piece = {});
-  /// Likewise with all options of SampleRequest; its source is set here.
+  /// Likewise with all options of SampleRequest, `target_prompt_logprobs` among them; its source is
+  /// set here.
   Future<v1::SampleResponse> sample(v1::SampleRequest request, OnPiece on_piece = {});
   /// The log-prob of each token of `prompt` given those before it, in the model's own distribution;
-  /// the first is NaN.
-  Future<v1::ComputeLogprobsResponse> compute_logprobs(v1::ModelInput prompt);
+  /// the first is NaN, and so are those before the last `last_n` tokens, unless that is 0.
+  Future<v1::ComputeLogprobsResponse> compute_logprobs(v1::ModelInput prompt,
+                                                       std::uint32_t last_n = 0);
 
  private:
   friend class ServiceClient;

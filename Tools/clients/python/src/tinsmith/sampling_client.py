@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from typing import Any
+
+import numpy as np
 
 from tinsmith import types
 from tinsmith._codec import Reader, Writer, sampling_params
@@ -197,7 +199,7 @@ class SamplingClient:
         include_prompt_logprobs: bool = False,
         topk_prompt_logprobs: int = 0,
         topk_sample_logprobs: int = 0,
-        target_prompt_logprobs: types.TensorData | None = None,
+        target_prompt_logprobs: types.TensorData | Sequence[Sequence[int]] | None = None,
         prompt_alt_tokens_k: int = 0,
         prompt_logprobs_last_n: int | None = None,
         *,
@@ -212,9 +214,13 @@ class SamplingClient:
             include_prompt_logprobs: return the log-prob of each prompt token as well.
             topk_prompt_logprobs: the k most probable tokens at each prompt position; 0 for none.
             topk_sample_logprobs: the k most probable tokens at each sampled position; 0 for none.
-            target_prompt_logprobs: as the tinker SDK has it; this service scores no given tokens.
-            prompt_alt_tokens_k: likewise; it draws no alternatives to a prompt's tokens.
-            prompt_logprobs_last_n: only the last n prompt tokens need a log-prob; None for all.
+            target_prompt_logprobs: tokens to score in place of the prompt's, int64 (prompt length
+                - 1, k), dense or sparse, or a list of token ids for each row: row i in place of
+                prompt token i + 1. -1 asks for nothing, nor does a cell that is not stored.
+            prompt_alt_tokens_k: as the tinker SDK has it; this service draws no alternatives to a
+                prompt's tokens.
+            prompt_logprobs_last_n: with `include_prompt_logprobs` only those of the last n tokens,
+                and of `topk_prompt_logprobs`; None for all.
             include_model_logprobs: return the log-probs of sampled tokens in the model's own
                 distribution, too, where the temperature is not 1.
 
@@ -222,10 +228,13 @@ class SamplingClient:
             InvalidArgumentError: the request cannot be sent.
             UnimplementedError: it asks for what the service does not do.
         """
-        if target_prompt_logprobs is not None:
-            raise UnimplementedError(
-                "this service scores no tokens but the prompt's own", "target_prompt_logprobs"
-            )
+        targets = None if target_prompt_logprobs is None else _targets(target_prompt_logprobs)
+        if prompt_logprobs_last_n is not None:
+            if not include_prompt_logprobs:
+                raise InvalidArgumentError(
+                    "needs include_prompt_logprobs", "prompt_logprobs_last_n"
+                )
+            _check_last_n(prompt_logprobs_last_n, prompt)
         if prompt_alt_tokens_k:
             raise UnimplementedError(
                 "this service draws no alternatives to a prompt's tokens", "prompt_alt_tokens_k"
@@ -237,13 +246,14 @@ class SamplingClient:
             prompt_logprobs=include_prompt_logprobs,
             topk_prompt_logprobs=topk_prompt_logprobs,
             topk_sample_logprobs=topk_sample_logprobs,
+            targets=targets,
             prompt_logprobs_last_n=prompt_logprobs_last_n or 0,
             model_logprobs=include_model_logprobs,
         )
         self._sender.send([call])
         return APIFuture(
             call.future,
-            _response,
+            lambda answer: _response(answer, targets),
             [call],
             lambda: self._sender.cancel([call]),
             cancel_with_waiter=True,
@@ -257,7 +267,7 @@ class SamplingClient:
         include_prompt_logprobs: bool = False,
         topk_prompt_logprobs: int = 0,
         topk_sample_logprobs: int = 0,
-        target_prompt_logprobs: types.TensorData | None = None,
+        target_prompt_logprobs: types.TensorData | Sequence[Sequence[int]] | None = None,
         prompt_alt_tokens_k: int = 0,
         prompt_logprobs_last_n: int | None = None,
         *,
@@ -309,13 +319,12 @@ class SamplingClient:
         Raises:
             InvalidArgumentError: n is not between 1 and the number of tokens less 1.
         """
-        last = prompt_logprobs_last_n
-        if last is not None and not 0 < last < max(2, prompt.length):
-            raise InvalidArgumentError(
-                "must be between 1 and the number of tokens less 1", "prompt_logprobs_last_n"
-            )
+        if prompt_logprobs_last_n is not None:
+            _check_last_n(prompt_logprobs_last_n, prompt)
         writer = Writer()
-        request = sampling_pb2.ComputeLogprobsRequest()
+        request = sampling_pb2.ComputeLogprobsRequest(
+            prompt_logprobs_last_n=prompt_logprobs_last_n or 0
+        )
         writer.model_input(request.prompt, prompt)
         call = Call(
             pb.METHOD_SAMPLING_COMPUTE_LOGPROBS,
@@ -326,7 +335,7 @@ class SamplingClient:
         self._sender.send([call])
         return APIFuture(
             call.future,
-            lambda answer: _logprobs(answer, last),
+            _logprobs,
             [call],
             lambda: self._sender.cancel([call]),
             cancel_with_waiter=True,
@@ -343,6 +352,7 @@ class SamplingClient:
         prompt: types.ModelInput,
         num_samples: int,
         params: types.SamplingParams,
+        targets: types.TensorData | None = None,
         **fields: Any,
     ) -> Call:
         if not 0 < num_samples < 1 << 31:
@@ -354,6 +364,8 @@ class SamplingClient:
             **fields,
         )
         writer.model_input(request.prompt, prompt)
+        if targets is not None:
+            writer.tensor(request.target_prompt_logprobs, targets)
         return Call(
             pb.METHOD_SAMPLING_SAMPLE,
             writer.frames(request),
@@ -363,7 +375,36 @@ class SamplingClient:
         )
 
 
-def _response(answer: Answer) -> types.SampleResponse:
+def _targets(value: types.TensorData | Sequence[Sequence[int]]) -> types.TensorData:
+    """Tokens to score, as a matrix; shorter lists are filled up with -1.
+
+    Raises:
+        InvalidArgumentError: they are none.
+    """
+    field = "target_prompt_logprobs"
+    if isinstance(value, types.TensorData):
+        if value.dtype == "float32" or len(value.shape) != 2:
+            raise InvalidArgumentError(
+                f"must be int64 (prompt length - 1, k), not {value.dtype} {value.shape}", field
+            )
+        return value.copy()
+    rows = [np.asarray(row, dtype=np.int64) for row in value]
+    if any(row.ndim != 1 for row in rows):
+        raise InvalidArgumentError("must have a list of token ids for each row", field)
+    matrix = np.full((len(rows), max((len(row) for row in rows), default=0)), -1, np.int64)
+    for row, tokens in zip(matrix, rows, strict=True):
+        row[: len(tokens)] = tokens
+    return types.TensorData.from_numpy(matrix)
+
+
+def _check_last_n(last: int, prompt: types.ModelInput) -> None:
+    if not 0 < last < max(2, prompt.length):
+        raise InvalidArgumentError(
+            "must be between 1 and the number of tokens less 1", "prompt_logprobs_last_n"
+        )
+
+
+def _response(answer: Answer, targets: types.TensorData | None = None) -> types.SampleResponse:
     message = answer.read(sampling_pb2.SampleResponse)
     reader = Reader(answer.attachments)
     key = f"{answer.header.stream}:{answer.header.seq}"
@@ -375,13 +416,12 @@ def _response(answer: Answer) -> types.SampleResponse:
         else None,
         answer.header.cache_hit_tokens,
         message.seed,
+        targets.with_values(reader.array(message.target_prompt_logprobs))
+        if targets is not None
+        else None,
     )
 
 
-def _logprobs(answer: Answer, last: int | None) -> list[float | None]:
+def _logprobs(answer: Answer) -> list[float | None]:
     message = answer.read(sampling_pb2.ComputeLogprobsResponse)
-    logprobs = optional_floats(Reader(answer.attachments).array(message.logprobs))
-    if last is not None:
-        for index in range(len(logprobs) - last):
-            logprobs[index] = None
-    return logprobs
+    return optional_floats(Reader(answer.attachments).array(message.logprobs))

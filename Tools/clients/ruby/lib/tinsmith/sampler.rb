@@ -105,9 +105,11 @@ module Tinsmith
       submit(StreamedSample.new, V1::RequestFlag::REQUEST_FLAG_STREAM, tokens, num_samples, stop, params)
     end
 
-    # Log-probs of each token given those before it; the first is NaN.
-    def logprobs(tokens)
-      request = V1::ComputeLogprobsRequest.new(prompt: Codec.input(tokens), **@source)
+    # Log-probs of each token given those before it, in the model's own distribution; the first is
+    # NaN, and so are those before the last last_n tokens, unless that is 0.
+    def logprobs(tokens, last_n: 0)
+      request = V1::ComputeLogprobsRequest.new(prompt: Codec.input(tokens),
+                                               prompt_logprobs_last_n: last_n, **@source)
       @session.call(@stream, :METHOD_SAMPLING_COMPUTE_LOGPROBS, request, V1::ComputeLogprobsResponse,
                     cost_prompt_tokens: tokens.size) do |body, frames|
         Codec.values(body.logprobs, frames)

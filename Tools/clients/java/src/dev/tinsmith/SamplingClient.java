@@ -120,7 +120,13 @@ public final class SamplingClient {
 
   /** Log-probs of each token of a text, in the model's own distribution, given those before it; the first is NaN. */
   public CompletableFuture<float[]> computeLogprobs(ModelInput prompt) {
-    ComputeLogprobsRequest.Builder request = ComputeLogprobsRequest.newBuilder().setPrompt(prompt);
+    return computeLogprobs(prompt, 0);
+  }
+
+  /** Likewise, of the last {@code lastN} tokens only, and NaN before them; of all if it is 0. */
+  public CompletableFuture<float[]> computeLogprobs(ModelInput prompt, int lastN) {
+    ComputeLogprobsRequest.Builder request =
+        ComputeLogprobsRequest.newBuilder().setPrompt(prompt).setPromptLogprobsLastN(lastN);
     switch (source.getSourceCase()) {
       case BASE_MODEL -> request.setBaseModel(source.getBaseModel());
       case MODEL_PATH -> request.setModelPath(source.getModelPath());

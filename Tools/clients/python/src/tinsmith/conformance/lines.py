@@ -76,6 +76,8 @@ class Observed:
                 return [f"seed {name} {message.seed}"]
             case "prompt_logprobs":
                 return [f"prompt_logprobs {name} {_hash(reader, [message.prompt_logprobs])}"]
+            case "target_logprobs":
+                return [f"target_logprobs {name} {_hash(reader, [message.target_prompt_logprobs])}"]
             case "topk":
                 tables = [message.topk_prompt_logprobs]
                 tables += [sequence.topk_logprobs for sequence in message.sequences]

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tinsmith.types.tensor_data import TensorData
 from tinsmith.types.value import Value
 
 StopReason = Literal["length", "stop"]
@@ -91,6 +92,8 @@ class SampleResponse(Value):
         topk_prompt_logprobs_np: the most probable tokens at each prompt position; if asked for.
         prompt_cache_hit_tokens: prompt tokens that were found in the prefix cache.
         seed: the seed that was used.
+        target_prompt_logprobs: the log-probs of the tokens to score, in their shape and cells; 0
+            where there was none; if asked for.
     """
 
     sequences: Sequence[SampledSequence]
@@ -98,6 +101,7 @@ class SampleResponse(Value):
     topk_prompt_logprobs_np: TopkLogprobs | None = None
     prompt_cache_hit_tokens: int = 0
     seed: int = 0
+    target_prompt_logprobs: TensorData | None = None
 
     @cached_property
     def prompt_logprobs(self) -> list[float | None] | None:

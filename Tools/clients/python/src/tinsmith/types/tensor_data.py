@@ -97,18 +97,35 @@ class TensorData:
         return cls.from_numpy(tensor.numpy())
 
     @classmethod
-    def from_torch_sparse(cls, tensor: torch.Tensor) -> TensorData:
-        """As `from_torch`; a matrix is stored sparsely where that is smaller."""
-        dense = cls.from_torch(tensor)
-        return dense._sparse() if len(dense.shape) == 2 else dense
+    def from_torch_sparse(cls, tensor: torch.Tensor, pad_value: float = 0) -> TensorData:
+        """As `from_torch`; a matrix is stored sparsely where that is smaller.
 
-    def _sparse(self) -> TensorData:
-        rows, columns = np.nonzero(self._array)
+        Cells of `pad_value` are left out: 0 in loss inputs, -1 in `target_prompt_logprobs`.
+        """
+        dense = cls.from_torch(tensor)
+        return dense._sparse(pad_value) if len(dense.shape) == 2 else dense
+
+    def _sparse(self, pad_value: float) -> TensorData:
+        rows, columns = np.nonzero(self._array != pad_value)
         if 2 * len(columns) + self.shape[0] + 1 >= self._array.size:
             return self
         starts = np.searchsorted(rows, np.arange(self.shape[0] + 1))
         return TensorData(
             self._array[rows, columns], self.dtype, self.shape, starts.tolist(), columns.tolist()
+        )
+
+    def with_values(self, values: npt.NDArray[Any]) -> TensorData:
+        """Other numbers in the same cells."""
+        return (
+            TensorData.from_numpy(values)
+            if not self.is_sparse
+            else TensorData(
+                values,
+                "float32" if values.dtype.kind == "f" else self.dtype,
+                self.shape,
+                self.sparse_crow_indices,
+                self.sparse_col_indices,
+            )
         )
 
     @property

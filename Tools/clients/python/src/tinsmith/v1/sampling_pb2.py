@@ -14,15 +14,15 @@ _sym_db = _symbol_database.Default()
 from tinsmith.v1 import tensor_pb2 as tinsmith_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atinsmith/v1/sampling.proto\x12\x0btinsmith.v1\x1a\x18tinsmith/v1/tensor.proto\"\xa7\x01\n\x1cSaveWeightsForSamplerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\x0bttl_seconds\x18\x02 \x01(\x04H\x00\x12,\n\ruser_metadata\x18\x03 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\x12\x11\n\toverwrite\x18\x04 \x01(\x08\x12\x11\n\tkeep_last\x18\x05 \x01(\rB\x0e\n\x0cttl_presence\"-\n\x1dSaveWeightsForSamplerResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\"T\n\x1c\x43reateSamplingSessionRequest\x12\x14\n\nbase_model\x18\x01 \x01(\tH\x00\x12\x14\n\nmodel_path\x18\x02 \x01(\tH\x00\x42\x08\n\x06source\"\x7f\n\x1d\x43reateSamplingSessionResponse\x12\x1b\n\x13sampling_session_id\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\x11\n\ttokenizer\x18\x03 \x01(\t\x12\x1a\n\x12max_context_length\x18\x04 \x01(\r\"\x1d\n\x0bStopStrings\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x19\n\nStopTokens\x12\x0b\n\x03ids\x18\x01 \x03(\x05\"\xa9\x02\n\x0eSamplingParams\x12\x14\n\nmax_tokens\x18\x01 \x01(\rH\x00\x12\x0e\n\x04seed\x18\x02 \x01(\x04H\x01\x12\x30\n\x0cstop_strings\x18\x03 \x01(\x0b\x32\x18.tinsmith.v1.StopStringsH\x02\x12.\n\x0bstop_tokens\x18\x04 \x01(\x0b\x32\x17.tinsmith.v1.StopTokensH\x02\x12\x15\n\x0btemperature\x18\x05 \x01(\x01H\x03\x12\r\n\x05top_k\x18\x06 \x01(\x05\x12\x0f\n\x05top_p\x18\x07 \x01(\x01H\x04\x42\x15\n\x13max_tokens_presenceB\x0f\n\rseed_presenceB\x06\n\x04stopB\x16\n\x14temperature_presenceB\x10\n\x0etop_p_presence\"\xc6\x02\n\rSampleRequest\x12\'\n\x06prompt\x18\x01 \x01(\x0b\x32\x17.tinsmith.v1.ModelInput\x12\x13\n\x0bnum_samples\x18\x02 \x01(\r\x12\x34\n\x0fsampling_params\x18\x03 \x01(\x0b\x32\x1b.tinsmith.v1.SamplingParams\x12\x17\n\x0fprompt_logprobs\x18\x04 \x01(\x08\x12\x1c\n\x14topk_prompt_logprobs\x18\x05 \x01(\r\x12\x1c\n\x14topk_sample_logprobs\x18\x06 \x01(\r\x12\x1e\n\x16prompt_logprobs_last_n\x18\x07 \x01(\r\x12\x14\n\nbase_model\x18\x08 \x01(\tH\x00\x12\x14\n\nmodel_path\x18\t \x01(\tH\x00\x12\x16\n\x0emodel_logprobs\x18\n \x01(\x08\x42\x08\n\x06source\"]\n\x0cTopkLogprobs\x12&\n\ttoken_ids\x18\x01 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\x12%\n\x08logprobs\x18\x02 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\"\xf9\x01\n\x0fSampledSequence\x12,\n\x0bstop_reason\x18\x01 \x01(\x0e\x32\x17.tinsmith.v1.StopReason\x12#\n\x06tokens\x18\x02 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\x12%\n\x08logprobs\x18\x03 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\x12\x30\n\rtopk_logprobs\x18\x04 \x01(\x0b\x32\x19.tinsmith.v1.TopkLogprobs\x12\r\n\x05index\x18\x05 \x01(\r\x12+\n\x0emodel_logprobs\x18\x06 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\"\xb6\x01\n\x0eSampleResponse\x12/\n\tsequences\x18\x01 \x03(\x0b\x32\x1c.tinsmith.v1.SampledSequence\x12,\n\x0fprompt_logprobs\x18\x02 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\x12\x37\n\x14topk_prompt_logprobs\x18\x03 \x01(\x0b\x32\x19.tinsmith.v1.TopkLogprobs\x12\x0c\n\x04seed\x18\x04 \x01(\x04\"w\n\x16\x43omputeLogprobsRequest\x12\'\n\x06prompt\x18\x01 \x01(\x0b\x32\x17.tinsmith.v1.ModelInput\x12\x14\n\nbase_model\x18\x02 \x01(\tH\x00\x12\x14\n\nmodel_path\x18\x03 \x01(\tH\x00\x42\x08\n\x06source\"@\n\x17\x43omputeLogprobsResponse\x12%\n\x08logprobs\x18\x01 \x01(\x0b\x32\x13.tinsmith.v1.Tensor*W\n\nStopReason\x12\x1b\n\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10STOP_REASON_STOP\x10\x01\x12\x16\n\x12STOP_REASON_LENGTH\x10\x02\x32\x8d\x03\n\x08Sampling\x12n\n\x15SaveWeightsForSampler\x12).tinsmith.v1.SaveWeightsForSamplerRequest\x1a*.tinsmith.v1.SaveWeightsForSamplerResponse\x12n\n\x15\x43reateSamplingSession\x12).tinsmith.v1.CreateSamplingSessionRequest\x1a*.tinsmith.v1.CreateSamplingSessionResponse\x12\x43\n\x06Sample\x12\x1a.tinsmith.v1.SampleRequest\x1a\x1b.tinsmith.v1.SampleResponse0\x01\x12\\\n\x0f\x43omputeLogprobs\x12#.tinsmith.v1.ComputeLogprobsRequest\x1a$.tinsmith.v1.ComputeLogprobsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atinsmith/v1/sampling.proto\x12\x0btinsmith.v1\x1a\x18tinsmith/v1/tensor.proto\"\xa7\x01\n\x1cSaveWeightsForSamplerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\x0bttl_seconds\x18\x02 \x01(\x04H\x00\x12,\n\ruser_metadata\x18\x03 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\x12\x11\n\toverwrite\x18\x04 \x01(\x08\x12\x11\n\tkeep_last\x18\x05 \x01(\rB\x0e\n\x0cttl_presence\"-\n\x1dSaveWeightsForSamplerResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\"T\n\x1c\x43reateSamplingSessionRequest\x12\x14\n\nbase_model\x18\x01 \x01(\tH\x00\x12\x14\n\nmodel_path\x18\x02 \x01(\tH\x00\x42\x08\n\x06source\"\x7f\n\x1d\x43reateSamplingSessionResponse\x12\x1b\n\x13sampling_session_id\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\x11\n\ttokenizer\x18\x03 \x01(\t\x12\x1a\n\x12max_context_length\x18\x04 \x01(\r\"\x1d\n\x0bStopStrings\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x19\n\nStopTokens\x12\x0b\n\x03ids\x18\x01 \x03(\x05\"\xa9\x02\n\x0eSamplingParams\x12\x14\n\nmax_tokens\x18\x01 \x01(\rH\x00\x12\x0e\n\x04seed\x18\x02 \x01(\x04H\x01\x12\x30\n\x0cstop_strings\x18\x03 \x01(\x0b\x32\x18.tinsmith.v1.StopStringsH\x02\x12.\n\x0bstop_tokens\x18\x04 \x01(\x0b\x32\x17.tinsmith.v1.StopTokensH\x02\x12\x15\n\x0btemperature\x18\x05 \x01(\x01H\x03\x12\r\n\x05top_k\x18\x06 \x01(\x05\x12\x0f\n\x05top_p\x18\x07 \x01(\x01H\x04\x42\x15\n\x13max_tokens_presenceB\x0f\n\rseed_presenceB\x06\n\x04stopB\x16\n\x14temperature_presenceB\x10\n\x0etop_p_presence\"\xfb\x02\n\rSampleRequest\x12\'\n\x06prompt\x18\x01 \x01(\x0b\x32\x17.tinsmith.v1.ModelInput\x12\x13\n\x0bnum_samples\x18\x02 \x01(\r\x12\x34\n\x0fsampling_params\x18\x03 \x01(\x0b\x32\x1b.tinsmith.v1.SamplingParams\x12\x17\n\x0fprompt_logprobs\x18\x04 \x01(\x08\x12\x1c\n\x14topk_prompt_logprobs\x18\x05 \x01(\r\x12\x1c\n\x14topk_sample_logprobs\x18\x06 \x01(\r\x12\x1e\n\x16prompt_logprobs_last_n\x18\x07 \x01(\r\x12\x14\n\nbase_model\x18\x08 \x01(\tH\x00\x12\x14\n\nmodel_path\x18\t \x01(\tH\x00\x12\x16\n\x0emodel_logprobs\x18\n \x01(\x08\x12\x33\n\x16target_prompt_logprobs\x18\x0b \x01(\x0b\x32\x13.tinsmith.v1.TensorB\x08\n\x06source\"]\n\x0cTopkLogprobs\x12&\n\ttoken_ids\x18\x01 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\x12%\n\x08logprobs\x18\x02 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\"\xf9\x01\n\x0fSampledSequence\x12,\n\x0bstop_reason\x18\x01 \x01(\x0e\x32\x17.tinsmith.v1.StopReason\x12#\n\x06tokens\x18\x02 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\x12%\n\x08logprobs\x18\x03 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\x12\x30\n\rtopk_logprobs\x18\x04 \x01(\x0b\x32\x19.tinsmith.v1.TopkLogprobs\x12\r\n\x05index\x18\x05 \x01(\r\x12+\n\x0emodel_logprobs\x18\x06 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\"\xeb\x01\n\x0eSampleResponse\x12/\n\tsequences\x18\x01 \x03(\x0b\x32\x1c.tinsmith.v1.SampledSequence\x12,\n\x0fprompt_logprobs\x18\x02 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\x12\x37\n\x14topk_prompt_logprobs\x18\x03 \x01(\x0b\x32\x19.tinsmith.v1.TopkLogprobs\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\x33\n\x16target_prompt_logprobs\x18\x05 \x01(\x0b\x32\x13.tinsmith.v1.Tensor\"\x97\x01\n\x16\x43omputeLogprobsRequest\x12\'\n\x06prompt\x18\x01 \x01(\x0b\x32\x17.tinsmith.v1.ModelInput\x12\x14\n\nbase_model\x18\x02 \x01(\tH\x00\x12\x14\n\nmodel_path\x18\x03 \x01(\tH\x00\x12\x1e\n\x16prompt_logprobs_last_n\x18\x04 \x01(\rB\x08\n\x06source\"@\n\x17\x43omputeLogprobsResponse\x12%\n\x08logprobs\x18\x01 \x01(\x0b\x32\x13.tinsmith.v1.Tensor*W\n\nStopReason\x12\x1b\n\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10STOP_REASON_STOP\x10\x01\x12\x16\n\x12STOP_REASON_LENGTH\x10\x02\x32\x8d\x03\n\x08Sampling\x12n\n\x15SaveWeightsForSampler\x12).tinsmith.v1.SaveWeightsForSamplerRequest\x1a*.tinsmith.v1.SaveWeightsForSamplerResponse\x12n\n\x15\x43reateSamplingSession\x12).tinsmith.v1.CreateSamplingSessionRequest\x1a*.tinsmith.v1.CreateSamplingSessionResponse\x12\x43\n\x06Sample\x12\x1a.tinsmith.v1.SampleRequest\x1a\x1b.tinsmith.v1.SampleResponse0\x01\x12\\\n\x0f\x43omputeLogprobs\x12#.tinsmith.v1.ComputeLogprobsRequest\x1a$.tinsmith.v1.ComputeLogprobsResponseb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tinsmith.v1.sampling_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _STOPREASON._serialized_start=1907
-  _STOPREASON._serialized_end=1994
+  _STOPREASON._serialized_start=2046
+  _STOPREASON._serialized_end=2133
   _SAVEWEIGHTSFORSAMPLERREQUEST._serialized_start=70
   _SAVEWEIGHTSFORSAMPLERREQUEST._serialized_end=237
   _SAVEWEIGHTSFORSAMPLERRESPONSE._serialized_start=239
@@ -38,17 +38,17 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _SAMPLINGPARAMS._serialized_start=560
   _SAMPLINGPARAMS._serialized_end=857
   _SAMPLEREQUEST._serialized_start=860
-  _SAMPLEREQUEST._serialized_end=1186
-  _TOPKLOGPROBS._serialized_start=1188
-  _TOPKLOGPROBS._serialized_end=1281
-  _SAMPLEDSEQUENCE._serialized_start=1284
-  _SAMPLEDSEQUENCE._serialized_end=1533
-  _SAMPLERESPONSE._serialized_start=1536
-  _SAMPLERESPONSE._serialized_end=1718
-  _COMPUTELOGPROBSREQUEST._serialized_start=1720
-  _COMPUTELOGPROBSREQUEST._serialized_end=1839
-  _COMPUTELOGPROBSRESPONSE._serialized_start=1841
-  _COMPUTELOGPROBSRESPONSE._serialized_end=1905
-  _SAMPLING._serialized_start=1997
-  _SAMPLING._serialized_end=2394
+  _SAMPLEREQUEST._serialized_end=1239
+  _TOPKLOGPROBS._serialized_start=1241
+  _TOPKLOGPROBS._serialized_end=1334
+  _SAMPLEDSEQUENCE._serialized_start=1337
+  _SAMPLEDSEQUENCE._serialized_end=1586
+  _SAMPLERESPONSE._serialized_start=1589
+  _SAMPLERESPONSE._serialized_end=1824
+  _COMPUTELOGPROBSREQUEST._serialized_start=1827
+  _COMPUTELOGPROBSREQUEST._serialized_end=1978
+  _COMPUTELOGPROBSRESPONSE._serialized_start=1980
+  _COMPUTELOGPROBSRESPONSE._serialized_end=2044
+  _SAMPLING._serialized_start=2136
+  _SAMPLING._serialized_end=2533
 # @@protoc_insertion_point(module_scope)

@@ -11,14 +11,16 @@ STOP_REASON_STOP: StopReason
 STOP_REASON_UNSPECIFIED: StopReason
 
 class ComputeLogprobsRequest(_message.Message):
-    __slots__ = ["base_model", "model_path", "prompt"]
+    __slots__ = ["base_model", "model_path", "prompt", "prompt_logprobs_last_n"]
     BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_PATH_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_LOGPROBS_LAST_N_FIELD_NUMBER: _ClassVar[int]
     base_model: str
     model_path: str
     prompt: _tensor_pb2.ModelInput
-    def __init__(self, prompt: _Optional[_Union[_tensor_pb2.ModelInput, _Mapping]] = ..., base_model: _Optional[str] = ..., model_path: _Optional[str] = ...) -> None: ...
+    prompt_logprobs_last_n: int
+    def __init__(self, prompt: _Optional[_Union[_tensor_pb2.ModelInput, _Mapping]] = ..., base_model: _Optional[str] = ..., model_path: _Optional[str] = ..., prompt_logprobs_last_n: _Optional[int] = ...) -> None: ...
 
 class ComputeLogprobsResponse(_message.Message):
     __slots__ = ["logprobs"]
@@ -47,7 +49,7 @@ class CreateSamplingSessionResponse(_message.Message):
     def __init__(self, sampling_session_id: _Optional[str] = ..., base_model: _Optional[str] = ..., tokenizer: _Optional[str] = ..., max_context_length: _Optional[int] = ...) -> None: ...
 
 class SampleRequest(_message.Message):
-    __slots__ = ["base_model", "model_logprobs", "model_path", "num_samples", "prompt", "prompt_logprobs", "prompt_logprobs_last_n", "sampling_params", "topk_prompt_logprobs", "topk_sample_logprobs"]
+    __slots__ = ["base_model", "model_logprobs", "model_path", "num_samples", "prompt", "prompt_logprobs", "prompt_logprobs_last_n", "sampling_params", "target_prompt_logprobs", "topk_prompt_logprobs", "topk_sample_logprobs"]
     BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     MODEL_PATH_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +58,7 @@ class SampleRequest(_message.Message):
     PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     PROMPT_LOGPROBS_LAST_N_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_PARAMS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     TOPK_PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     TOPK_SAMPLE_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     base_model: str
@@ -66,21 +69,24 @@ class SampleRequest(_message.Message):
     prompt_logprobs: bool
     prompt_logprobs_last_n: int
     sampling_params: SamplingParams
+    target_prompt_logprobs: _tensor_pb2.Tensor
     topk_prompt_logprobs: int
     topk_sample_logprobs: int
-    def __init__(self, prompt: _Optional[_Union[_tensor_pb2.ModelInput, _Mapping]] = ..., num_samples: _Optional[int] = ..., sampling_params: _Optional[_Union[SamplingParams, _Mapping]] = ..., prompt_logprobs: bool = ..., topk_prompt_logprobs: _Optional[int] = ..., topk_sample_logprobs: _Optional[int] = ..., prompt_logprobs_last_n: _Optional[int] = ..., base_model: _Optional[str] = ..., model_path: _Optional[str] = ..., model_logprobs: bool = ...) -> None: ...
+    def __init__(self, prompt: _Optional[_Union[_tensor_pb2.ModelInput, _Mapping]] = ..., num_samples: _Optional[int] = ..., sampling_params: _Optional[_Union[SamplingParams, _Mapping]] = ..., prompt_logprobs: bool = ..., topk_prompt_logprobs: _Optional[int] = ..., topk_sample_logprobs: _Optional[int] = ..., prompt_logprobs_last_n: _Optional[int] = ..., base_model: _Optional[str] = ..., model_path: _Optional[str] = ..., model_logprobs: bool = ..., target_prompt_logprobs: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ...) -> None: ...
 
 class SampleResponse(_message.Message):
-    __slots__ = ["prompt_logprobs", "seed", "sequences", "topk_prompt_logprobs"]
+    __slots__ = ["prompt_logprobs", "seed", "sequences", "target_prompt_logprobs", "topk_prompt_logprobs"]
     PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     SEQUENCES_FIELD_NUMBER: _ClassVar[int]
+    TARGET_PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     TOPK_PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     prompt_logprobs: _tensor_pb2.Tensor
     seed: int
     sequences: _containers.RepeatedCompositeFieldContainer[SampledSequence]
+    target_prompt_logprobs: _tensor_pb2.Tensor
     topk_prompt_logprobs: TopkLogprobs
-    def __init__(self, sequences: _Optional[_Iterable[_Union[SampledSequence, _Mapping]]] = ..., prompt_logprobs: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., topk_prompt_logprobs: _Optional[_Union[TopkLogprobs, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
+    def __init__(self, sequences: _Optional[_Iterable[_Union[SampledSequence, _Mapping]]] = ..., prompt_logprobs: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ..., topk_prompt_logprobs: _Optional[_Union[TopkLogprobs, _Mapping]] = ..., seed: _Optional[int] = ..., target_prompt_logprobs: _Optional[_Union[_tensor_pb2.Tensor, _Mapping]] = ...) -> None: ...
 
 class SampledSequence(_message.Message):
     __slots__ = ["index", "logprobs", "model_logprobs", "stop_reason", "tokens", "topk_logprobs"]

@@ -65,6 +65,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :topk_sample_logprobs, :uint32, 6
       optional :prompt_logprobs_last_n, :uint32, 7
       optional :model_logprobs, :bool, 10
+      optional :target_prompt_logprobs, :message, 11, "tinsmith.v1.Tensor"
       oneof :source do
         optional :base_model, :string, 8
         optional :model_path, :string, 9
@@ -87,9 +88,11 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :prompt_logprobs, :message, 2, "tinsmith.v1.Tensor"
       optional :topk_prompt_logprobs, :message, 3, "tinsmith.v1.TopkLogprobs"
       optional :seed, :uint64, 4
+      optional :target_prompt_logprobs, :message, 5, "tinsmith.v1.Tensor"
     end
     add_message "tinsmith.v1.ComputeLogprobsRequest" do
       optional :prompt, :message, 1, "tinsmith.v1.ModelInput"
+      optional :prompt_logprobs_last_n, :uint32, 4
       oneof :source do
         optional :base_model, :string, 2
         optional :model_path, :string, 3

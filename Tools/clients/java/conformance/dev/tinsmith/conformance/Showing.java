@@ -63,6 +63,8 @@ record Showing(
       case "seed" -> print("seed", Long.toUnsignedString(sampled(answer).getSeed()));
       case "prompt_logprobs" ->
           print("prompt_logprobs", sha256(Stream.of(sampled(answer).getPromptLogprobs())));
+      case "target_logprobs" -> print("target_logprobs",
+          sha256(Stream.of(sampled(answer).getTargetPromptLogprobs())));
       case "topk" -> print("topk", sha256(topk()));
       case "pieces" -> print("pieces", pieces() ? "yes" : "no");
       case "list" -> answer.decode(ListCheckpointsResponse.getDefaultInstance())
