@@ -637,7 +637,7 @@ void   tinsmith__v1__read_export_response__free_unpacked
   assert(message->base.descriptor == &tinsmith__v1__read_export_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tinsmith__v1__checkpoint__field_descriptors[16] =
+static const ProtobufCFieldDescriptor tinsmith__v1__checkpoint__field_descriptors[17] =
 {
   {
     "path",
@@ -831,6 +831,18 @@ static const ProtobufCFieldDescriptor tinsmith__v1__checkpoint__field_descriptor
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "model_user_metadata",
+    17,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__Checkpoint, n_model_user_metadata),
+    offsetof(Tinsmith__V1__Checkpoint, model_user_metadata),
+    &tinsmith__v1__text_pair__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__checkpoint__field_indices_by_name[] = {
   6,   /* field[6] = alpha */
@@ -839,6 +851,7 @@ static const unsigned tinsmith__v1__checkpoint__field_indices_by_name[] = {
   13,   /* field[13] = expires_unix_ms */
   1,   /* field[1] = kind */
   2,   /* field[2] = model_id */
+  16,   /* field[16] = model_user_metadata */
   3,   /* field[3] = name */
   0,   /* field[0] = path */
   14,   /* field[14] = published */
@@ -853,7 +866,7 @@ static const unsigned tinsmith__v1__checkpoint__field_indices_by_name[] = {
 static const ProtobufCIntRange tinsmith__v1__checkpoint__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 16 }
+  { 0, 17 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__checkpoint__descriptor =
 {
@@ -863,7 +876,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__checkpoint__descriptor =
   "Tinsmith__V1__Checkpoint",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__Checkpoint),
-  16,
+  17,
   tinsmith__v1__checkpoint__field_descriptors,
   tinsmith__v1__checkpoint__field_indices_by_name,
   1,  tinsmith__v1__checkpoint__number_ranges,

@@ -19,6 +19,8 @@ extension CheckpointStore {
     /// 0 for never.
     package var expiresUnixMilliseconds: UInt64
     package var userMetadata: [String: String]
+    /// Of the model that wrote it; nil for one that no model wrote, and of older versions.
+    package var modelUserMetadata: [String: String]?
     /// The seq of the model's request that wrote it; nil for one that no model wrote.
     package var seq: UInt64?
     /// File name → bytes and lower-case hex SHA-256.
@@ -75,6 +77,7 @@ extension Checkpoint {
       sizeBytes: UInt64(manifest.files.values.reduce(0) { $0 + max($1.bytes, 0) }),
       createdUnixMilliseconds: manifest.createdUnixMilliseconds,
       expiresUnixMilliseconds: manifest.expiresUnixMilliseconds,
-      isPublished: manifest.isPublished, userMetadata: manifest.userMetadata)
+      isPublished: manifest.isPublished, userMetadata: manifest.userMetadata,
+      modelUserMetadata: manifest.modelUserMetadata ?? [:])
   }
 }

@@ -28,6 +28,7 @@ extension CheckpointStore {
     manifest.path = target.text
     manifest.tenant = String(tenant)
     manifest.isPublished = false
+    manifest.modelUserMetadata = nil
     manifest.seq = nil
     manifest.createdUnixMilliseconds = Self.now()
     manifest.expiresUnixMilliseconds = expires

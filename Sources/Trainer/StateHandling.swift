@@ -71,6 +71,7 @@ extension Worker {
     var manifest = CheckpointStore.Manifest(
       model.adapter, base: model.base.model.name, path: path, tenant: tenant,
       ttlSeconds: ttlSeconds, userMetadata: userMetadata)
+    manifest.modelUserMetadata = model.userMetadata
     manifest.seq = seq
     let before = try? checkpoints.stored(path)
     // What this very request wrote before its worker ended, nobody was told of.

@@ -34,13 +34,15 @@ package struct Checkpoint: Sendable, Equatable {
   package var isPublished: Bool
   /// Free text of the user.
   package var userMetadata: [String: String]
+  /// Likewise, of the model that wrote it.
+  package var modelUserMetadata: [String: String]
 
   /// A description.
   package init(
     path: String, kind: CheckpointKind, modelID: String, name: String, baseModel: String,
     lora: LoraConfig, step: UInt64 = 0, sizeBytes: UInt64 = 0, createdUnixMilliseconds: UInt64 = 0,
     expiresUnixMilliseconds: UInt64 = 0, isPublished: Bool = false,
-    userMetadata: [String: String] = [:]
+    userMetadata: [String: String] = [:], modelUserMetadata: [String: String] = [:]
   ) {
     self.path = path
     self.kind = kind
@@ -54,6 +56,7 @@ package struct Checkpoint: Sendable, Equatable {
     self.expiresUnixMilliseconds = expiresUnixMilliseconds
     self.isPublished = isPublished
     self.userMetadata = userMetadata
+    self.modelUserMetadata = modelUserMetadata
   }
 }
 
@@ -77,6 +80,7 @@ extension Checkpoint: ResponseRoot {
     expiresUnixMilliseconds = c.expires_unix_ms
     isPublished = c.published != 0
     userMetadata = try reader.metadata(c.user_metadata, c.n_user_metadata)
+    modelUserMetadata = try reader.metadata(c.model_user_metadata, c.n_model_user_metadata)
   }
 
   func fill(_ c: inout Tinsmith__V1__Checkpoint, _ writer: Writer) {
@@ -96,6 +100,8 @@ extension Checkpoint: ResponseRoot {
     c.expires_unix_ms = expiresUnixMilliseconds
     c.published = isPublished ? 1 : 0
     writer.pairs(userMetadata, &c.n_user_metadata, &c.user_metadata, TextPair.init)
+    writer.pairs(
+      modelUserMetadata, &c.n_model_user_metadata, &c.model_user_metadata, TextPair.init)
   }
 }
 

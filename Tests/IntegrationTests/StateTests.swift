@@ -93,6 +93,24 @@ import Tinsmith
     await service.close()
   }
 
+  /// What a model was created with is told with its checkpoints, beside what they were saved with; of a
+  /// copy it is not.
+  @Test func checkpointsTellWhatTheirModelWasCreatedWith() async throws {
+    let service = try await TestService.client()
+    let training = try await service.createLoRATrainingClient(
+      baseModel: TestService.tiny, rank: 4, userMetadata: ["renderer": "chatml"]
+    ).value()
+    let state = try await training.saveState(name: "a", userMetadata: ["note": "b"]).value()
+    _ = try await training.saveWeightsForSampler(name: "a").value()
+    let listed = try await service.listCheckpoints(modelID: training.modelID).value()
+    #expect(listed.count == 2)
+    #expect(listed.allSatisfy { $0.modelUserMetadata == ["renderer": "chatml"] })
+    #expect(listed.first { $0.path == state }?.userMetadata == ["note": "b"])
+    let copy = try await service.copyCheckpoint(path: state, name: "copied").value()
+    #expect(copy.modelUserMetadata.isEmpty && copy.userMetadata == ["note": "b"])
+    await service.close()
+  }
+
   @Test func namesAreKeptUnlessToldOtherwise() async throws {
     let service = try await TestService.client()
     let training = try await TestService.model(service)

@@ -32,7 +32,7 @@ enum Samples {
     path: "tinsmith://s:train:0/weights/a", kind: .training, modelID: "s:train:0", name: "a",
     baseModel: "tinsmith/mini", lora: shownLora, step: 3, sizeBytes: 1 << 40,
     createdUnixMilliseconds: 1_790_000_000_000, expiresUnixMilliseconds: 1, isPublished: true,
-    userMetadata: ["k": "v"])
+    userMetadata: ["k": "v"], modelUserMetadata: ["purpose": "tést"])
 
   static func vector(_ count: Int) -> [Float] { (0..<count).map { Float($0) * 0.5 - 1 } }
 

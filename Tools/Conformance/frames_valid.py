@@ -334,7 +334,8 @@ def checkpoint_calls() -> list[dict]:
         path=PATH, kind="CHECKPOINT_KIND_TRAINING", model_id=MODEL, name="alpha",
         base_model="tinsmith/mini", rank=8, alpha=32.0, train_attn=True, train_mlp=True,
         train_unembed=True, step=20, size_bytes=1 << 40, created_unix_ms=1700000000000,
-        expires_unix_ms=1700003600000, published=True, user_metadata=pairs(k="v"))
+        expires_unix_ms=1700003600000, published=True, user_metadata=pairs(k="v"),
+        model_user_metadata=pairs(m="w"))
     files = [{"name": "adapter_config.json", "content": {"raw": b"{}"}},
              {"name": "adapter_model.safetensors", "content": {"raw": b"\x00\x01"}}]
     return [

@@ -126,10 +126,15 @@ struct  Tinsmith__V1__Checkpoint
    */
   size_t n_user_metadata;
   Tinsmith__V1__TextPair **user_metadata;
+  /*
+   * Of the request that created the model; none for imports and copies.
+   */
+  size_t n_model_user_metadata;
+  Tinsmith__V1__TextPair **model_user_metadata;
 };
 #define TINSMITH__V1__CHECKPOINT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__checkpoint__descriptor) \
-    , (char *)protobuf_c_empty_string, TINSMITH__V1__CHECKPOINT_KIND__CHECKPOINT_KIND_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,NULL }
+    , (char *)protobuf_c_empty_string, TINSMITH__V1__CHECKPOINT_KIND__CHECKPOINT_KIND_UNSPECIFIED, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0,NULL }
 
 
 /*

@@ -34,6 +34,8 @@ public struct Checkpoint: Sendable, Hashable {
   public var isPublished: Bool
   /// Free text of the user.
   public var userMetadata: [String: String]
+  /// Likewise, as the model that wrote it was created with.
+  public var modelUserMetadata: [String: String]
 
   init(_ wire: Wire.Checkpoint) {
     path = wire.path
@@ -49,6 +51,7 @@ public struct Checkpoint: Sendable, Hashable {
       wire.expiresUnixMilliseconds == 0 ? nil : wire.expiresUnixMilliseconds
     isPublished = wire.isPublished
     userMetadata = wire.userMetadata
+    modelUserMetadata = wire.modelUserMetadata
   }
 }
 

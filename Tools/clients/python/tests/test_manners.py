@@ -283,7 +283,8 @@ def test_weights_may_be_named_with_their_base_model(
 
 
 def test_training_runs_are_known_by_their_checkpoints(client: tinsmith.ServiceClient) -> None:
-    model = client.create_lora_training_client(BASE, rank=4)
+    made = {"renderer": "qwen3"}
+    model = client.create_lora_training_client(BASE, rank=4, user_metadata=made)
     rest = client.create_rest_client()
     with pytest.raises(tinsmith.NotFoundError):
         rest.get_training_run(model.model_id).result(60)
@@ -295,10 +296,11 @@ def test_training_runs_are_known_by_their_checkpoints(client: tinsmith.ServiceCl
         rest.list_training_runs(limit=1).result(60).training_runs[0],
     ):
         assert run.training_run_id == model.model_id and run.lora_rank == 4
-        assert run.user_metadata == note and run.base_model == BASE
+        assert run.user_metadata == made and run.base_model == BASE
         assert run.last_checkpoint is not None and run.last_checkpoint.tinker_path == state
         assert run.last_sampler_checkpoint is not None
         assert run.last_sampler_checkpoint.tinker_path == sampler
+        assert run.last_sampler_checkpoint.user_metadata == note
     found = rest.get_training_run_by_tinker_path(state).result(60)
     assert found.training_run_id == model.model_id and found.last_sampler_checkpoint is None
 

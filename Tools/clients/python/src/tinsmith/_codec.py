@@ -254,6 +254,7 @@ def checkpoint(message: checkpoints_pb2.Checkpoint) -> types.Checkpoint:
         lora_rank=message.rank,
         lora_alpha=message.alpha,
         step=message.step,
+        model_user_metadata=texts(message.model_user_metadata) or None,
     )
 
 
@@ -273,7 +274,7 @@ def training_runs(checkpoints: Sequence[types.Checkpoint]) -> list[types.Trainin
             lora_rank=its[0].lora_rank,
             last_checkpoint=_first(its, "training"),
             last_sampler_checkpoint=_first(its, "sampler"),
-            user_metadata=its[0].user_metadata,
+            user_metadata=its[0].model_user_metadata,
         )
         for name, its in found.items()
     ]

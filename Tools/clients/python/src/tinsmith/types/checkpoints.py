@@ -59,6 +59,7 @@ class Checkpoint(Value):
         lora_rank: rank of the adapter.
         lora_alpha: alpha of the adapter.
         step: optimizer steps done when it was written.
+        model_user_metadata: free text that the model which wrote it was created with.
     """
 
     checkpoint_id: str
@@ -73,6 +74,7 @@ class Checkpoint(Value):
     lora_rank: int = 0
     lora_alpha: float = 0.0
     step: int = 0
+    model_user_metadata: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class TrainingRun(Value):
         lora_rank: rank of the adapter.
         last_checkpoint: the newest one to train further.
         last_sampler_checkpoint: the newest one to sample from.
-        user_metadata: free text of the user, as its newest checkpoint has it.
+        user_metadata: free text that it was created with.
     """
 
     training_run_id: str

@@ -14,43 +14,43 @@ _sym_db = _symbol_database.Default()
 from tinsmith.v1 import tensor_pb2 as tinsmith_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtinsmith/v1/checkpoints.proto\x12\x0btinsmith.v1\x1a\x18tinsmith/v1/tensor.proto\"\xe9\x02\n\nCheckpoint\x12\x0c\n\x04path\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.tinsmith.v1.CheckpointKind\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x12\n\nbase_model\x18\x05 \x01(\t\x12\x0c\n\x04rank\x18\x06 \x01(\r\x12\r\n\x05\x61lpha\x18\x07 \x01(\x01\x12\x12\n\ntrain_attn\x18\x08 \x01(\x08\x12\x11\n\ttrain_mlp\x18\t \x01(\x08\x12\x15\n\rtrain_unembed\x18\n \x01(\x08\x12\x0c\n\x04step\x18\x0b \x01(\x04\x12\x12\n\nsize_bytes\x18\x0c \x01(\x04\x12\x17\n\x0f\x63reated_unix_ms\x18\r \x01(\x04\x12\x17\n\x0f\x65xpires_unix_ms\x18\x0e \x01(\x04\x12\x11\n\tpublished\x18\x0f \x01(\x08\x12,\n\ruser_metadata\x18\x10 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\"!\n\x11\x43heckpointRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"M\n\x16ListCheckpointsRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x17ListCheckpointsResponse\x12,\n\x0b\x63heckpoints\x18\x01 \x03(\x0b\x32\x17.tinsmith.v1.Checkpoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1a\n\x18\x44\x65leteCheckpointResponse\"N\n\x17SetCheckpointTtlRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x15\n\x0bttl_seconds\x18\x02 \x01(\x04H\x00\x42\x0e\n\x0cttl_presence\"B\n\x0e\x43heckpointFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x11.tinsmith.v1.Blob\"F\n\x18\x45xportCheckpointResponse\x12*\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1b.tinsmith.v1.CheckpointFile\"\xc0\x01\n\x17ImportCheckpointRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.tinsmith.v1.CheckpointKind\x12\x12\n\nbase_model\x18\x03 \x01(\t\x12*\n\x05\x66iles\x18\x04 \x03(\x0b\x32\x1b.tinsmith.v1.CheckpointFile\x12,\n\ruser_metadata\x18\x05 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\"Z\n\x15\x43opyCheckpointRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\x0bttl_seconds\x18\x03 \x01(\x04H\x00\x42\x0e\n\x0cttl_presence\"@\n\x0c\x45xportedFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"S\n\x14\x45xportMergedResponse\x12\x11\n\texport_id\x18\x01 \x01(\t\x12(\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x19.tinsmith.v1.ExportedFile\"T\n\x11ReadExportRequest\x12\x11\n\texport_id\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06length\x18\x04 \x01(\r\"8\n\x12ReadExportResponse\x12\"\n\x07\x63ontent\x18\x01 \x01(\x0b\x32\x11.tinsmith.v1.Blob*l\n\x0e\x43heckpointKind\x12\x1f\n\x1b\x43HECKPOINT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43HECKPOINT_KIND_TRAINING\x10\x01\x12\x1b\n\x17\x43HECKPOINT_KIND_SAMPLER\x10\x02\x32\xc6\x06\n\x0b\x43heckpoints\x12Q\n\x04List\x12#.tinsmith.v1.ListCheckpointsRequest\x1a$.tinsmith.v1.ListCheckpointsResponse\x12?\n\x04Info\x12\x1e.tinsmith.v1.CheckpointRequest\x1a\x17.tinsmith.v1.Checkpoint\x12O\n\x06\x44\x65lete\x12\x1e.tinsmith.v1.CheckpointRequest\x1a%.tinsmith.v1.DeleteCheckpointResponse\x12G\n\x06SetTtl\x12$.tinsmith.v1.SetCheckpointTtlRequest\x1a\x17.tinsmith.v1.Checkpoint\x12\x42\n\x07Publish\x12\x1e.tinsmith.v1.CheckpointRequest\x1a\x17.tinsmith.v1.Checkpoint\x12\x44\n\tUnpublish\x12\x1e.tinsmith.v1.CheckpointRequest\x1a\x17.tinsmith.v1.Checkpoint\x12O\n\x06\x45xport\x12\x1e.tinsmith.v1.CheckpointRequest\x1a%.tinsmith.v1.ExportCheckpointResponse\x12G\n\x06Import\x12$.tinsmith.v1.ImportCheckpointRequest\x1a\x17.tinsmith.v1.Checkpoint\x12\x43\n\x04\x43opy\x12\".tinsmith.v1.CopyCheckpointRequest\x1a\x17.tinsmith.v1.Checkpoint\x12Q\n\x0c\x45xportMerged\x12\x1e.tinsmith.v1.CheckpointRequest\x1a!.tinsmith.v1.ExportMergedResponse\x12M\n\nReadExport\x12\x1e.tinsmith.v1.ReadExportRequest\x1a\x1f.tinsmith.v1.ReadExportResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtinsmith/v1/checkpoints.proto\x12\x0btinsmith.v1\x1a\x18tinsmith/v1/tensor.proto\"\x9d\x03\n\nCheckpoint\x12\x0c\n\x04path\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.tinsmith.v1.CheckpointKind\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x12\n\nbase_model\x18\x05 \x01(\t\x12\x0c\n\x04rank\x18\x06 \x01(\r\x12\r\n\x05\x61lpha\x18\x07 \x01(\x01\x12\x12\n\ntrain_attn\x18\x08 \x01(\x08\x12\x11\n\ttrain_mlp\x18\t \x01(\x08\x12\x15\n\rtrain_unembed\x18\n \x01(\x08\x12\x0c\n\x04step\x18\x0b \x01(\x04\x12\x12\n\nsize_bytes\x18\x0c \x01(\x04\x12\x17\n\x0f\x63reated_unix_ms\x18\r \x01(\x04\x12\x17\n\x0f\x65xpires_unix_ms\x18\x0e \x01(\x04\x12\x11\n\tpublished\x18\x0f \x01(\x08\x12,\n\ruser_metadata\x18\x10 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\x12\x32\n\x13model_user_metadata\x18\x11 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\"!\n\x11\x43heckpointRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"M\n\x16ListCheckpointsRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x17ListCheckpointsResponse\x12,\n\x0b\x63heckpoints\x18\x01 \x03(\x0b\x32\x17.tinsmith.v1.Checkpoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1a\n\x18\x44\x65leteCheckpointResponse\"N\n\x17SetCheckpointTtlRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x15\n\x0bttl_seconds\x18\x02 \x01(\x04H\x00\x42\x0e\n\x0cttl_presence\"B\n\x0e\x43heckpointFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\"\n\x07\x63ontent\x18\x02 \x01(\x0b\x32\x11.tinsmith.v1.Blob\"F\n\x18\x45xportCheckpointResponse\x12*\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1b.tinsmith.v1.CheckpointFile\"\xc0\x01\n\x17ImportCheckpointRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.tinsmith.v1.CheckpointKind\x12\x12\n\nbase_model\x18\x03 \x01(\t\x12*\n\x05\x66iles\x18\x04 \x03(\x0b\x32\x1b.tinsmith.v1.CheckpointFile\x12,\n\ruser_metadata\x18\x05 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\"Z\n\x15\x43opyCheckpointRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\x0bttl_seconds\x18\x03 \x01(\x04H\x00\x42\x0e\n\x0cttl_presence\"@\n\x0c\x45xportedFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"S\n\x14\x45xportMergedResponse\x12\x11\n\texport_id\x18\x01 \x01(\t\x12(\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x19.tinsmith.v1.ExportedFile\"T\n\x11ReadExportRequest\x12\x11\n\texport_id\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06length\x18\x04 \x01(\r\"8\n\x12ReadExportResponse\x12\"\n\x07\x63ontent\x18\x01 \x01(\x0b\x32\x11.tinsmith.v1.Blob*l\n\x0e\x43heckpointKind\x12\x1f\n\x1b\x43HECKPOINT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43HECKPOINT_KIND_TRAINING\x10\x01\x12\x1b\n\x17\x43HECKPOINT_KIND_SAMPLER\x10\x02\x32\xc6\x06\n\x0b\x43heckpoints\x12Q\n\x04List\x12#.tinsmith.v1.ListCheckpointsRequest\x1a$.tinsmith.v1.ListCheckpointsResponse\x12?\n\x04Info\x12\x1e.tinsmith.v1.CheckpointRequest\x1a\x17.tinsmith.v1.Checkpoint\x12O\n\x06\x44\x65lete\x12\x1e.tinsmith.v1.CheckpointRequest\x1a%.tinsmith.v1.DeleteCheckpointResponse\x12G\n\x06SetTtl\x12$.tinsmith.v1.SetCheckpointTtlRequest\x1a\x17.tinsmith.v1.Checkpoint\x12\x42\n\x07Publish\x12\x1e.tinsmith.v1.CheckpointRequest\x1a\x17.tinsmith.v1.Checkpoint\x12\x44\n\tUnpublish\x12\x1e.tinsmith.v1.CheckpointRequest\x1a\x17.tinsmith.v1.Checkpoint\x12O\n\x06\x45xport\x12\x1e.tinsmith.v1.CheckpointRequest\x1a%.tinsmith.v1.ExportCheckpointResponse\x12G\n\x06Import\x12$.tinsmith.v1.ImportCheckpointRequest\x1a\x17.tinsmith.v1.Checkpoint\x12\x43\n\x04\x43opy\x12\".tinsmith.v1.CopyCheckpointRequest\x1a\x17.tinsmith.v1.Checkpoint\x12Q\n\x0c\x45xportMerged\x12\x1e.tinsmith.v1.CheckpointRequest\x1a!.tinsmith.v1.ExportMergedResponse\x12M\n\nReadExport\x12\x1e.tinsmith.v1.ReadExportRequest\x1a\x1f.tinsmith.v1.ReadExportResponseb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tinsmith.v1.checkpoints_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _CHECKPOINTKIND._serialized_start=1478
-  _CHECKPOINTKIND._serialized_end=1586
+  _CHECKPOINTKIND._serialized_start=1530
+  _CHECKPOINTKIND._serialized_end=1638
   _CHECKPOINT._serialized_start=73
-  _CHECKPOINT._serialized_end=434
-  _CHECKPOINTREQUEST._serialized_start=436
-  _CHECKPOINTREQUEST._serialized_end=469
-  _LISTCHECKPOINTSREQUEST._serialized_start=471
-  _LISTCHECKPOINTSREQUEST._serialized_end=548
-  _LISTCHECKPOINTSRESPONSE._serialized_start=550
-  _LISTCHECKPOINTSRESPONSE._serialized_end=646
-  _DELETECHECKPOINTRESPONSE._serialized_start=648
-  _DELETECHECKPOINTRESPONSE._serialized_end=674
-  _SETCHECKPOINTTTLREQUEST._serialized_start=676
-  _SETCHECKPOINTTTLREQUEST._serialized_end=754
-  _CHECKPOINTFILE._serialized_start=756
-  _CHECKPOINTFILE._serialized_end=822
-  _EXPORTCHECKPOINTRESPONSE._serialized_start=824
-  _EXPORTCHECKPOINTRESPONSE._serialized_end=894
-  _IMPORTCHECKPOINTREQUEST._serialized_start=897
-  _IMPORTCHECKPOINTREQUEST._serialized_end=1089
-  _COPYCHECKPOINTREQUEST._serialized_start=1091
-  _COPYCHECKPOINTREQUEST._serialized_end=1181
-  _EXPORTEDFILE._serialized_start=1183
-  _EXPORTEDFILE._serialized_end=1247
-  _EXPORTMERGEDRESPONSE._serialized_start=1249
-  _EXPORTMERGEDRESPONSE._serialized_end=1332
-  _READEXPORTREQUEST._serialized_start=1334
-  _READEXPORTREQUEST._serialized_end=1418
-  _READEXPORTRESPONSE._serialized_start=1420
-  _READEXPORTRESPONSE._serialized_end=1476
-  _CHECKPOINTS._serialized_start=1589
-  _CHECKPOINTS._serialized_end=2427
+  _CHECKPOINT._serialized_end=486
+  _CHECKPOINTREQUEST._serialized_start=488
+  _CHECKPOINTREQUEST._serialized_end=521
+  _LISTCHECKPOINTSREQUEST._serialized_start=523
+  _LISTCHECKPOINTSREQUEST._serialized_end=600
+  _LISTCHECKPOINTSRESPONSE._serialized_start=602
+  _LISTCHECKPOINTSRESPONSE._serialized_end=698
+  _DELETECHECKPOINTRESPONSE._serialized_start=700
+  _DELETECHECKPOINTRESPONSE._serialized_end=726
+  _SETCHECKPOINTTTLREQUEST._serialized_start=728
+  _SETCHECKPOINTTTLREQUEST._serialized_end=806
+  _CHECKPOINTFILE._serialized_start=808
+  _CHECKPOINTFILE._serialized_end=874
+  _EXPORTCHECKPOINTRESPONSE._serialized_start=876
+  _EXPORTCHECKPOINTRESPONSE._serialized_end=946
+  _IMPORTCHECKPOINTREQUEST._serialized_start=949
+  _IMPORTCHECKPOINTREQUEST._serialized_end=1141
+  _COPYCHECKPOINTREQUEST._serialized_start=1143
+  _COPYCHECKPOINTREQUEST._serialized_end=1233
+  _EXPORTEDFILE._serialized_start=1235
+  _EXPORTEDFILE._serialized_end=1299
+  _EXPORTMERGEDRESPONSE._serialized_start=1301
+  _EXPORTMERGEDRESPONSE._serialized_end=1384
+  _READEXPORTREQUEST._serialized_start=1386
+  _READEXPORTREQUEST._serialized_end=1470
+  _READEXPORTRESPONSE._serialized_start=1472
+  _READEXPORTRESPONSE._serialized_end=1528
+  _CHECKPOINTS._serialized_start=1641
+  _CHECKPOINTS._serialized_end=2479
 # @@protoc_insertion_point(module_scope)

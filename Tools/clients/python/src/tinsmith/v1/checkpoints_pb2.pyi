@@ -11,13 +11,14 @@ CHECKPOINT_KIND_UNSPECIFIED: CheckpointKind
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Checkpoint(_message.Message):
-    __slots__ = ["alpha", "base_model", "created_unix_ms", "expires_unix_ms", "kind", "model_id", "name", "path", "published", "rank", "size_bytes", "step", "train_attn", "train_mlp", "train_unembed", "user_metadata"]
+    __slots__ = ["alpha", "base_model", "created_unix_ms", "expires_unix_ms", "kind", "model_id", "model_user_metadata", "name", "path", "published", "rank", "size_bytes", "step", "train_attn", "train_mlp", "train_unembed", "user_metadata"]
     ALPHA_FIELD_NUMBER: _ClassVar[int]
     BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
     CREATED_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_USER_METADATA_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +35,7 @@ class Checkpoint(_message.Message):
     expires_unix_ms: int
     kind: CheckpointKind
     model_id: str
+    model_user_metadata: _containers.RepeatedCompositeFieldContainer[_tensor_pb2.TextPair]
     name: str
     path: str
     published: bool
@@ -44,7 +46,7 @@ class Checkpoint(_message.Message):
     train_mlp: bool
     train_unembed: bool
     user_metadata: _containers.RepeatedCompositeFieldContainer[_tensor_pb2.TextPair]
-    def __init__(self, path: _Optional[str] = ..., kind: _Optional[_Union[CheckpointKind, str]] = ..., model_id: _Optional[str] = ..., name: _Optional[str] = ..., base_model: _Optional[str] = ..., rank: _Optional[int] = ..., alpha: _Optional[float] = ..., train_attn: bool = ..., train_mlp: bool = ..., train_unembed: bool = ..., step: _Optional[int] = ..., size_bytes: _Optional[int] = ..., created_unix_ms: _Optional[int] = ..., expires_unix_ms: _Optional[int] = ..., published: bool = ..., user_metadata: _Optional[_Iterable[_Union[_tensor_pb2.TextPair, _Mapping]]] = ...) -> None: ...
+    def __init__(self, path: _Optional[str] = ..., kind: _Optional[_Union[CheckpointKind, str]] = ..., model_id: _Optional[str] = ..., name: _Optional[str] = ..., base_model: _Optional[str] = ..., rank: _Optional[int] = ..., alpha: _Optional[float] = ..., train_attn: bool = ..., train_mlp: bool = ..., train_unembed: bool = ..., step: _Optional[int] = ..., size_bytes: _Optional[int] = ..., created_unix_ms: _Optional[int] = ..., expires_unix_ms: _Optional[int] = ..., published: bool = ..., user_metadata: _Optional[_Iterable[_Union[_tensor_pb2.TextPair, _Mapping]]] = ..., model_user_metadata: _Optional[_Iterable[_Union[_tensor_pb2.TextPair, _Mapping]]] = ...) -> None: ...
 
 class CheckpointFile(_message.Message):
     __slots__ = ["content", "name"]
