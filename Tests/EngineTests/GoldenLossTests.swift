@@ -102,6 +102,36 @@ import Testing
     #expect(try gradients(whole) == gradients(pieces))
   }
 
+  /// One overflow among many datums is found without looking through them all.
+  @Test(arguments: ["importance_sampling", "ppo", "gspo"])
+  func theTokenThatIsNotFiniteIsNamed(loss name: String) throws {
+    let golden = try GoldenModel("qwen3")
+    let loss = try LossFunction(name: name)
+    func datum(_ behaviour: [Float]) throws -> TrainingDatum {
+      let tokens: [Int32] = [3, 1, 4, 1, 5]
+      var inputs = [
+        "target_tokens": LossInput(shape: [5], values: .integers([1, 4, 1, 5, 9])),
+        "logprobs": LossInput(shape: [5], values: .floats(behaviour)),
+        "advantages": LossInput(shape: [5], values: .floats([0, 1, 1, -1, 1])),
+      ]
+      if name == "gspo" {
+        inputs["sequence_ratio_mask"] = LossInput(
+          shape: [5], values: .floats([1, 1, 1, 1, 1]))
+      }
+      return try TrainingDatum(
+        tokens: tokens, inputs: inputs, loss: loss, config: golden.model.config, field: "data")
+    }
+    let plain: [Float] = [-3, -3, -3, -3, -3]
+    let bad: [Float] = [-3, -3, -3, -9999, -3]
+    let adapter = try golden.adapter("all-r3")
+    let request = TrainingRequest(
+      adapter: adapter, data: [try datum(plain), try datum(plain), try datum(bad)], loss: loss,
+      accumulates: true)
+    let error = try #require(throws: EngineError.self) { _ = try golden.run(request) }
+    #expect(error.code == .failedPrecondition && error.field == "data[2]", "\(error)")
+    #expect(error.message.contains("token 3") && error.message.contains("-9999"), "\(error)")
+  }
+
   private func gradients(_ adapter: Adapter) throws -> [Float] {
     let block = try #require(adapter.training).gradients
     return Array(UnsafeBufferPointer(start: block.pointer, count: block.count))

@@ -60,11 +60,10 @@ package enum AdapterFiles {
       throw .invalid(weightsName, "holds no LoRA factor of a linear layer of this model")
     }
     let present = Set(sites.map(\.index))
-    if let site = model.sites.first(where: {
-      !present.contains($0.index) && settings.targets.contains($0)
-    }) {
+    for site in try settings.targets.filter(model.sites) where !present.contains(site.index) {
       throw .invalid(
-        PEFTName.tensor(site.module, .a), "is missing, though \(configName) targets \(site.module)")
+        PEFTName.tensor(site.module, .a), "is missing, though \(configName) targets \(site.module)"
+      )
     }
     let config = try settings.loraConfig(sites: sites, of: model.sites, seed: seed)
     let charge = try admit(Adapter.bytes(config, sites: model.sites, isTrained: isTrained))

@@ -85,15 +85,15 @@ struct AdapterSettings {
         sites.map(\.module), of: all.map(\.module))
     }
     config.isRankStabilized = try flag("use_rslora")
-    let ranks = try ModulePattern(value("rank_pattern", "an object", \.object), "rank_pattern")
-    let alphas = try ModulePattern(value("alpha_pattern", "an object", \.object), "alpha_pattern")
+    var ranks = try ModulePattern(value("rank_pattern", "an object", \.object), "rank_pattern")
+    var alphas = try ModulePattern(value("alpha_pattern", "an object", \.object), "alpha_pattern")
     for site in sites {
-      if let value = ranks[site.module] {
+      if let value = try ranks.value(of: site.module) {
         guard let rank = value.int else { throw Self.invalid("rank_pattern", "must hold integers") }
         try Self.check(rank: rank, "rank_pattern")
         if rank != r { config.rankPattern[site.module] = rank }
       }
-      if let value = alphas[site.module] {
+      if let value = try alphas.value(of: site.module) {
         guard let number = Self.number(value) else {
           throw Self.invalid("alpha_pattern", "must hold numbers")
         }

@@ -18,10 +18,12 @@ struct AdapterTargets {
       }
     }
 
-    func contains(_ module: String) -> Bool {
+    func contains(_ module: String, steps: inout Int) throws(EngineError) -> Bool {
       switch self {
-      case .ends(let names): names.contains { module == $0 || module.hasSuffix(".\($0)") }
-      case .expression(let expression): expression.matches(module)
+      case .ends(let names):
+        return names.contains { module == $0 || module.hasSuffix(".\($0)") }
+      case .expression(let expression):
+        return try expression.matches(module, endsCount: false, steps: &steps)
       }
     }
   }
@@ -45,13 +47,22 @@ struct AdapterTargets {
     if case .ends = names, !list.isEmpty { layers = Set(list) } else { layers = nil }
   }
 
-  /// Whether a linear layer of the model must have an adapter.
-  func contains(_ site: AdapterSite) -> Bool {
+  /// Which of the linear layers of a model must have an adapter.
+  ///
+  /// - Throws: `invalidArgument` for expressions that take too long.
+  func filter(_ sites: [AdapterSite]) throws(EngineError) -> [AdapterSite] {
+    var steps = 8_000_000
+    var chosen: [AdapterSite] = []
+    for site in sites where try contains(site, &steps) { chosen.append(site) }
+    return chosen
+  }
+
+  private func contains(_ site: AdapterSite, _ steps: inout Int) throws(EngineError) -> Bool {
     let parts = site.module.split(separator: ".")
-    if excluded?.contains(site.module) ?? false { return false }
+    if try excluded?.contains(site.module, steps: &steps) ?? false { return false }
     if parts.contains(where: { saved.contains(String($0)) }) { return false }
     if isAllLinear { return site.group != .unembedding }
-    guard names?.contains(site.module) ?? false else { return false }
+    guard try names?.contains(site.module, steps: &steps) ?? false else { return false }
     guard let layers else { return true }
     return parts.first { Int($0) != nil }.flatMap { Int($0) }.map(layers.contains) ?? false
   }

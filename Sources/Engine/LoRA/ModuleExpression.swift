@@ -2,8 +2,7 @@
 /// that Python gives it.
 ///
 /// It comes from outside, so it is matched without backtracking: for each part of the expression and
-/// each place in the path, where the part can end is found once. Time grows with the product of the
-/// two. Read are literals, `.`, sets, `\d \w \s`, groups, alternation, repeats and the anchors of both
+/// each place in the path, where the part can end is found once, and steps are counted. Read are literals, `.`, sets, `\d \w \s`, groups, alternation, repeats and the anchors of both
 /// ends; the rest is refused by name.
 struct ModuleExpression {
   static let maximumBytes = 4096
@@ -19,14 +18,18 @@ struct ModuleExpression {
     case `repeat`(Int, minimum: Int, maximum: Int?)
   }
 
+  /// A set of places in a path, one bit each.
+  private typealias Places = UInt128
+
   private var nodes: [Node] = []
   private var root = 0
+  private let field: String
 
   /// - Parameter setting: the key of `adapter_config.json` that holds it, for messages.
   /// - Throws: `unimplemented` naming a construct that is not read, `invalidArgument` for text that
   ///   is no expression.
   init(_ text: String, _ setting: String) throws(EngineError) {
-    let field = "adapter_config.\(setting)"
+    field = "adapter_config.\(setting)"
     guard text.utf8.count <= Self.maximumBytes else {
       throw .invalid(field, "an expression may have \(Self.maximumBytes) bytes")
     }
@@ -35,11 +38,29 @@ struct ModuleExpression {
     guard reader.current == nil else { throw reader.malformed("an unpaired )") }
   }
 
-  /// Whether the expression fits the whole path.
-  func matches(_ path: some StringProtocol) -> Bool {
+  /// Whether the expression fits the whole path, or the end of it behind a dot.
+  ///
+  /// - Parameters:
+  ///   - endsCount: whether the end behind a dot will do.
+  ///   - steps: how many may be taken; what was taken is subtracted.
+  /// - Throws: `invalidArgument` when it needs more.
+  func matches(
+    _ path: String, endsCount: Bool, steps: inout Int
+  ) throws(EngineError) -> Bool {
     let bytes = Array(path.utf8)
-    var matching = Matching(nodes: nodes, bytes: bytes)
-    return matching.ends(root, 0).contains(bytes.count)
+    guard bytes.count < Places.bitWidth else { return false }
+    var matching = Matching(nodes: nodes, bytes: bytes, steps: steps)
+    defer { steps = matching.steps }
+    let end = Places(1) << bytes.count
+    for start in 0...bytes.count
+    where start == 0 || (endsCount && bytes[start - 1] == UInt8(ascii: ".")) {
+      let ends = matching.ends(root, start)
+      guard matching.steps > 0 else {
+        throw .invalid(field, "the expressions take too long to match")
+      }
+      if ends & end != 0 { return true }
+    }
+    return false
   }
 
   // MARK: Reading
@@ -223,38 +244,37 @@ struct ModuleExpression {
   private struct Matching {
     let nodes: [Node]
     let bytes: [UInt8]
-    private var found: [Int: Set<Int>] = [:]
+    var steps: Int
+    private var found: [Int: Places] = [:]
 
-    init(nodes: [Node], bytes: [UInt8]) {
-      (self.nodes, self.bytes) = (nodes, bytes)
+    init(nodes: [Node], bytes: [UInt8], steps: Int) {
+      (self.nodes, self.bytes, self.steps) = (nodes, bytes, steps)
     }
 
-    /// Where `node` can end when it begins at `place`.
-    mutating func ends(_ node: Int, _ place: Int) -> Set<Int> {
+    /// Where `node` can end when it begins at `place`; nothing more once there are no steps left.
+    mutating func ends(_ node: Int, _ place: Int) -> Places {
+      steps -= 1
+      guard steps > 0 else { return 0 }
       let key = node * (bytes.count + 1) + place
       if let known = found[key] { return known }
-      let result: Set<Int>
+      let here = Places(1) << place
+      let result: Places
       switch nodes[node] {
-      case .set(let set):
-        result = place < bytes.count && set.contains(bytes[place]) ? [place + 1] : []
-      case .start: result = place == 0 ? [place] : []
-      case .end: result = place == bytes.count ? [place] : []
+      case .set(let set): result = place < bytes.count && set.contains(bytes[place]) ? here << 1 : 0
+      case .start: result = place == 0 ? here : 0
+      case .end: result = place == bytes.count ? here : 0
       case .sequence(let parts):
-        var places: Set<Int> = [place]
-        for part in parts { places = step(part, places) }
-        result = places
+        result = parts.reduce(here) { places, part in places == 0 ? 0 : step(part, places) }
       case .alternation(let branches):
-        var places: Set<Int> = []
-        for branch in branches { places.formUnion(ends(branch, place)) }
-        result = places
+        result = branches.reduce(0) { places, branch in places | ends(branch, place) }
       case .repeat(let part, let minimum, let maximum):
-        var places: Set<Int> = [place]
-        for _ in 0..<minimum { places = step(part, places) }
+        var places = here
+        for _ in 0..<minimum where places != 0 { places = step(part, places) }
         var new = places
         var count = minimum
-        while !new.isEmpty, maximum.map({ count < $0 }) ?? true {
-          new = step(part, new).subtracting(places)
-          places.formUnion(new)
+        while new != 0, maximum.map({ count < $0 }) ?? true {
+          new = step(part, new) & ~places
+          places |= new
           count += 1
         }
         result = places
@@ -263,9 +283,13 @@ struct ModuleExpression {
       return result
     }
 
-    private mutating func step(_ part: Int, _ places: Set<Int>) -> Set<Int> {
-      var next: Set<Int> = []
-      for place in places { next.formUnion(ends(part, place)) }
+    private mutating func step(_ part: Int, _ places: Places) -> Places {
+      var next: Places = 0
+      var rest = places
+      while rest != 0 {
+        next |= ends(part, rest.trailingZeroBitCount)
+        rest &= rest - 1
+      }
       return next
     }
   }

@@ -5,6 +5,9 @@ import JSON
 struct ModulePattern {
   private var values: [(expression: ModuleExpression, value: JSONValue)] = []
 
+  /// Steps left for all modules together: a literal name takes some ten for each.
+  private var steps = 8_000_000
+
   /// Most keys of one pattern.
   private static let maximumKeys = 4096
 
@@ -16,12 +19,18 @@ struct ModulePattern {
       throw .invalid("adapter_config.\(setting)", "may have \(Self.maximumKeys) keys")
     }
     for (key, value) in members {
-      values.append((try ModuleExpression("(.*\\.)?(\(key))$", setting), value))
+      values.append((try ModuleExpression(key, setting), value))
     }
   }
 
   /// The value for a module; nil if it has none of its own.
-  subscript(module: String) -> JSONValue? {
-    values.first { $0.expression.matches(module) }?.value
+  ///
+  /// - Throws: `invalidArgument` for expressions that take too long.
+  mutating func value(of module: String) throws(EngineError) -> JSONValue? {
+    for (expression, value) in values
+    where try expression.matches(module, endsCount: true, steps: &steps) {
+      return value
+    }
+    return nil
   }
 }
