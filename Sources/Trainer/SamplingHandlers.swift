@@ -149,8 +149,10 @@ extension Worker {
     generation.parameters.maxTokens = request.params.maxTokens ?? max(room, 0)
     generation.parameters.seed = seed
     // What float32 cannot hold has the same meaning at its nearest: evenly, or the likeliest token.
-    generation.parameters.temperature = min(
-      Float(request.params.temperature), .greatestFiniteMagnitude)
+    let temperature = min(Float(request.params.temperature), .greatestFiniteMagnitude)
+    // The kernels know no subnormal numbers.
+    generation.parameters.temperature =
+      temperature < .leastNormalMagnitude ? 0 : temperature
     generation.parameters.topK = request.params.topK
     generation.parameters.topP = max(Float(request.params.topP), .leastNonzeroMagnitude)
     try target.base.setStops(request.params.stop, stops, &generation)

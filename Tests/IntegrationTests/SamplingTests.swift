@@ -22,13 +22,16 @@ import Tinsmith
       let response = try await sampler.sample(
         ModelInput(tokens: prompt), numSamples: 3,
         params: SamplingParams(maxTokens: 30, seed: 5, temperature: temperature, topK: 50),
-        includePromptLogprobs: true
+        includePromptLogprobs: true, includeModelLogprobs: true
       ).value()
       #expect(response.sequences.count == 3)
       for sequence in response.sequences {
         #expect(!sequence.tokens.isEmpty)
         let all = try await forward(training, prompt + sequence.tokens)
-        #expect(bits(sequence.logprobs) == bits(Array(all.suffix(sequence.tokens.count))))
+        let own = bits(Array(all.suffix(sequence.tokens.count)))
+        #expect(bits(try #require(sequence.modelLogprobs)) == own)
+        // Those at the temperature are the model's own where it is 1 or nothing is drawn.
+        #expect((bits(sequence.logprobs) == own) == (temperature <= 1))
         let ofPrompt = try #require(response.promptLogprobs)
         #expect(bits(ofPrompt) == bits([nil] + all.prefix(length - 1).map { $0 }))
         let computed = try await sampler.computeLogprobs(
@@ -37,6 +40,38 @@ import Tinsmith
         #expect(bits(computed) == bits([nil] + all.map { $0 }))
       }
     }
+    await service.close()
+  }
+
+  /// Tokens in place of the prompt's, as a dense and as a sparse matrix, whose cells the answer keeps;
+  /// log-probs of the last tokens alone.
+  @Test func partsOfAPrompt() async throws {
+    let service = try await TestService.client()
+    let sampler = try await service.createSamplingClient(baseModel: TestService.tiny).value()
+    let prompt: [Int32] = [5, 9, 17, 33]
+    let every = try await sampler.computeLogprobs(ModelInput(tokens: prompt)).value()
+    let other = try await sampler.computeLogprobs(ModelInput(tokens: [5, 9, 17, 8])).value()
+    func score(_ targets: TensorData) async throws -> TensorData? {
+      try await sampler.sample(
+        ModelInput(tokens: prompt), params: SamplingParams(maxTokens: 1, seed: 1),
+        targetPromptLogprobs: targets
+      ).value().targetPromptLogprobs
+    }
+    let expected = [every[1], 0, 0, 0, every[3], other[3]].compactMap(\.self)
+    let dense = try await score(TensorData(integers: [9, -1, -1, -1, 33, 8], shape: [3, 2]))
+    #expect(dense == TensorData(expected, shape: [3, 2]))
+    let rows = TensorData.SparseRows(rowStarts: [0, 1, 1, 3], columns: [0, 0, 1])
+    let sparse = try await score(
+      TensorData(sparse: rows, cells: .int64([9, 33, 8]), shape: [3, 2]))
+    #expect(sparse?.sparse == rows && sparse?.floats == expected)
+    let wrong = TensorData(integers: [9, 33], shape: [2, 1])
+    let error = await #expect(throws: TinsmithError.self) { try await score(wrong) }
+    #expect(error?.code == .invalidArgument)
+    #expect(error?.field == "target_prompt_logprobs.shape")
+    let last = try await sampler.computeLogprobs(
+      ModelInput(tokens: prompt), promptLogprobsLastN: 2
+    ).value()
+    #expect(last == [nil, nil, every[2], every[3]])
     await service.close()
   }
 

@@ -14,10 +14,9 @@ import sys
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM
 
 from adapters import MINI
-from against_transformers import patch
+from against_transformers import load, patch
 
 sys.path.insert(0, str(MINI.parents[3] / "Tools/clients/python/src"))
 import tinsmith  # noqa: E402
@@ -56,7 +55,7 @@ def distributions(model, tokens, temperature):
     inputs = torch.cat([prompts, torch.from_numpy(tokens[:, :-1].astype(np.int64))], dim=1)
     with torch.no_grad():
         logits = torch.cat([model(part).logits[:, -LENGTH:] for part in inputs.split(64)])
-    return torch.log_softmax(logits.double() / temperature, dim=-1)
+    return torch.log_softmax(logits / temperature, dim=-1)
 
 
 def picked(logprobs, tokens):
@@ -108,7 +107,7 @@ def check(name, ok):
 def main():
     patch()
     service = tinsmith.ServiceClient(base_url=os.environ["TINSMITH_ENDPOINT"])
-    model = AutoModelForCausalLM.from_pretrained(MINI, dtype=torch.float32).eval()
+    model = load(MINI)
     base = service.create_lora_training_client(BASE, rank=4, seed=1)  # B is 0: the base as it is
     sampler = service.create_sampling_client(base_model=BASE)
     for temperature, top_k, top_p in SETTINGS:
