@@ -430,7 +430,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__capabilities_request__descriptor 
   (ProtobufCMessageInit) tinsmith__v1__capabilities_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tinsmith__v1__base_model__field_descriptors[10] =
+static const ProtobufCFieldDescriptor tinsmith__v1__base_model__field_descriptors[11] =
 {
   {
     "name",
@@ -552,6 +552,18 @@ static const ProtobufCFieldDescriptor tinsmith__v1__base_model__field_descriptor
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "warnings",
+    11,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Tinsmith__V1__BaseModel, n_warnings),
+    offsetof(Tinsmith__V1__BaseModel, warnings),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__base_model__field_indices_by_name[] = {
   3,   /* field[3] = architecture */
@@ -564,11 +576,12 @@ static const unsigned tinsmith__v1__base_model__field_indices_by_name[] = {
   2,   /* field[2] = tokenizer */
   8,   /* field[8] = trainable */
   7,   /* field[7] = vocabulary_size */
+  10,   /* field[10] = warnings */
 };
 static const ProtobufCIntRange tinsmith__v1__base_model__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__base_model__descriptor =
 {
@@ -578,7 +591,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__base_model__descriptor =
   "Tinsmith__V1__BaseModel",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__BaseModel),
-  10,
+  11,
   tinsmith__v1__base_model__field_descriptors,
   tinsmith__v1__base_model__field_indices_by_name,
   1,  tinsmith__v1__base_model__number_ranges,

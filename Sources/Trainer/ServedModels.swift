@@ -42,12 +42,29 @@ package struct ServedModels: Sendable {
           tokenizer: folders[name] ?? "",
           architecture: config.modelType, parameters: UInt64(config.parameterCount),
           precision: Numerics.precision, numericsVersion: String(Numerics.version),
-          vocabularySize: config.vocabularySize, isTrainable: true, isSampleable: true))
+          vocabularySize: config.vocabularySize, isTrainable: true, isSampleable: true,
+          warnings: Self.warnings(of: folders[name] ?? "")))
     }
     return CapabilitiesResponse(
       serviceVersion: version, protocolVersions: [RequestHeader.currentVersion], models: models,
       lossFns: LossFunction.Name.allCases.map(\.rawValue),
       refusedModels: refused.mapValues(\.sentence))
+  }
+
+  /// What in a model's folder has no effect or cannot be read, and where its files disagree, in
+  /// words. What keeps the model from being served is not among it.
+  package static func warnings(of folder: String) -> [String] {
+    var warnings: [String] = []
+    if let config = try? ModelConfig(path: "\(folder)/config.json") {
+      let weights = try? StoredWeights(folder: folder, config: config)
+      warnings = config.warnings + (weights?.warnings ?? [])
+    }
+    do throws(TokenizerError) {
+      _ = try Tokenizer(directory: URL(fileURLWithPath: folder))
+    } catch {
+      warnings.append(LoadedBase.warning(noTokenizer: error))
+    }
+    return warnings
   }
 
   /// What a worker reads of weights, as far as that can be seen.

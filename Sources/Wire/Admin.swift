@@ -38,12 +38,14 @@ package struct BaseModel: Sendable, Equatable {
   package var isTrainable: Bool
   /// Whether it can be sampled from.
   package var isSampleable: Bool
+  /// What is odd about its folder, in words.
+  package var warnings: [String]
 
   /// A description.
   package init(
     name: String, maxContextLength: Int, tokenizer: String, architecture: String,
     parameters: UInt64, precision: String, numericsVersion: String, vocabularySize: Int,
-    isTrainable: Bool = true, isSampleable: Bool = true
+    isTrainable: Bool = true, isSampleable: Bool = true, warnings: [String] = []
   ) {
     self.name = name
     self.maxContextLength = maxContextLength
@@ -55,6 +57,7 @@ package struct BaseModel: Sendable, Equatable {
     self.vocabularySize = vocabularySize
     self.isTrainable = isTrainable
     self.isSampleable = isSampleable
+    self.warnings = warnings
   }
 }
 
@@ -74,6 +77,7 @@ extension BaseModel: Coded {
     vocabularySize = Int(c.vocabulary_size)
     isTrainable = c.trainable != 0
     isSampleable = c.sampleable != 0
+    warnings = try reader.texts(c.warnings, c.n_warnings, "warnings")
   }
 
   func fill(_ c: inout Tinsmith__V1__BaseModel, _ writer: Writer) {
@@ -87,6 +91,7 @@ extension BaseModel: Coded {
     c.vocabulary_size = UInt32(clamping: vocabularySize)
     c.trainable = isTrainable ? 1 : 0
     c.sampleable = isSampleable ? 1 : 0
+    writer.texts(warnings, &c.n_warnings, &c.warnings)
   }
 }
 

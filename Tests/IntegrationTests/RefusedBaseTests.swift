@@ -64,6 +64,11 @@ import Wire
         let line = "base model \(name) is not served: \(reason)"
         #expect(process.words.split(separator: line).count == 2, "\(process.words)")
       }
+      // These have no tokenizer; what they lack is told, and is no reason to refuse them.
+      for model in capabilities.models where model.name != "tinsmith/mini" {
+        #expect(model.warnings.count == 1 && model.warnings[0].contains("tokenizer"), "\(model)")
+      }
+      #expect(capabilities.models.last?.warnings == [])
       for name in ["a", "c", "e"] {
         let model = try await service.createLoRATrainingClient(baseModel: name, rank: 2).value()
         _ = try await Batches.trainOneByOne(model, 0..<1)
@@ -76,6 +81,9 @@ import Wire
       for command in [["models"], ["top", "--once", "--interval", "0.1"]] {
         let (status, output, _) = try await Program.run(command + ["--endpoint", process.endpoint])
         #expect(status == 0)
+        if command == ["models"] {
+          #expect(output.contains("a: the tokenizer cannot be read"), "\(output)")
+        }
         for (name, reason) in capabilities.refusedModels {
           #expect(output.contains("\(name) is not served: \(reason)"), "\(output)")
         }

@@ -176,7 +176,8 @@ enum Samples {
         models: [
           BaseModel(
             name: "n", maxContextLength: 1, tokenizer: "t", architecture: "a", parameters: 1 << 33,
-            precision: "f32", numericsVersion: "1", vocabularySize: 4096, isTrainable: false)
+            precision: "f32", numericsVersion: "1", vocabularySize: 4096, isTrainable: false,
+            warnings: ["w"])
         ], lossFns: ["ppo"], refusedModels: ["m": "why"])),
     Sample(HealthRequest()),
     Sample(

@@ -123,6 +123,7 @@ struct DoctorCommand: ParsableCommand {
           name: base.name, folder: base.folder, cache: cache, storage: FileStorage(),
           kernels: try Kernels(threads: 1))
         report.add("base model \(base.name)", base.folder)
+        for warning in ServedModels.warnings(of: base.folder) { report.add("", warning) }
       } catch {
         report.problems.append(
           "base model \(base.name) cannot be served: \(error.inFolder(base.folder))")

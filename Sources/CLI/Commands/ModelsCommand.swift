@@ -21,6 +21,9 @@ struct ModelsCommand: AsyncParsableCommand {
       ])
     }
     for line in Table.lines(rows) { Terminal.say(line) }
+    for model in connection.capabilities.models {
+      for warning in model.warnings { Terminal.say("\(model.name): \(warning)") }
+    }
     for line in connection.capabilities.refusals { Terminal.say(line) }
     await connection.service.close()
   }

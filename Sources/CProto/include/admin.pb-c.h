@@ -113,10 +113,15 @@ struct  Tinsmith__V1__BaseModel
    * Sampling takes it.
    */
   protobuf_c_boolean sampleable;
+  /*
+   * What in its folder has no effect or cannot be read, and where its files disagree, for people.
+   */
+  size_t n_warnings;
+  char **warnings;
 };
 #define TINSMITH__V1__BASE_MODEL__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__base_model__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0 }
+    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0,NULL }
 
 
 /*

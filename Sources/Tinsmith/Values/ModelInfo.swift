@@ -55,6 +55,8 @@ public struct ServerCapabilities: Sendable, Hashable {
     public var isTrainable: Bool
     /// Whether it can be sampled from.
     public var isSampleable: Bool
+    /// What in its folder has no effect or cannot be read, and where its files disagree.
+    public var warnings: [String]
   }
 
   /// Version of the service.
@@ -76,7 +78,7 @@ public struct ServerCapabilities: Sendable, Hashable {
         architecture: model.architecture, parameters: model.parameters,
         precision: model.precision, numericsVersion: model.numericsVersion,
         vocabularySize: model.vocabularySize, isTrainable: model.isTrainable,
-        isSampleable: model.isSampleable)
+        isSampleable: model.isSampleable, warnings: model.warnings)
     }
   }
 }

@@ -230,6 +230,7 @@ def capabilities(
                 model.vocabulary_size,
                 model.precision,
                 model.numerics_version,
+                tuple(model.warnings),
             )
             for model in message.models
         ],

@@ -21,6 +21,8 @@ class SupportedModel(Value):
     vocabulary_size: int = 0
     precision: str = ""
     numerics_version: str = ""
+    warnings: tuple[str, ...] = ()
+    """What in the model's folder has no effect or cannot be read."""
 
 
 @dataclass(frozen=True)

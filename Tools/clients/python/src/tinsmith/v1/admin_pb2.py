@@ -14,33 +14,33 @@ _sym_db = _symbol_database.Default()
 from tinsmith.v1 import tensor_pb2 as tinsmith_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tinsmith/v1/admin.proto\x12\x0btinsmith.v1\x1a\x18tinsmith/v1/tensor.proto\"\x15\n\x13\x43\x61pabilitiesRequest\"\xdf\x01\n\tBaseModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\x12max_context_length\x18\x02 \x01(\r\x12\x11\n\ttokenizer\x18\x03 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12\x12\n\nparameters\x18\x05 \x01(\x04\x12\x11\n\tprecision\x18\x06 \x01(\t\x12\x18\n\x10numerics_version\x18\x07 \x01(\t\x12\x17\n\x0fvocabulary_size\x18\x08 \x01(\r\x12\x11\n\ttrainable\x18\t \x01(\x08\x12\x12\n\nsampleable\x18\n \x01(\x08\"\x84\x01\n\x14\x43\x61pabilitiesResponse\x12\x17\n\x0fservice_version\x18\x01 \x01(\t\x12\x19\n\x11protocol_versions\x18\x02 \x03(\r\x12&\n\x06models\x18\x03 \x03(\x0b\x32\x16.tinsmith.v1.BaseModel\x12\x10\n\x08loss_fns\x18\x04 \x03(\t\"\x0f\n\rHealthRequest\"\x7f\n\x0eHealthResponse\x12)\n\x06status\x18\x01 \x01(\x0e\x32\x19.tinsmith.v1.HealthStatus\x12\x15\n\rworkers_alive\x18\x02 \x01(\r\x12\x18\n\x10workers_expected\x18\x03 \x01(\r\x12\x11\n\tuptime_ms\x18\x04 \x01(\x04\"\x0e\n\x0cStatsRequest\"9\n\rStatsResponse\x12(\n\x06values\x18\x01 \x03(\x0b\x32\x18.tinsmith.v1.NamedNumber\"1\n\x0bPingRequest\x12\"\n\x07payload\x18\x01 \x01(\x0b\x32\x11.tinsmith.v1.Blob\"2\n\x0cPingResponse\x12\"\n\x07payload\x18\x01 \x01(\x0b\x32\x11.tinsmith.v1.Blob*\x80\x01\n\x0cHealthStatus\x12\x1d\n\x19HEALTH_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15HEALTH_STATUS_SERVING\x10\x01\x12\x1a\n\x16HEALTH_STATUS_DEGRADED\x10\x02\x12\x1a\n\x16HEALTH_STATUS_STOPPING\x10\x03\x32\xdf\x02\n\x05\x41\x64min\x12S\n\x0c\x43\x61pabilities\x12 .tinsmith.v1.CapabilitiesRequest\x1a!.tinsmith.v1.CapabilitiesResponse\x12\x41\n\x06Health\x12\x1a.tinsmith.v1.HealthRequest\x1a\x1b.tinsmith.v1.HealthResponse\x12>\n\x05Stats\x12\x19.tinsmith.v1.StatsRequest\x1a\x1a.tinsmith.v1.StatsResponse\x12;\n\x04Ping\x12\x18.tinsmith.v1.PingRequest\x1a\x19.tinsmith.v1.PingResponse\x12\x41\n\nWorkerPing\x12\x18.tinsmith.v1.PingRequest\x1a\x19.tinsmith.v1.PingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17tinsmith/v1/admin.proto\x12\x0btinsmith.v1\x1a\x18tinsmith/v1/tensor.proto\"\x15\n\x13\x43\x61pabilitiesRequest\"\xf1\x01\n\tBaseModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\x12max_context_length\x18\x02 \x01(\r\x12\x11\n\ttokenizer\x18\x03 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12\x12\n\nparameters\x18\x05 \x01(\x04\x12\x11\n\tprecision\x18\x06 \x01(\t\x12\x18\n\x10numerics_version\x18\x07 \x01(\t\x12\x17\n\x0fvocabulary_size\x18\x08 \x01(\r\x12\x11\n\ttrainable\x18\t \x01(\x08\x12\x12\n\nsampleable\x18\n \x01(\x08\x12\x10\n\x08warnings\x18\x0b \x03(\t\"\xb3\x01\n\x14\x43\x61pabilitiesResponse\x12\x17\n\x0fservice_version\x18\x01 \x01(\t\x12\x19\n\x11protocol_versions\x18\x02 \x03(\r\x12&\n\x06models\x18\x03 \x03(\x0b\x32\x16.tinsmith.v1.BaseModel\x12\x10\n\x08loss_fns\x18\x04 \x03(\t\x12-\n\x0erefused_models\x18\x05 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\"\x0f\n\rHealthRequest\"\xae\x01\n\x0eHealthResponse\x12)\n\x06status\x18\x01 \x01(\x0e\x32\x19.tinsmith.v1.HealthStatus\x12\x15\n\rworkers_alive\x18\x02 \x01(\r\x12\x18\n\x10workers_expected\x18\x03 \x01(\r\x12\x11\n\tuptime_ms\x18\x04 \x01(\x04\x12-\n\x0erefused_models\x18\x05 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\"\x0e\n\x0cStatsRequest\"9\n\rStatsResponse\x12(\n\x06values\x18\x01 \x03(\x0b\x32\x18.tinsmith.v1.NamedNumber\"1\n\x0bPingRequest\x12\"\n\x07payload\x18\x01 \x01(\x0b\x32\x11.tinsmith.v1.Blob\"2\n\x0cPingResponse\x12\"\n\x07payload\x18\x01 \x01(\x0b\x32\x11.tinsmith.v1.Blob*\x80\x01\n\x0cHealthStatus\x12\x1d\n\x19HEALTH_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15HEALTH_STATUS_SERVING\x10\x01\x12\x1a\n\x16HEALTH_STATUS_DEGRADED\x10\x02\x12\x1a\n\x16HEALTH_STATUS_STOPPING\x10\x03\x32\xdf\x02\n\x05\x41\x64min\x12S\n\x0c\x43\x61pabilities\x12 .tinsmith.v1.CapabilitiesRequest\x1a!.tinsmith.v1.CapabilitiesResponse\x12\x41\n\x06Health\x12\x1a.tinsmith.v1.HealthRequest\x1a\x1b.tinsmith.v1.HealthResponse\x12>\n\x05Stats\x12\x19.tinsmith.v1.StatsRequest\x1a\x1a.tinsmith.v1.StatsResponse\x12;\n\x04Ping\x12\x18.tinsmith.v1.PingRequest\x1a\x19.tinsmith.v1.PingResponse\x12\x41\n\nWorkerPing\x12\x18.tinsmith.v1.PingRequest\x1a\x19.tinsmith.v1.PingResponseb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tinsmith.v1.admin_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _HEALTHSTATUS._serialized_start=775
-  _HEALTHSTATUS._serialized_end=903
+  _HEALTHSTATUS._serialized_start=888
+  _HEALTHSTATUS._serialized_end=1016
   _CAPABILITIESREQUEST._serialized_start=66
   _CAPABILITIESREQUEST._serialized_end=87
   _BASEMODEL._serialized_start=90
-  _BASEMODEL._serialized_end=313
-  _CAPABILITIESRESPONSE._serialized_start=316
-  _CAPABILITIESRESPONSE._serialized_end=448
-  _HEALTHREQUEST._serialized_start=450
-  _HEALTHREQUEST._serialized_end=465
-  _HEALTHRESPONSE._serialized_start=467
-  _HEALTHRESPONSE._serialized_end=594
-  _STATSREQUEST._serialized_start=596
-  _STATSREQUEST._serialized_end=610
-  _STATSRESPONSE._serialized_start=612
-  _STATSRESPONSE._serialized_end=669
-  _PINGREQUEST._serialized_start=671
-  _PINGREQUEST._serialized_end=720
-  _PINGRESPONSE._serialized_start=722
-  _PINGRESPONSE._serialized_end=772
-  _ADMIN._serialized_start=906
-  _ADMIN._serialized_end=1257
+  _BASEMODEL._serialized_end=331
+  _CAPABILITIESRESPONSE._serialized_start=334
+  _CAPABILITIESRESPONSE._serialized_end=513
+  _HEALTHREQUEST._serialized_start=515
+  _HEALTHREQUEST._serialized_end=530
+  _HEALTHRESPONSE._serialized_start=533
+  _HEALTHRESPONSE._serialized_end=707
+  _STATSREQUEST._serialized_start=709
+  _STATSREQUEST._serialized_end=723
+  _STATSRESPONSE._serialized_start=725
+  _STATSRESPONSE._serialized_end=782
+  _PINGREQUEST._serialized_start=784
+  _PINGREQUEST._serialized_end=833
+  _PINGRESPONSE._serialized_start=835
+  _PINGRESPONSE._serialized_end=885
+  _ADMIN._serialized_start=1019
+  _ADMIN._serialized_end=1370
 # @@protoc_insertion_point(module_scope)

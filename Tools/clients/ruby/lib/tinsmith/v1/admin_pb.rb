@@ -20,6 +20,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :vocabulary_size, :uint32, 8
       optional :trainable, :bool, 9
       optional :sampleable, :bool, 10
+      repeated :warnings, :string, 11
     end
     add_message "tinsmith.v1.CapabilitiesResponse" do
       optional :service_version, :string, 1
