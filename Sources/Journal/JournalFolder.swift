@@ -35,6 +35,11 @@ package struct JournalFolder: Sendable {
     return names.compactMap(SegmentName.init(fileName:)).sorted()
   }
 
+  /// Whether nobody has claimed the journal at a higher epoch, as far as the folder says now.
+  package func isCurrent(_ epoch: UInt64) -> Bool {
+    segments().last.map { $0.epoch <= epoch } ?? true
+  }
+
   // MARK: Reading
 
   /// Reads the chain.
@@ -146,9 +151,7 @@ package struct JournalFolder: Sendable {
     _ claim: Claim, _ opening: JournalRecord.Opening, carrying carried: [JournalRecord] = []
   ) throws -> JournalSegment {
     let epoch = claim.name.epoch
-    let segment = JournalSegment(name: claim.name, file: claim.file) { [self] in
-      segments().last.map { $0.epoch <= epoch } ?? true
-    }
+    let segment = JournalSegment(name: claim.name, file: claim.file) { [self] in isCurrent(epoch) }
     for record in [.opening(opening)] + carried { _ = segment.add(record, nil) }
     segment.commit()
     if let failure = segment.failure { throw failure }

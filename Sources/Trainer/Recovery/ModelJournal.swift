@@ -129,8 +129,7 @@ final class ModelJournal: StreamJournal {
   }
 
   func isCurrent(_ stream: String, epoch: UInt64) -> Bool {
-    let segments = JournalFolder(path: folder(of: stream), storage: storage).segments()
-    return segments.last.map { $0.epoch <= epoch } ?? true
+    JournalFolder(path: folder(of: stream), storage: storage).isCurrent(epoch)
   }
 
   // MARK: Taking over

@@ -14,9 +14,7 @@ import Wire
 struct StreamRecords {
   private struct Open {
     var request: JournalRecord.Request
-    /// Written without its body, as a snapshot is to contain it.
-    var isWritten = false
-    /// A snapshot contains it, so that the segment that it is written in may go.
+    /// A snapshot contains it: it is written, without its body, and the segment that it is in may go.
     var isContained = false
     /// It has ended, and one before it has not.
     var outcome: JournalRecord.Outcome?
@@ -82,7 +80,7 @@ struct StreamRecords {
     guard let this = open.removeValue(forKey: seq) else { return [] }
     let bare = this.request.withoutBody
     if seq >= firstKept { kept[seq] = Kept(request: bare, outcome: outcome) }
-    guard !this.isWritten else { return [.outcome(outcome)] }
+    guard !this.isContained else { return [.outcome(outcome)] }
     let isNeeded = ReplayPlan.needsBody(of: this.request, outcome)
     return [.request(isNeeded ? this.request : bare), .outcome(outcome)]
   }
@@ -91,10 +89,9 @@ struct StreamRecords {
   /// that repeats of them are known.
   mutating func contained(below seq: UInt64) -> [JournalRecord] {
     open.keys.filter { $0 < seq }.sorted().compactMap { key in
-      guard let this = open[key] else { return nil }
+      guard let this = open[key], !this.isContained else { return nil }
       open[key]?.isContained = true
-      open[key]?.isWritten = true
-      return this.isWritten ? nil : .request(this.request.withoutBody)
+      return .request(this.request.withoutBody)
     }
   }
 
@@ -102,7 +99,7 @@ struct StreamRecords {
   var firstOpen: UInt64 { open.keys.min() ?? nextSeq }
 
   /// The lowest seq whose request may be written from now on.
-  var firstUnwritten: UInt64 { open.filter { !$1.isWritten }.keys.min() ?? nextSeq }
+  var firstUnwritten: UInt64 { open.filter { !$1.isContained }.keys.min() ?? nextSeq }
 
   /// A snapshot contains what was written so far.
   mutating func saved() { unsavedBytes = 0 }
