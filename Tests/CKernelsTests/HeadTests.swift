@@ -56,7 +56,7 @@ import Testing
   func tempered(vocab: Int) {
     var random = Random(UInt64(vocab) + 7)
     // To the kernels a denormal number is 0, for draws, too.
-    let temperatures: [Float] = [0.3, 1, 0, 1e-40, 2, 1e-37, 3e38, 0.7]
+    let temperatures: [Float] = [0.3, 1, 0, .leastNonzeroMagnitude, 2, 1e-37, 3e38, 0.7]
     let (rows, k) = (temperatures.count, 2)
     let logits = random.floats(rows * vocab, -8..<8)
     let targets = (0..<rows * k).map { _ in Int32(random.next() % UInt64(vocab)) }
