@@ -21,10 +21,11 @@ BASE = "tinsmith/mini"
 def arguments(description: str | None, plot: str, **numbers: float) -> argparse.Namespace:
     """The options that every example has, and numbers of its own with their defaults."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--url", default=None, help="endpoint of the service")
+    parser.add_argument("--url", default=None, help="endpoint of the service, e.g. tcp://host:7410")
     parser.add_argument("--plot", type=pathlib.Path, default=pathlib.Path(plot), help="plot file")
     for name, value in numbers.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=type(value), default=value, help=f"{value} if not given")
     return parser.parse_args()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 
 import numpy as np
@@ -257,6 +258,50 @@ def test_errors_have_the_class_of_their_code(
         refused.result(60)
     with pytest.raises(tinsmith.FailedPreconditionError):
         training.optim_step().result(60)
+
+
+def test_every_call_of_a_model_that_was_not_made_says_why(
+    client: tinsmith.ServiceClient, examples: Examples
+) -> None:
+    def loss(data: object, logprobs: list[torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
+        return logprobs[0].sum(), {}
+
+    params = types.SamplingParams(max_tokens=1)
+
+    def check(model: tinsmith.TrainingClient) -> None:
+        sampler = model.save_weights_and_get_sampling_client()
+        calls: list[Callable[[], object]] = [
+            lambda: model.forward(examples(0), "cross_entropy").result(60),
+            lambda: model.forward_backward(examples(0), "cross_entropy").result(60),
+            lambda: model.forward_backward_custom(examples(0), loss).result(60),
+            lambda: model.optim_step().result(60),
+            lambda: model.save_state("x").result(60),
+            lambda: model.load_state("tinsmith://a/weights/b").result(60),
+            lambda: model.fetch_info().result(60),
+            lambda: model.get_info(),
+            lambda: model.get_tokenizer(),
+            lambda: model.get_resume_handle(),
+            lambda: model.unload().result(60),
+            lambda: sampler.sample(PROMPT, 1, params).result(60),
+            lambda: list(sampler.sample_stream(PROMPT, 1, params)),
+            lambda: sampler.compute_logprobs(PROMPT).result(60),
+            lambda: sampler.model_path,
+            lambda: asyncio.run(async_pass(model)),
+            lambda: asyncio.run(sampler.sample_async(PROMPT, 1, params)),
+        ]
+        for call in calls:
+            with pytest.raises(tinsmith.NotFoundError, match='"no/such" is not served') as caught:
+                call()
+            assert caught.value.field == "base_model"
+
+    async def async_pass(model: tinsmith.TrainingClient) -> None:
+        await (await model.forward_backward_async(examples(0), "cross_entropy"))
+
+    check(client.create_lora_training_client("no/such"))
+    known = client.create_lora_training_client("no/such")
+    with pytest.raises(tinsmith.NotFoundError):
+        known.result(60)
+    check(known)
 
 
 def test_futures(training: tinsmith.TrainingClient, examples: Examples) -> None:

@@ -323,6 +323,31 @@ def test_a_code_that_uses_up_no_seq_ends_the_stream() -> None:
     assert isinstance(call.stream.failure, PermissionDeniedError)
 
 
+def test_calls_of_a_model_that_was_not_made_say_why() -> None:
+    table = CallTable()
+    stream = Stream("s:train:0")
+    creation = submit(table, stream, pb.METHOD_TRAINING_CREATE_MODEL)
+    step = submit(table, stream)
+    send_all(table)
+    refuse(table, creation, status.STATUS_CODE_INVALID_ARGUMENT)
+    # What the service says of them is that there is no such model.
+    refuse(table, step, status.STATUS_CODE_NOT_FOUND)
+    late = submit(table, stream)
+    for call in (creation, step, late):
+        assert isinstance(outcome(table, call), InvalidArgumentError)
+    assert table.outstanding_requests == 0 and table.next_call() is None
+
+
+def test_a_model_lives_on_when_it_is_to_be_made_again() -> None:
+    table = CallTable()
+    stream = Stream("s:train:0")
+    first, again = (submit(table, stream, pb.METHOD_TRAINING_CREATE_MODEL) for _ in range(2))
+    send_all(table)
+    answer(table, first)
+    refuse(table, again, status.STATUS_CODE_ALREADY_EXISTS)
+    assert stream.failure is None
+
+
 def test_after_a_lost_connection_everything_without_an_answer_is_sent_again_in_order() -> None:
     table = CallTable(Limits(window_requests=10))
     one, other = Stream("s:train:0"), Stream("s:sample:0")

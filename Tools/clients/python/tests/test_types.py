@@ -1,5 +1,8 @@
 """Values, without a service."""
 
+import sys
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,9 @@ import torch
 from tinsmith import _codec, types
 from tinsmith._combine import combine, split
 from tinsmith._rpc.call import Answer
+from tinsmith.custom_loss import CustomPass
 from tinsmith.errors import InternalError, InvalidArgumentError
+from tinsmith.tokenizer import load_tokenizer
 from tinsmith.v1 import sampling_pb2, tensor_pb2, training_pb2
 from tinsmith.v1.envelope_pb2 import ResponseHeader
 
@@ -125,11 +130,43 @@ def test_what_stops_a_sample() -> None:
     assert stop(["a", "b"]) == ("stop_strings", ["a", "b"])
     assert stop([5, 6]) == ("stop_tokens", [5, 6])
     assert stop([]) == ("stop_tokens", [])
-    with pytest.raises(InvalidArgumentError):
-        stop(["a", 5])
+    wrong: object
+    for wrong in (["a", 5], [-1], [1 << 31], [1 << 70], [0.5], [[5]]):
+        with pytest.raises(InvalidArgumentError) as caught:
+            stop(wrong)
+        assert caught.value.field == "sampling_params.stop"
     # The bytes matter: presence of zeros.
     zero = _codec.sampling_params(types.SamplingParams(temperature=0, seed=0))
     assert sampling_pb2.SamplingParams.FromString(zero.SerializeToString()).HasField("temperature")
+
+
+def test_a_seed_has_64_bits() -> None:
+    for seed, bits in ((0, 0), ((1 << 64) - 1, (1 << 64) - 1), (-1, (1 << 64) - 1)):
+        assert _codec.sampling_params(types.SamplingParams(seed=seed)).seed == bits
+    for seed in (1 << 64, -(1 << 63) - 1):
+        with pytest.raises(InvalidArgumentError, match="64 bits") as caught:
+            _codec.sampling_params(types.SamplingParams(seed=seed))
+        assert caught.value.field == "sampling_params.seed"
+
+
+@pytest.mark.parametrize(
+    ("package", "user", "use"),
+    [
+        ("transformers", "get_tokenizer", lambda: load_tokenizer("a base", "none/such")),
+        ("torch", "to_torch", lambda: types.TensorData([1.0], "float32").to_torch()),
+        (
+            "torch",
+            "forward_backward_custom",
+            lambda: CustomPass([], lambda data, logprobs: (logprobs[0], {})),
+        ),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, package: str, user: str, use: Callable[[], object]
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=f"^{user} needs {package}.*pip install {package}$"):
+        use()
 
 
 def test_calls_are_split_by_count_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,12 +64,7 @@ class Writer:
                     f"a {type(chunk).__name__}: the models of this service read text only",
                     f"chunks[{index}]",
                 )
-            tokens = np.asarray(chunk.tokens)
-            if tokens.size and (
-                tokens.dtype.kind not in "iu" or tokens.min() < 0 or tokens.max() >= 1 << 31
-            ):
-                raise InvalidArgumentError("token ids are whole numbers from 0", "tokens")
-            self.put(target.chunks.add().encoded_text, tokens.astype("<i4"))
+            self.put(target.chunks.add().encoded_text, token_ids(chunk.tokens, "tokens"))
 
     def tensor(self, target: tensor_pb2.Tensor, value: types.TensorData) -> None:
         """Encodes a tensor."""
@@ -156,6 +151,19 @@ class Reader:
         )
 
 
+def token_ids(tokens: npt.ArrayLike, field: str) -> npt.NDArray[np.int32]:
+    """Token ids as the wire has them.
+
+    Raises:
+        InvalidArgumentError: they are none.
+    """
+    ids = np.asarray(tokens)
+    is_whole = ids.ndim == 1 and (ids.size == 0 or ids.dtype.kind in "iu")
+    if not is_whole or (ids.size and (ids.min() < 0 or ids.max() >= 1 << 31)):
+        raise InvalidArgumentError("token ids are whole numbers from 0", field)
+    return ids.astype("<i4")
+
+
 def text_pairs(target: Any, pairs: Mapping[str, str] | None) -> None:
     """Encodes text by key."""
     for key, value in (pairs or {}).items():
@@ -172,6 +180,17 @@ def numbers(pairs: Iterable[tensor_pb2.NamedNumber]) -> dict[str, float]:
     return {pair.name: pair.value for pair in pairs}
 
 
+def seed_bits(seed: int, field: str) -> int:
+    """A seed as 64 bits; negative ones as two's complement.
+
+    Raises:
+        InvalidArgumentError: it has more bits, so that others would mean the same.
+    """
+    if not -(1 << 63) <= seed < 1 << 64:
+        raise InvalidArgumentError(f"must be a number of 64 bits, not {seed}", field)
+    return seed % (1 << 64)
+
+
 def sampling_params(value: types.SamplingParams) -> sampling_pb2.SamplingParams:
     """Encodes sampling parameters."""
     message = sampling_pb2.SamplingParams(
@@ -182,19 +201,19 @@ def sampling_params(value: types.SamplingParams) -> sampling_pb2.SamplingParams:
             raise InvalidArgumentError("must be at least 1", "sampling_params.max_tokens")
         message.max_tokens = value.max_tokens
     if value.seed is not None:
-        message.seed = value.seed % (1 << 64)
+        message.seed = seed_bits(value.seed, "sampling_params.seed")
     stop = [value.stop] if isinstance(value.stop, str) else value.stop
     if stop is None:
         return message
     strings = [item for item in stop if isinstance(item, str)]
-    tokens = [item for item in stop if not isinstance(item, str)]
+    tokens: list[Any] = [item for item in stop if not isinstance(item, str)]
     if strings and tokens:
         raise InvalidArgumentError("texts or tokens, not both", "sampling_params.stop")
     if strings:
         message.stop_strings.values.extend(strings)
     else:
         message.stop_tokens.SetInParent()  # An empty list says: nowhere.
-        message.stop_tokens.ids.extend(tokens)
+        message.stop_tokens.ids.extend(token_ids(tokens, "sampling_params.stop").tolist())
     return message
 
 

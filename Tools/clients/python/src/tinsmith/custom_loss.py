@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinsmith import types
+from tinsmith._optional import optional
 from tinsmith.errors import InvalidArgumentError
 from tinsmith.future import then
 
@@ -35,8 +36,8 @@ class CustomPass:
     """
 
     def __init__(self, data: list[types.Datum], loss_fn: CustomLossFn) -> None:
-        import torch  # noqa: F401  (so that its absence is told before anything is sent)
-
+        # Before anything is sent.
+        optional("torch", "forward_backward_custom")
         for index, datum in enumerate(data):
             if "target_tokens" not in datum.loss_fn_inputs:
                 raise InvalidArgumentError(

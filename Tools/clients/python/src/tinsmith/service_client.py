@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Literal
 
 from tinsmith import types
-from tinsmith._codec import model_info, text_pairs
+from tinsmith._codec import model_info, seed_bits, text_pairs
 from tinsmith._resume import ResumePoint
 from tinsmith._rpc.call import Answer, Call, Stream
 from tinsmith._rpc.channel import Channel
@@ -115,7 +115,7 @@ class ServiceClient:
             raise InvalidArgumentError("must be at least 1", "lora.rank")
         lora = training_pb2.LoraConfig(
             rank=rank,
-            seed=None if seed is None else seed % (1 << 64),
+            seed=None if seed is None else seed_bits(seed, "lora.seed"),
             alpha=alpha,
             train_mlp=train_mlp,
             train_attn=train_attn,

@@ -7,6 +7,7 @@ import os
 import pathlib
 from typing import Any
 
+from tinsmith._optional import optional
 from tinsmith.errors import NotFoundError
 
 
@@ -23,10 +24,9 @@ def load_tokenizer(base_model: str, tokenizer: str) -> Any:
 
     Raises:
         NotFoundError: it is neither a folder here nor an id.
-        ImportError: `transformers` is not installed (`pip install tinsmith[tokenizer]`).
+        ImportError: `transformers` is not installed.
     """
-    from transformers import AutoTokenizer
-
+    transformers = optional("transformers", "get_tokenizer")
     name = os.environ.get("TINSMITH_TOKENIZER") or tokenizer or base_model
     path = pathlib.Path(name)
     if path.is_absolute() and not path.exists():
@@ -34,4 +34,4 @@ def load_tokenizer(base_model: str, tokenizer: str) -> Any:
             f"the tokenizer of {base_model} is in {name}, on the service's machine; copy that "
             "folder here and set TINSMITH_TOKENIZER to it"
         )
-    return AutoTokenizer.from_pretrained(name)
+    return transformers.AutoTokenizer.from_pretrained(name)

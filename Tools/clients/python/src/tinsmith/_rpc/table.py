@@ -198,8 +198,9 @@ class CallTable:
                 self._rest(call, header.retry_after_ms / 1000, now)
                 log.info("%s seq %d: %s; trying again", call.stream.name, call.seq, error)
                 return
-        if is_ordered and code in CONSUMES_NO_SEQ:
-            # The seq was not used up and is not sent again: nothing behind it can ever run.
+        has_no_model = call.method == pb.METHOD_TRAINING_CREATE_MODEL and call.seq == 0
+        if has_no_model or (is_ordered and code in CONSUMES_NO_SEQ):
+            # Or the seq was not used up and is not sent again: nothing behind it can ever run.
             self.fail_stream(call.stream, error)
         else:
             self._end(call, error)

@@ -50,7 +50,8 @@ class SamplingParams(Value):
 
     Attributes:
         max_tokens: most tokens of a sequence; None for as many as the context holds.
-        seed: the same seed gives the same tokens; None derives one from the place of the request.
+        seed: the same seed gives the same tokens; 64 bits. None derives one from the place of the
+            request.
         stop: texts or tokens behind which a sequence ends. None ends it at the model's end tokens,
             an empty list nowhere. What it stopped on is part of the sequence.
         temperature: 0 takes the most probable token.

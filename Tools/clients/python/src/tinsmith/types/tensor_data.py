@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from tinsmith._optional import optional
+
 if TYPE_CHECKING:
     import torch
 
@@ -153,11 +155,14 @@ class TensorData:
         return dense
 
     def to_torch(self) -> torch.Tensor:
-        """All elements as a torch tensor. Needs torch."""
-        import torch
+        """All elements as a torch tensor.
 
+        Raises:
+            ImportError: torch is not installed.
+        """
+        from_numpy = optional("torch", "to_torch").from_numpy
         array = self.to_numpy()
-        return torch.from_numpy(array if array.flags.writeable else array.copy())
+        return from_numpy(array if array.flags.writeable else array.copy())
 
     def tolist(self) -> Any:
         """All elements as nested lists."""
