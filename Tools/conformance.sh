@@ -19,7 +19,7 @@ if [ -z "${PYTHON:-}" ]; then
 fi
 export PYTHON PYTHONDONTWRITEBYTECODE=1
 
-bin=$(swift build -c release --show-bin-path)
+bin=$(Tools/swift.sh build --show-bin-path)
 program=${TINSMITH:-$bin/tinsmith}
 
 clients=("$@")
@@ -47,7 +47,7 @@ echo "== schema and golden frames"
 for client in "${clients[@]}"; do
   case $client in
     swift)
-      [ -x "$bin/tinsmith-conformance" ] || swift build -c release --product tinsmith-conformance
+      [ -x "$bin/tinsmith-conformance" ] || Tools/swift.sh build --product tinsmith-conformance
       ;;
     python) ;;
     *)

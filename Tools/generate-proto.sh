@@ -1,5 +1,7 @@
 #!/bin/bash
-# Generates Sources/CProto from Proto/tinsmith/v1/*.proto with protoc-c 1.4.1.
+# Generates Sources/CProto from Proto/tinsmith/v1/*.proto with protoc-c 1.4.1, and the Ruby client's
+# lib/tinsmith/v1 with protoc 3.21 where that is installed. (generate.py of the Python client writes
+# that client's; the others generate theirs when they are built.)
 #   Tools/generate-proto.sh           write the files
 #   Tools/generate-proto.sh --check   exit 1 if the committed files differ from what would be
 #                                     written; exit 0 with a notice where protoc-c is missing
@@ -26,8 +28,9 @@ if [ "$found" != "$wanted" ]; then
   exit 1
 fi
 
-out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+out=$work/CProto
 mkdir -p "$out/raw" "$out/include"
 (cd Proto && protoc-c --c_out="$out/raw" tinsmith/v1/*.proto)
 
@@ -45,17 +48,28 @@ rm -r "$out/raw"
   for header in "$out"/include/*.pb-c.h; do echo "#include \"$(basename "$header")\""; done
 } > "$out/include/CProto.h"
 
+# The calls of checkpoints are not in the Ruby client, and worker.proto is between router and workers.
+ruby=Tools/clients/ruby/lib
+files=(tinsmith/v1/{envelope,status,tensor,sessions,training,sampling,admin}.proto)
+case "$(protoc --version 2>/dev/null)" in
+  "libprotoc 3.21."*)
+    mkdir "$work/ruby"
+    (cd Proto && protoc --ruby_out="$work/ruby" "${files[@]}")
+    ;;
+esac
+
 if $check; then
   # The schema is for any language: those of the clients must be able to compile it, too.
   if command -v protoc >/dev/null; then
-    mkdir -p "$out/others"
-    (cd Proto && protoc --python_out="$out/others" --cpp_out="$out/others" \
-      --java_out="$out/others" tinsmith/v1/*.proto)
-    rm -r "$out/others"
+    mkdir "$work/others"
+    (cd Proto && protoc --python_out="$work/others" --cpp_out="$work/others" \
+      --java_out="$work/others" tinsmith/v1/*.proto)
   fi
   diff -r "$out" Sources/CProto && echo "Sources/CProto is up to date"
+  [ ! -d "$work/ruby" ] || diff -r "$work/ruby/tinsmith/v1" "$ruby/tinsmith/v1"
 else
   mkdir -p Sources/CProto
   rm -rf Sources/CProto/include Sources/CProto/*.pb-c.c
   cp -r "$out"/. Sources/CProto/
+  [ ! -d "$work/ruby" ] || cp "$work"/ruby/tinsmith/v1/* "$ruby/tinsmith/v1/"
 fi

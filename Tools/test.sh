@@ -12,18 +12,16 @@ swift format lint --strict --recursive Sources Tests Tools Package.swift
 echo "== generated code"
 Tools/generate-proto.sh --check
 
-# Release: numeric tests run at speed and what is tested is what is shipped. One build for all.
 echo "== build"
-flags=(-c release -Xswiftc -enable-testing)
 mkdir -p .build
-swift build "${flags[@]}" --build-tests 2>&1 | tee .build/test-build.log
+Tools/swift.sh build --build-tests 2>&1 | tee .build/test-build.log
 if grep -E "(Sources|Tests|Tools)/.*warning:" .build/test-build.log | grep -v "/checkouts/" >&2; then
   echo "test: the build has warnings" >&2
   exit 1
 fi
 
 echo "== test"
-run() { swift test "${flags[@]}" --skip-build --disable-xctest "$@"; }
+run() { Tools/swift.sh test --skip-build --disable-xctest "$@"; }
 if [ $# -gt 0 ]; then
   run "$@"
 else

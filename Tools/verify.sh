@@ -36,8 +36,8 @@ echo "== the generator's model against transformers and PEFT, in float64"
 
 tinsmith="${TINSMITH:-}"
 if [ -z "$tinsmith" ]; then
-  swift build -c release --product tinsmith
-  tinsmith="$(swift build -c release --show-bin-path)/tinsmith"
+  Tools/swift.sh build --product tinsmith
+  tinsmith="$(Tools/swift.sh build --show-bin-path)/tinsmith"
 fi
 
 echo "== odd model folders in transformers and Tinsmith"

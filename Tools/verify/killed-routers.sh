@@ -11,9 +11,9 @@ kills="${KILLS:-50}"
 seconds="${SECONDS_LONG:-60}"
 bin="${BIN:-}"
 if [ -z "$bin" ]; then
-  swift build -c release --product tinsmith
-  swift build -c release --product tinsmith-load
-  bin="$(swift build -c release --show-bin-path)"
+  Tools/swift.sh build --product tinsmith
+  Tools/swift.sh build --product tinsmith-load
+  bin="$(Tools/swift.sh build --show-bin-path)"
 fi
 
 source Tools/service.sh

@@ -13,12 +13,11 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 skip=(--skip IntegrationTests --skip LoadTestTests.DriverTests --skip ModelPowerCutTests)
-flags=(-c release -Xswiftc -enable-testing)
 
 run() { # sanitizer, scratch folder
-  swift build "${flags[@]}" --build-tests --sanitize="$1" --scratch-path "$2" | tail -1
+  Tools/swift.sh build --build-tests --sanitize="$1" --scratch-path "$2" | tail -1
   # Not by `swift test`: what is preloaded is for the tests, not for SwiftPM.
-  bundle=$(ls "$(swift build "${flags[@]}" --sanitize="$1" --scratch-path "$2" --show-bin-path)"/*.xctest)
+  bundle=$(ls "$(Tools/swift.sh build --sanitize="$1" --scratch-path "$2" --show-bin-path)"/*.xctest)
   echo "== tests under the $1 sanitizer"
   shift 2
   env "$@" "$bundle" --testing-library swift-testing "${skip[@]}" >"$log" 2>&1 || {

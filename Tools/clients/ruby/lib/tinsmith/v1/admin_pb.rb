@@ -27,6 +27,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       repeated :protocol_versions, :uint32, 2
       repeated :models, :message, 3, "tinsmith.v1.BaseModel"
       repeated :loss_fns, :string, 4
+      repeated :refused_models, :message, 5, "tinsmith.v1.TextPair"
     end
     add_message "tinsmith.v1.HealthRequest" do
     end
@@ -35,6 +36,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :workers_alive, :uint32, 2
       optional :workers_expected, :uint32, 3
       optional :uptime_ms, :uint64, 4
+      repeated :refused_models, :message, 5, "tinsmith.v1.TextPair"
     end
     add_message "tinsmith.v1.StatsRequest" do
     end
