@@ -80,14 +80,59 @@ import Wire
     return true
   }()
 
-  /// A small file system of its own. `FailpointTests.fullDisk` needs none.
-  @Test(.enabled(if: canMount, "needs the right to mount a tmpfs"))
-  func aFullDisk() async throws {
+  /// A small file system of its own, with a way to fill it: `unlink("<disk>/filler")` makes room.
+  private static func withSmallDisk(
+    _ body: (_ disk: String, _ fill: () throws -> Void) async throws -> Void
+  ) async throws {
     try await TestFolder.with { folder in
       let disk = "\(folder)/disk"
       mkdir(disk, 0o755)
       try #require(mount("tmpfs", disk, "tmpfs", 0, "size=24m") == 0)
       defer { umount2(disk, Int32(MNT_DETACH)) }
+      try await body(disk) {
+        let filler = try #require(fopen("\(disk)/filler", "w"))
+        setvbuf(filler, nil, _IONBF, 0)
+        let block = [UInt8](repeating: 1, count: 4096)
+        while fwrite(block, 1, block.count, filler) == block.count {}
+        fclose(filler)
+      }
+    }
+  }
+
+  /// The router is killed, then the whole service is started again, and a model trains on when there
+  /// is room.
+  @Test(.enabled(if: canMount, "needs the right to mount a tmpfs"))
+  func aServiceComesBackOnAFullDisk() async throws {
+    try await Self.withSmallDisk { disk, fill in
+      let arguments = [
+        "--workers", "1", "--threads", "1", "--base",
+        "\(TestService.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
+      ]
+      let first = try await ServeProcess(data: "\(disk)/data", arguments)
+      let service = ServiceClient(endpoint: first.endpoint, timeout: .seconds(60))
+      let training = try await TestService.model(service)
+      _ = try await Batches.trainOneByOne(training, 0..<1)
+      try fill()
+      let router = try #require(first.router)
+      kill(router, SIGKILL)
+      try await eventually("a new router") { first.router.map { $0 != router } ?? false }
+      _ = try await service.getServerCapabilities().value()
+      await first.stop()
+      let second = try await ServeProcess(
+        data: "\(disk)/data", listen: first.endpoint, arguments)
+      _ = try await service.getServerCapabilities().value()
+      let next = training.forwardBackward(Batches.batch(1), loss: .crossEntropy)
+      unlink("\(disk)/filler")
+      _ = try await next.value()
+      await service.close()
+      await second.stop()
+    }
+  }
+
+  /// `FailpointTests.fullDisk` needs no file system of its own.
+  @Test(.enabled(if: canMount, "needs the right to mount a tmpfs"))
+  func aFullDisk() async throws {
+    try await Self.withSmallDisk { disk, fill in
       let process = try await ServeProcess(
         data: "\(disk)/data",
         [
@@ -98,12 +143,7 @@ import Wire
       let training = try await TestService.model(service)
       let kept = try await training.saveState(name: "kept").value()
       _ = try await Batches.trainOneByOne(training, 0..<1)
-      // Fill it up.
-      let filler = try #require(fopen("\(disk)/filler", "w"))
-      setvbuf(filler, nil, _IONBF, 0)
-      let block = [UInt8](repeating: 1, count: 4096)
-      while fwrite(block, 1, block.count, filler) == block.count {}
-      fclose(filler)
+      try fill()
 
       // Saving and copying wait for room and say so; what is read is not concerned.
       let raw = try await RawClient(endpoint: process.endpoint)

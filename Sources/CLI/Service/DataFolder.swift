@@ -1,4 +1,3 @@
-import Engine
 import Foundation
 import Glibc
 
@@ -100,27 +99,6 @@ final class DataFolder: Sendable {
       atPath: file, contents: Data(key), attributes: [.posixPermissions: 0o600])
     guard made else { throw CommandError("cannot write \(file): \(Self.lastError)") }
     return key
-  }
-
-  /// Epochs that one run of a router may give to owners.
-  private static let epochsPerRun: UInt64 = 1 << 24
-
-  /// Owners of models get epochs above this one; no router before had given such, whatever the
-  /// clock says.
-  ///
-  /// - Parameter now: milliseconds since 1970, for a folder whose record of it was lost.
-  func firstEpoch(now: UInt64) throws -> UInt64 {
-    let file = "\(path)/epoch"
-    let recorded = (try? String(contentsOfFile: file, encoding: .utf8)).flatMap { UInt64($0) } ?? 0
-    let first = max(recorded, now)
-    do {
-      try FileStorage().replaceFile(file) { file in
-        try Data(String(first + Self.epochsPerRun).utf8).withUnsafeBytes { try file.append($0) }
-      }
-    } catch {
-      throw CommandError("cannot write \(file): \(error)")
-    }
-    return first
   }
 
   static var lastError: String { String(cString: strerror(errno)) }

@@ -7,6 +7,7 @@ extension RouterRules {
   /// - Throws: `CommandError` if that cannot be recorded.
   mutating func keepModels(in folder: DataFolder) throws {
     recoversModels = true
-    firstEpoch = try folder.firstEpoch(now: UInt64(Date().timeIntervalSince1970 * 1000))
+    let file = EpochFile(path: "\(folder.path)/epoch")
+    firstEpoch = try file.beginRun(now: UInt64(Date().timeIntervalSince1970 * 1000))
   }
 }
