@@ -97,7 +97,7 @@ void   tinsmith__v1__response_header__free_unpacked
   assert(message->base.descriptor == &tinsmith__v1__response_header__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tinsmith__v1__request_header__field_descriptors[16] =
+static const ProtobufCFieldDescriptor tinsmith__v1__request_header__field_descriptors[17] =
 {
   {
     "protocol_version",
@@ -291,6 +291,18 @@ static const ProtobufCFieldDescriptor tinsmith__v1__request_header__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "refusal_field",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RequestHeader, refusal_field),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tinsmith__v1__request_header__field_indices_by_name[] = {
   4,   /* field[4] = acked */
@@ -303,6 +315,7 @@ static const unsigned tinsmith__v1__request_header__field_indices_by_name[] = {
   1,   /* field[1] = method */
   0,   /* field[0] = protocol_version */
   14,   /* field[14] = refusal_code */
+  16,   /* field[16] = refusal_field */
   15,   /* field[15] = refusal_message */
   3,   /* field[3] = seq */
   7,   /* field[7] = session_token */
@@ -313,7 +326,7 @@ static const unsigned tinsmith__v1__request_header__field_indices_by_name[] = {
 static const ProtobufCIntRange tinsmith__v1__request_header__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 16 }
+  { 0, 17 }
 };
 const ProtobufCMessageDescriptor tinsmith__v1__request_header__descriptor =
 {
@@ -323,7 +336,7 @@ const ProtobufCMessageDescriptor tinsmith__v1__request_header__descriptor =
   "Tinsmith__V1__RequestHeader",
   "tinsmith.v1",
   sizeof(Tinsmith__V1__RequestHeader),
-  16,
+  17,
   tinsmith__v1__request_header__field_descriptors,
   tinsmith__v1__request_header__field_indices_by_name,
   1,  tinsmith__v1__request_header__number_ranges,

@@ -49,6 +49,8 @@ package struct RequestHeader: Sendable, Equatable {
   package var refusalCode: StatusCode
   /// With `.tombstone`: its message.
   package var refusalMessage: String
+  /// With `.tombstone`: path of the offending field; may be empty.
+  package var refusalField: String
 
   /// The method, or nil if this build does not know its number.
   package var method: Method? { Method(rawValue: methodNumber) }
@@ -76,6 +78,7 @@ package struct RequestHeader: Sendable, Equatable {
     epoch = 0
     refusalCode = .ok
     refusalMessage = ""
+    refusalField = ""
   }
 
   private init() {
@@ -102,6 +105,7 @@ package struct RequestHeader: Sendable, Equatable {
     out.put(14, varint: epoch)
     out.put(15, varint: UInt64(refusalCode.rawValue))
     out.put(16, text: refusalMessage, limit: Limits.maxMessageBytes)
+    out.put(17, text: refusalField, limit: Limits.maxMessageBytes)
   }
 
   /// Reads a frame. Fields that this version does not know are skipped; an unknown method or
@@ -133,7 +137,8 @@ package struct RequestHeader: Sendable, Equatable {
       case (14, 0): epoch = try reader.varint()
       case (15, 0): refusalCode = StatusCode(wire: try reader.varint())
       case (16, 2): refusalMessage = try reader.text(limit: Limits.maxMessageBytes)
-      case (1...16, _): throw WireError(.malformed, "header field \(field) has wire type \(type)")
+      case (17, 2): refusalField = try reader.text(limit: Limits.maxMessageBytes)
+      case (1...17, _): throw WireError(.malformed, "header field \(field) has wire type \(type)")
       default: try reader.skip(type)
       }
     }

@@ -46,8 +46,8 @@ package struct RequestPeek {
       case 13 << 3 | 0:
         flags = RequestHeader.Flags(rawValue: UInt32(truncatingIfNeeded: try reader.varint()))
       case 14 << 3 | 0, 15 << 3 | 0: _ = try reader.varint()
-      case 16 << 3 | 2: _ = try reader.shortText(limit: Limits.maxMessageBytes)
-      default: try reader.skip(tag, unless: 1...16)
+      case 16 << 3 | 2, 17 << 3 | 2: _ = try reader.shortText(limit: Limits.maxMessageBytes)
+      default: try reader.skip(tag, unless: 1...17)
       }
     }
   }

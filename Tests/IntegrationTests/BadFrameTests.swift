@@ -79,6 +79,18 @@ import Wire
     try await goesOn()
   }
 
+  /// What the router refuses in a model's stream its owner answers: with the field, and again so.
+  @Test func aRefusalInTurnNamesItsField() async throws {
+    let client = try await RawClient()
+    try await created(client)
+    for _ in 0..<2 {
+      try client.send(client.header(.checkpointsList, "train:0", 1), Payload())
+      let reply = try await client.final(seq: 1)
+      #expect(reply.header.code == .invalidArgument)
+      #expect(reply.header.field == "stream")
+    }
+  }
+
   @Test func unknownMethodIsRefused() async throws {
     let client = try await RawClient()
     try await created(client)

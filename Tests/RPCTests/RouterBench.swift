@@ -164,6 +164,7 @@ struct RouterBench {
       "forward \(text(parcel)) as \(stream) to \(worker.number)"
     case .tombstone(let header, let worker):
       "tombstone \(header.seq) \(header.refusalCode) to \(worker.number)"
+        + (header.refusalField.isEmpty ? "" : " field \(header.refusalField)")
     case .deliver(let parcel, let client): "deliver \(text(parcel)) to \(client.number)"
     case .deliverUnnamed(let parcel, let client):
       "deliver \(text(parcel)) unnamed to \(client.number)"

@@ -52,7 +52,7 @@ import ZeroMQ
     var bench = RouterBench()
     bench.create()
     bench.request("r1", seq: 1) { $0.methodNumber = 299 }
-    #expect(bench.actions() == ["tombstone 1 UNIMPLEMENTED to 101", "drop r1"])
+    #expect(bench.actions() == ["tombstone 1 UNIMPLEMENTED to 101 field method", "drop r1"])
     bench.request("r2", seq: 2)
     #expect(bench.actions() == ["forward r2 to 101"])
   }
@@ -67,7 +67,7 @@ import ZeroMQ
     var bench = RouterBench()
     bench.create()
     bench.request("r1", .samplingSample, seq: 1)
-    #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101", "drop r1"])
+    #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101 field stream", "drop r1"])
   }
 
   /// Also of the keeper's, which has streams of its own.
@@ -76,7 +76,7 @@ import ZeroMQ
     var bench = RouterBench()
     bench.create()
     bench.request("r1", method, seq: 1)
-    #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101", "drop r1"])
+    #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101 field stream", "drop r1"])
     bench.request("r2", seq: 2)
     #expect(bench.actions() == ["forward r2 to 101"])
   }
@@ -121,14 +121,15 @@ import ZeroMQ
     bench.request("r2", seq: 2) { $0.methodNumber = 299 }
     #expect(bench.actions() == ["drop r2"])
     bench.request("r1", seq: 1)
-    #expect(bench.actions() == ["forward r1 to 101", "tombstone 2 UNIMPLEMENTED to 101"])
+    #expect(
+      bench.actions() == ["forward r1 to 101", "tombstone 2 UNIMPLEMENTED to 101 field method"])
   }
 
   @Test func creatingTwiceIsRefused() {
     var bench = RouterBench()
     bench.create()
     bench.request("r1", .trainingCreateModel, seq: 1)
-    #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101", "drop r1"])
+    #expect(bench.actions() == ["tombstone 1 INVALID_ARGUMENT to 101 field seq", "drop r1"])
   }
 
   @Test func flagsOfRoutersAreRefused() {

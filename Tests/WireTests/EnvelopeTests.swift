@@ -27,6 +27,7 @@ internal import CProto
     header.epoch = random.number()
     header.refusalCode = random.pick(StatusCode.allCases)
     header.refusalMessage = random.text()
+    header.refusalField = random.text()
     return header
   }
 

@@ -294,10 +294,14 @@ struct  Tinsmith__V1__RequestHeader
    * With REQUEST_FLAG_TOMBSTONE: its message.
    */
   char *refusal_message;
+  /*
+   * With REQUEST_FLAG_TOMBSTONE: path of the offending field, as in ResponseHeader; may be empty.
+   */
+  char *refusal_field;
 };
 #define TINSMITH__V1__REQUEST_HEADER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tinsmith__v1__request_header__descriptor) \
-    , 0, TINSMITH__V1__METHOD__METHOD_UNSPECIFIED, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0, TINSMITH__V1__STATUS_CODE__STATUS_CODE_OK, (char *)protobuf_c_empty_string }
+    , 0, TINSMITH__V1__METHOD__METHOD_UNSPECIFIED, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0, TINSMITH__V1__STATUS_CODE__STATUS_CODE_OK, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 /*

@@ -191,6 +191,7 @@ extension RouterState {
       acked: request.acked, traceID: request.traceID, flags: .tombstone)
     header.refusalCode = refusal.code
     header.refusalMessage = refusal.message
+    header.refusalField = refusal.field
     header.epoch = streams[place].epoch
     return header
   }

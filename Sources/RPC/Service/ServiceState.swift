@@ -209,7 +209,8 @@ final class ServiceState<Pipe: ServicePipe> {
       var facts = RequestFacts(peek)
       if peek.flags.contains(.tombstone) {
         let header = try RequestHeader(decoding: frame)
-        facts.refusal = RPCError(header.refusalCode, header.refusalMessage)
+        facts.refusal = RPCError(
+          header.refusalCode, header.refusalMessage, field: header.refusalField)
       }
       return .request(facts, entry)
     } catch {

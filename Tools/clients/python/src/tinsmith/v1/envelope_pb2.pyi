@@ -49,7 +49,7 @@ REQUEST_FLAG_STREAM: RequestFlag
 REQUEST_FLAG_TOMBSTONE: RequestFlag
 
 class RequestHeader(_message.Message):
-    __slots__ = ["acked", "client_incarnation", "client_name", "cost_new_tokens", "cost_prompt_tokens", "epoch", "flags", "method", "protocol_version", "refusal_code", "refusal_message", "seq", "session_token", "stream", "timeout_ms", "trace_id"]
+    __slots__ = ["acked", "client_incarnation", "client_name", "cost_new_tokens", "cost_prompt_tokens", "epoch", "flags", "method", "protocol_version", "refusal_code", "refusal_field", "refusal_message", "seq", "session_token", "stream", "timeout_ms", "trace_id"]
     ACKED_FIELD_NUMBER: _ClassVar[int]
     CLIENT_INCARNATION_FIELD_NUMBER: _ClassVar[int]
     CLIENT_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,7 @@ class RequestHeader(_message.Message):
     METHOD_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_CODE_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
     SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -76,13 +77,14 @@ class RequestHeader(_message.Message):
     method: Method
     protocol_version: int
     refusal_code: _status_pb2.StatusCode
+    refusal_field: str
     refusal_message: str
     seq: int
     session_token: str
     stream: str
     timeout_ms: int
     trace_id: int
-    def __init__(self, protocol_version: _Optional[int] = ..., method: _Optional[_Union[Method, str]] = ..., stream: _Optional[str] = ..., seq: _Optional[int] = ..., acked: _Optional[int] = ..., client_name: _Optional[str] = ..., client_incarnation: _Optional[int] = ..., session_token: _Optional[str] = ..., timeout_ms: _Optional[int] = ..., trace_id: _Optional[int] = ..., cost_prompt_tokens: _Optional[int] = ..., cost_new_tokens: _Optional[int] = ..., flags: _Optional[int] = ..., epoch: _Optional[int] = ..., refusal_code: _Optional[_Union[_status_pb2.StatusCode, str]] = ..., refusal_message: _Optional[str] = ...) -> None: ...
+    def __init__(self, protocol_version: _Optional[int] = ..., method: _Optional[_Union[Method, str]] = ..., stream: _Optional[str] = ..., seq: _Optional[int] = ..., acked: _Optional[int] = ..., client_name: _Optional[str] = ..., client_incarnation: _Optional[int] = ..., session_token: _Optional[str] = ..., timeout_ms: _Optional[int] = ..., trace_id: _Optional[int] = ..., cost_prompt_tokens: _Optional[int] = ..., cost_new_tokens: _Optional[int] = ..., flags: _Optional[int] = ..., epoch: _Optional[int] = ..., refusal_code: _Optional[_Union[_status_pb2.StatusCode, str]] = ..., refusal_message: _Optional[str] = ..., refusal_field: _Optional[str] = ...) -> None: ...
 
 class ResponseHeader(_message.Message):
     __slots__ = ["cache_hit_tokens", "code", "compute_us", "cost_new_tokens", "cost_prompt_tokens", "epoch", "event", "field", "message", "partial_offset", "queue_position", "queue_us", "retry_after_ms", "seq", "stream", "trace_id", "window_bytes", "window_requests"]

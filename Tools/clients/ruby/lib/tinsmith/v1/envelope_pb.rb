@@ -24,6 +24,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :epoch, :uint64, 14
       optional :refusal_code, :enum, 15, "tinsmith.v1.StatusCode"
       optional :refusal_message, :string, 16
+      optional :refusal_field, :string, 17
     end
     add_message "tinsmith.v1.ResponseHeader" do
       optional :stream, :string, 1
