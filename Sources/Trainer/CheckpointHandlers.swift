@@ -74,7 +74,7 @@ private struct AdapterWork {
     if memory.free(.adapters) < bytes {
       let done = DispatchSemaphore(value: 0)
       compute.submit { worker in
-        worker.makeRoom(bytes, parkingQueued: false)
+        worker.makeRoom(bytes)
         done.signal()
       }
       // It does not come back from a worker that is stopping.

@@ -1,11 +1,12 @@
 /// Whose turn it is on the compute thread: a micro-batch of training, or a step of decoding.
 ///
-/// While both wait they get equal time: whoever used less goes next. A debt is bounded, so that one
-/// long piece of work is not paid back by a long pause of the same side.
+/// While both wait they get equal time: whoever used less goes next. However long a piece was (a slow
+/// model, a model that came back from disk), the other side then has as much; but debts of many pieces
+/// do not add up to a long pause.
 struct TurnPolicy {
   enum Side { case training, decode }
 
-  /// Most microseconds that one side can owe to the other.
+  /// Most microseconds that one side can owe to the other, unless one piece took longer.
   static let maximumDebt: Int64 = 250_000
 
   /// Microseconds that training had more than decoding while both waited.
@@ -30,7 +31,10 @@ struct TurnPolicy {
       return
     }
     let time = Int64(clamping: microseconds)
-    ahead += side == .training ? time : -time
-    ahead = min(max(ahead, -Self.maximumDebt), Self.maximumDebt)
+    let debt = max(Self.maximumDebt, time)
+    switch side {
+    case .training: ahead = min(ahead + time, debt)
+    case .decode: ahead = max(ahead - time, -debt)
+    }
   }
 }

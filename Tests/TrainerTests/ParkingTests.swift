@@ -1,6 +1,7 @@
 import Engine
 import Foundation
 import RPC
+import Synchronization
 import TestSupport
 import Testing
 import Tinsmith
@@ -125,6 +126,42 @@ import ZeroMQ
       try await train(service)
     }
     #expect(parked == roomy)
+  }
+
+  private final class End: Sendable {
+    let isReached = Mutex(false)
+  }
+
+  /// Two models that always have requests waiting fill the memory; a third one is made, trained and
+  /// sampled from all the same.
+  @Test func busyModelsKeepNobodyOut() async throws {
+    try await withService(tight()) { service, _ in
+      func model() async throws -> TrainingClient {
+        try await service.createLoRATrainingClient(baseModel: Self.base, rank: Self.rank).value()
+      }
+      let data = [Datum(prompt: [3, 4, 5], completion: [6, 7, 8, 9])]
+      let busy = [try await model(), try await model()]
+      let end = End()
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for model in busy {
+          group.addTask {
+            var passes = (0..<8).map { _ in model.forward(data, loss: .crossEntropy) }
+            while !end.isReached.withLock(\.self) {
+              passes.append(model.forward(data, loss: .crossEntropy))
+              _ = try await passes.removeFirst().value()
+            }
+            for pass in passes { _ = try await pass.value() }
+          }
+        }
+        let third = try await model()
+        _ = try await third.forwardBackward(data, loss: .crossEntropy).value()
+        let sampler = try await third.saveWeightsAndGetSamplingClient().value()
+        let params = SamplingParams(maxTokens: 2, seed: 3, stop: .tokens([]))
+        _ = try await sampler.sample([3, 4, 5], params: params).value()
+        end.isReached.withLock { $0 = true }
+        try await group.waitForAll()
+      }
+    }
   }
 
   /// What can never fit is refused for good, with the figures; what others have no room for now is

@@ -8,8 +8,8 @@ import Wire
 /// context, 16 × 512 tokens, scoring of 30,000 tokens, eight adapters in training and 200 snapshots
 /// sampled from in turns, beside a tenant that only pings.
 ///
-/// - `pressure.MODEL.answers`, `.refusals`: requests that were answered, and that the service refused
-///   with a figure
+/// - `pressure.MODEL.answers`, `.refusals`: requests of each kind that were answered, and that the
+///   service refused with a figure
 /// - `pressure.MODEL.errors`: any other failure; none is right
 /// - `pressure.MODEL.memory_of_budget`: the largest resident size of the worker that was seen in any
 ///   second (`smaps_rollup`), by `--memory`; at most 1 is right
@@ -70,10 +70,11 @@ struct PressureSuite {
     await client.close()
     let figures = tally.figures
     for error in figures.errors.prefix(10) { print("# \(error)") }
-    for (what, count) in figures.answers.sorted(by: { $0.key < $1.key }) {
-      reporter.report("\(name).answers.\(what)", samples: [Double(count)], unit: "")
+    for (kind, counts) in [("answers", figures.answers), ("refusals", figures.refusals)] {
+      for (what, count) in counts.sorted(by: { $0.key < $1.key }) {
+        reporter.report("\(name).\(kind).\(what)", samples: [Double(count)], unit: "")
+      }
     }
-    reporter.report("\(name).refusals", samples: [Double(figures.refusals)], unit: "")
     reporter.report("\(name).errors", samples: [Double(figures.errors.count)], unit: "")
     reporter.report(
       "\(name).memory_of_budget", samples: [Double(figures.peak) / Double(scale.memory)],
@@ -94,7 +95,7 @@ struct PressureSuite {
 final class Tally: Sendable {
   struct Figures {
     var answers: [String: Int] = [:]
-    var refusals = 0
+    var refusals: [String: Int] = [:]
     var errors: [String] = []
     var pings: [Double] = []
     var peak = 0
@@ -117,7 +118,11 @@ final class Tally: Sendable {
       let isFigure = "\(error)".contains { $0.isNumber }
       let isRefusal = code == .resourceExhausted || code == .failedPrecondition
       change {
-        if isRefusal, isFigure { $0.refusals += 1 } else { $0.errors.append("\(what): \(error)") }
+        if isRefusal, isFigure {
+          $0.refusals[what, default: 0] += 1
+        } else {
+          $0.errors.append("\(what): \(error)")
+        }
       }
       return nil
     }

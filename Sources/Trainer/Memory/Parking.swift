@@ -13,31 +13,31 @@ struct ParkedModel {
 }
 
 extension Worker {
-  /// Asks for the memory of an adapter, for which idle snapshots and then idle models give way.
+  /// Asks for the memory of an adapter, for which others give way.
   func admit(_ what: String) -> AdapterAdmission {
     { [self] (bytes) throws(EngineError) in
-      makeRoom(bytes, parkingQueued: false)
+      makeRoom(bytes)
       return try memory.admit(bytes, what)
     }
   }
 
-  /// Gives up what nobody uses now until so many bytes are free for adapters, or nothing is left.
-  /// - Parameter parkingQueued: models whose requests wait for their turn may be parked, too.
-  func makeRoom(_ bytes: Int, parkingQueued: Bool) {
+  /// Gives up what nobody uses now until so many bytes are free for adapters, or nothing is left: idle
+  /// snapshots, idle models, and models whose requests wait for their turn, in which they come back.
+  /// (Were those spared, models that always have a request waiting would keep all others out.)
+  func makeRoom(_ bytes: Int) {
     guard bytes <= memory.limit(.adapters) else { return }
     while memory.free(.adapters) < bytes {
-      guard snapshots.removeOldestIdle() || parkOne(withQueued: parkingQueued) else { return }
+      guard snapshots.removeOldestIdle() || parkOne() else { return }
     }
   }
 
   /// Parks the model that was used longest ago of those with the least to do.
-  private func parkOne(withQueued: Bool) -> Bool {
+  private func parkOne() -> Bool {
     guard journal != nil else { return false }
     let candidates = models.values.compactMap {
       model -> (id: String, isQueued: Bool, use: UInt64)? in
-      let isQueued = queue.hasRequests(model.id)
-      guard !queue.isUnderWay(model.id), withQueued || !isQueued else { return nil }
-      return (model.id, isQueued, model.lastUse)
+      guard !queue.isUnderWay(model.id) else { return nil }
+      return (model.id, queue.hasRequests(model.id), model.lastUse)
     }.sorted { ($0.isQueued ? 1 : 0, $0.use) < ($1.isQueued ? 1 : 0, $1.use) }
     return candidates.contains { park($0.id) }
   }
@@ -74,7 +74,7 @@ extension Worker {
       throw EngineError(.dataLoss, "the snapshot of \(id) is gone")
     }
     let model = try read(snapshot) { [self] (bytes) throws(EngineError) in
-      makeRoom(bytes, parkingQueued: true)
+      makeRoom(bytes)
       return try memory.admit(bytes, "the model")
     }
     model.isAccumulationBroken = record.isAccumulationBroken
