@@ -53,7 +53,12 @@ echo "== the embedded model in transformers"
 "$python" Tools/verify/mini.py --tinsmith "$tinsmith"
 
 echo "== log-probs of samples at temperatures"
-TINSMITH="$tinsmith" Tools/clients/served.sh "$python" Tools/verify/tempered.py
+Tools/clients/cpp/build.sh "$work/cpp"
+Tools/clients/java/build.sh "$work/java"
+swift build -c release --product tinsmith-conformance
+TINSMITH="$tinsmith" Tools/clients/served.sh "$python" Tools/verify/tempered.py \
+  "swift=$(swift build -c release --show-bin-path)/tinsmith-conformance" \
+  "cpp=$work/cpp/conformance" "java=$work/java/conformance"
 
 echo "== the router killed under load"
 Tools/verify/killed-routers.sh

@@ -1,16 +1,22 @@
 """Log-probs of samples against transformers: those of softmax(logits / T) at any temperature T.
 
-    Tools/clients/served.sh PYTHON Tools/verify/tempered.py     (serves the embedded model)
+    Tools/clients/served.sh PYTHON Tools/verify/tempered.py [NAME=RUNNER ...]
 
 8,192 tokens are drawn by the Python client at each temperature, with and without top-k and top-p.
 Each log-prob is that of transformers' tempered distribution over the whole vocabulary, and as many
 tokens of each are drawn as it says. Log-probs of the model itself (`model_logprobs`) and all at
-temperatures 1 and 0 have the bits that `forward` gives, of a trained adapter, too. That the other
-clients read the same bits is what Tools/conformance.sh shows (its step `tempered`).
+temperatures 1 and 0 have the bits that `forward` gives, of a trained adapter, too. The other
+clients draw the same and read the same bits: each RUNNER is a client's program that executes a
+scenario of Tests/Conformance. (served.sh serves the embedded model.)
 """
 
+import hashlib
+import json
 import os
+import pathlib
+import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import torch
@@ -24,7 +30,7 @@ from tinsmith import types  # noqa: E402
 
 BASE = "tinsmith/mini"
 PROMPT = [4088, 4094, 10, 478, 3760, 2553, 3280, 3636, 1508, 2109, 1787]
-SAMPLES, LENGTH = 1024, 8
+SAMPLES, LENGTH, SEED = 1024, 8, 17
 # Temperature, top_k, top_p.
 SETTINGS = [
     *[(t, -1, 1.0) for t in (0.3, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0)],
@@ -38,7 +44,7 @@ DEVIATIONS = 5
 
 def draw(sampler, temperature, top_k, top_p):
     params = types.SamplingParams(
-        max_tokens=LENGTH, seed=17, temperature=temperature, top_k=top_k, top_p=top_p, stop=[]
+        max_tokens=LENGTH, seed=SEED, temperature=temperature, top_k=top_k, top_p=top_p, stop=[]
     )
     prompt = types.ModelInput.from_ints(PROMPT)
     answer = sampler.sample(prompt, SAMPLES, params, include_model_logprobs=True).result()
@@ -95,6 +101,63 @@ def train(training):
         training.optim_step(types.AdamParams(learning_rate=2e-3)).result()
 
 
+def scenario():
+    """What the other clients are to draw: as `draw`, for all settings."""
+    head = {"on": "a", "session": "one"}
+    sampler = {
+        "name": "sampler",
+        "method": "Sampling.CreateSamplingSession",
+        "body": {"base_model": BASE},
+    }
+    steps = [
+        {"do": "connect", "connection": "a"},
+        {
+            "do": "send",
+            "name": "one",
+            "on": "a",
+            "method": "Sessions.Create",
+            "stream": "",
+            "seq": 0,
+        },
+        {"do": "final", "name": "one", "show": [], "bind": "one"},
+        {"do": "send", **head, "stream": "${one}:sample:0", "seq": 0, **sampler},
+        {"do": "final", "name": "sampler", "show": ["status"]},
+    ]
+    for index, (temperature, top_k, top_p) in enumerate(SETTINGS):
+        params = {
+            "max_tokens": LENGTH,
+            "seed": SEED,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "stop_tokens": [],
+        }
+        body = {
+            "prompt": PROMPT,
+            "num_samples": SAMPLES,
+            "sampling_params": params,
+            "model_logprobs": True,
+        }
+        request = {"name": f"t{index}", "method": "Sampling.Sample", "body": body}
+        steps += [
+            {"do": "send", **head, "stream": "${one}:sample:0", "seq": index + 1, **request},
+            {"do": "final", "name": f"t{index}", "show": ["samples", "model_logprobs"]},
+        ]
+    return {"format": 1, "data": {}, "steps": steps}
+
+
+def lines(index, tokens, logprobs, own):
+    """What a runner prints of one setting's draws."""
+    for row, (sequence, values) in enumerate(zip(tokens.tolist(), logprobs, strict=True)):
+        yield f"sample t{index} {row} length {','.join(map(str, sequence))}"
+        yield f"sample_logprobs t{index} {row} sha256:{digest(values)}"
+    yield f"model_logprobs t{index} sha256:{digest(own)}"
+
+
+def digest(values):
+    return hashlib.sha256(np.ascontiguousarray(values, "<f4").tobytes()).hexdigest()
+
+
 def same_bits(a, b):
     return np.array_equal(a.view(np.int32), b.view(np.int32))
 
@@ -110,7 +173,8 @@ def main():
     model = load(MINI)
     base = service.create_lora_training_client(BASE, rank=4, seed=1)  # B is 0: the base as it is
     sampler = service.create_sampling_client(base_model=BASE)
-    for temperature, top_k, top_p in SETTINGS:
+    drawn = ["status sampler OK -"]
+    for index, (temperature, top_k, top_p) in enumerate(SETTINGS):
         name = f"T {temperature}, top_k {top_k}, top_p {top_p}"
         tokens, logprobs, own = draw(sampler, temperature, top_k, top_p)
         expected = distributions(model, tokens, temperature or 1.0)
@@ -127,6 +191,17 @@ def main():
         if temperature == 0:
             check(f"{name}: the likeliest tokens", (expected.argmax(-1).numpy() == tokens).all())
         print(f"{name}: {tokens.size} draws, {error:.1e} from transformers")
+        drawn += lines(index, tokens, logprobs, own)
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "scenario.json"
+        file.write_text(json.dumps(scenario()))
+        for runner in sys.argv[1:]:
+            client, command = runner.split("=", 1)
+            words = [*command.split(), os.environ["TINSMITH_ENDPOINT"], str(file)]
+            seen = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+            check(f"the draws of {client}", seen.splitlines()[:-1] == drawn)
+            print(f"{client}: the same draws and bits")
 
     train(base)
     sampler = base.save_weights_and_get_sampling_client()
