@@ -74,6 +74,27 @@ import Testing
       ).isEmpty)
   }
 
+  /// What passed a request that did not fit gives way when that lets it start, and not before.
+  @Test func whoPassedGivesWay() {
+    func displaced(_ new: Holder, _ running: [Holder]) -> [Int] {
+      let used = running.reduce(0) { $0 + $1.pages }
+      return policy.displaced(by: new, freePages: 100 - used, running: running)
+    }
+    func passer(_ tenant: String, _ request: Int, pages: Int, of passed: Int = 5) -> Holder {
+      Holder(tenant: tenant, request: request, sample: 0, pages: pages, passed: passed)
+    }
+    let long = holder("long", 5, pages: 80)
+    let passers = [passer("a", 6, pages: 10), passer("b", 7, pages: 5)]
+    #expect(displaced(long, [holder("c", 1, pages: 40)] + passers).isEmpty)
+    #expect(displaced(long, [holder("c", 1, pages: 10)] + passers) == [2, 1])
+    // Also the oldest of those that run: the one that waits is older.
+    #expect(displaced(long, [passer("a", 6, pages: 30)]) == [0])
+    // One that waits and is younger lets the oldest end.
+    #expect(displaced(holder("long", 9, pages: 80), [passer("a", 6, pages: 30, of: 9)]).isEmpty)
+    // Whoever passed another request stays.
+    #expect(displaced(holder("long", 4, pages: 80), passers).isEmpty)
+  }
+
   /// Two tenants that always want more, at random: in the long run neither has more than its share
   /// while the other waits, but for the oldest sequence.
   @Test(arguments: UInt64(1)...10)

@@ -147,6 +147,41 @@ import Testing
     generator.cancel(0)
   }
 
+  /// One that waits for most of the cache holds up nobody who fits, and is not kept out by those who
+  /// pass it.
+  @Test func whoFitsPassesAndGivesWay() throws {
+    let golden = try GoldenModel("llama")
+    var random = SeededRandom(9)
+    let generator = try generator(golden, pages: 8)
+    func add(_ tenant: String, prompt: Int, _ tokens: Int) throws -> Int {
+      var request = GenerationRequest(prompt: random.tokens(prompt, golden))
+      request.tenant = tenant
+      request.parameters.maxTokens = tokens
+      return try generator.add(request)
+    }
+    let first = try add("first", prompt: 60, 30)
+    _ = generator.step()
+    // It needs six pages and one to grow, and six are free.
+    let large = try add("large", prompt: 190, 10)
+    var small = try add("small", prompt: 40, 100)
+    var ends: [Int] = []
+    var steps = 0
+    while !ends.contains(large) {
+      for case .finished(let id, _) in generator.step() { ends.append(id) }
+      // There is always one that would pass.
+      if ends.contains(small) { small = try add("small", prompt: 40, 100) }
+      steps += 1
+      try #require(steps < 120, "\(ends)")
+    }
+    #expect(ends.first == first)
+    // It ran beside the first one, gave way to the large one, and ends all the same.
+    #expect(generator.preemptions == 1)
+    while !generator.isIdle {
+      for case .finished(let id, _) in generator.step() { ends.append(id) }
+    }
+    #expect(ends.last == small)
+  }
+
   /// A cancelled request gives everything back at once, whatever part of it runs.
   @Test func cancellingGivesAllBack() throws {
     let golden = try GoldenModel("llama")

@@ -1,7 +1,8 @@
 /// Who decodes while there are more sequences than pages or places: decisions without state.
 ///
 /// A tenant's use is its part of the pages or of the places, whichever is larger; tenants with
-/// something to do have equal shares. Whoever uses least is let in next. When nothing is left, the
+/// something to do have equal shares. Whoever uses least is let in next; while it does not fit, others
+/// that do may pass it, and give way to it as soon as that lets it start. When nothing is left, the
 /// youngest sequence of whoever uses most gives way; its tokens are kept, and computed again later
 /// (numerics rule l). The oldest sequence of all never gives way, so that each ends some time.
 struct DecodePolicy {
@@ -11,6 +12,8 @@ struct DecodePolicy {
     let request: Int
     let sample: Int
     let pages: Int
+    /// The request that was next and did not fit when this one was let in.
+    var passed: Int? = nil
 
     fileprivate var age: (Int, Int) { (request, sample) }
   }
@@ -52,21 +55,23 @@ struct DecodePolicy {
       || (running.isEmpty && holder.pages <= freePages)
   }
 
-  /// Who gives way to one that waits, so that it fits: its tenant stays within its share, those of the
-  /// others are above theirs. Nobody, if that would not suffice.
+  /// Who gives way to one that waits, so that it fits: those who passed it; and where its tenant stays
+  /// within its share, those of tenants that are above theirs. Nobody, if that would not suffice.
   func displaced(by holder: Holder, freePages: Int, running: [Holder]) -> [Int] {
     let tenants = Set(running.map(\.tenant)).union([holder.tenant])
     let share = 1000 / tenants.count
     let own = running.filter { $0.tenant == holder.tenant }
     let wanted = use(own.reduce(holder.pages) { $0 + $1.pages }, own.count + 1)
-    guard wanted <= share else { return [] }
     var (left, free) = (running, freePages)
     var displaced: [Int] = []
     while !fits(holder, freePages: free, running: left) {
       let uses = uses(left)
+      let isAboveShare = { (other: Holder) in
+        wanted <= share && other.tenant != holder.tenant && (uses[other.tenant] ?? 0) > share
+      }
       guard
         let index = youngest(
-          left, where: { $0.tenant != holder.tenant && (uses[$0.tenant] ?? 0) > share }),
+          left, under: holder, where: { $0.passed == holder.request || isAboveShare($0) }),
         let place = running.firstIndex(of: left[index])
       else { return [] }
       free += left[index].pages
@@ -91,8 +96,11 @@ struct DecodePolicy {
     running.indices.min { running[$0].age < running[$1].age }
   }
 
-  private func youngest(_ running: [Holder], where isFit: (Holder) -> Bool) -> Int? {
-    let oldest = oldest(running)
+  /// - Parameter holder: one that waits; if it is the oldest of all, any other is younger.
+  private func youngest(
+    _ running: [Holder], under holder: Holder, where isFit: (Holder) -> Bool
+  ) -> Int? {
+    let oldest = oldest(running + [holder])
     return running.indices.filter { $0 != oldest && isFit(running[$0]) }
       .max { running[$0].age < running[$1].age }
   }

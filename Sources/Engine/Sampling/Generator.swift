@@ -115,12 +115,13 @@ package final class Generator {
 
   // MARK: Who runs
 
-  /// Lets in who is next until it does not fit: it waits then, and nobody passes it.
+  /// Lets in who is next, and who may pass one that does not fit.
   private func admit() {
     var first: [String: GenerationGroup] = [:]
     for group in groups where group.nextWaiting != nil && first[group.request.tenant] == nil {
       first[group.request.tenant] = group
     }
+    var blocked: Int?
     // So many at most: those who are displaced may be let in again.
     for _ in 0..<2 * policy.places where !first.isEmpty {
       let candidates = first.values.sorted { $0.id < $1.id }
@@ -133,10 +134,15 @@ package final class Generator {
           by: waiting[next], freePages: availablePages, running: holders)
         for sequence in displaced.map({ running[$0] }) { preempt(sequence) }
       }
-      guard let sequence = start(group, waiting[next]) else { return }
+      let tenant = group.request.tenant
+      guard let sequence = start(group, waiting[next]) else {
+        blocked = blocked ?? group.id
+        first[tenant] = nil
+        continue
+      }
+      sequence.passed = blocked
       running.append(sequence)
       guard group.nextWaiting == nil else { continue }
-      let tenant = group.request.tenant
       first[tenant] = groups.first { $0.request.tenant == tenant && $0.nextWaiting != nil }
     }
   }

@@ -13,6 +13,8 @@ final class PagedSequence {
   private(set) var filled: Int
   /// Where the step under way ends; `filled` if it does not take part.
   private(set) var end: Int
+  /// The request that it was let in before, though that was next.
+  var passed: Int?
 
   init(
     _ group: GenerationGroup, sample: Int?, pages: [Int32], sharedPages: Int = 0, filled: Int
@@ -34,7 +36,7 @@ final class PagedSequence {
   var holder: DecodePolicy.Holder {
     DecodePolicy.Holder(
       tenant: group.request.tenant, request: group.id, sample: sample ?? 0,
-      pages: pages.count - sharedPages)
+      pages: pages.count - sharedPages, passed: passed)
   }
 
   /// Lets it take part in the next step with at most `rows` rows.
