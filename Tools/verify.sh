@@ -55,9 +55,9 @@ echo "== the embedded model in transformers"
 echo "== log-probs of samples at temperatures"
 Tools/clients/cpp/build.sh "$work/cpp"
 Tools/clients/java/build.sh "$work/java"
-swift build -c release --product tinsmith-conformance
+Tools/swift.sh build --product tinsmith-conformance
 TINSMITH="$tinsmith" Tools/clients/served.sh "$python" Tools/verify/tempered.py \
-  "swift=$(swift build -c release --show-bin-path)/tinsmith-conformance" \
+  "swift=$(Tools/swift.sh build --show-bin-path)/tinsmith-conformance" \
   "cpp=$work/cpp/conformance" "java=$work/java/conformance"
 
 echo "== the router killed under load"
