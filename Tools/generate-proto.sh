@@ -48,9 +48,9 @@ rm -r "$out/raw"
   for header in "$out"/include/*.pb-c.h; do echo "#include \"$(basename "$header")\""; done
 } > "$out/include/CProto.h"
 
-# The calls of checkpoints are not in the Ruby client, and worker.proto is between router and workers.
+# worker.proto is between router and workers.
 ruby=Tools/clients/ruby/lib
-files=(tinsmith/v1/{envelope,status,tensor,sessions,training,sampling,admin}.proto)
+files=(tinsmith/v1/{envelope,status,tensor,checkpoints,sessions,training,sampling,admin}.proto)
 case "$(protoc --version 2>/dev/null)" in
   "libprotoc 3.21."*)
     mkdir "$work/ruby"

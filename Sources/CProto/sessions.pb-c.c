@@ -277,6 +277,456 @@ void   tinsmith__v1__finish_session_response__free_unpacked
   assert(message->base.descriptor == &tinsmith__v1__finish_session_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tinsmith__v1__list_sessions_request__init
+                     (Tinsmith__V1__ListSessionsRequest         *message)
+{
+  static const Tinsmith__V1__ListSessionsRequest init_value = TINSMITH__V1__LIST_SESSIONS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__list_sessions_request__get_packed_size
+                     (const Tinsmith__V1__ListSessionsRequest *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_sessions_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__list_sessions_request__pack
+                     (const Tinsmith__V1__ListSessionsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_sessions_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__list_sessions_request__pack_to_buffer
+                     (const Tinsmith__V1__ListSessionsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_sessions_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__ListSessionsRequest *
+       tinsmith__v1__list_sessions_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__ListSessionsRequest *)
+     protobuf_c_message_unpack (&tinsmith__v1__list_sessions_request__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__list_sessions_request__free_unpacked
+                     (Tinsmith__V1__ListSessionsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__list_sessions_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__list_sessions_response__init
+                     (Tinsmith__V1__ListSessionsResponse         *message)
+{
+  static const Tinsmith__V1__ListSessionsResponse init_value = TINSMITH__V1__LIST_SESSIONS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__list_sessions_response__get_packed_size
+                     (const Tinsmith__V1__ListSessionsResponse *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_sessions_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__list_sessions_response__pack
+                     (const Tinsmith__V1__ListSessionsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_sessions_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__list_sessions_response__pack_to_buffer
+                     (const Tinsmith__V1__ListSessionsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_sessions_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__ListSessionsResponse *
+       tinsmith__v1__list_sessions_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__ListSessionsResponse *)
+     protobuf_c_message_unpack (&tinsmith__v1__list_sessions_response__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__list_sessions_response__free_unpacked
+                     (Tinsmith__V1__ListSessionsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__list_sessions_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__session_info_request__init
+                     (Tinsmith__V1__SessionInfoRequest         *message)
+{
+  static const Tinsmith__V1__SessionInfoRequest init_value = TINSMITH__V1__SESSION_INFO_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__session_info_request__get_packed_size
+                     (const Tinsmith__V1__SessionInfoRequest *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__session_info_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__session_info_request__pack
+                     (const Tinsmith__V1__SessionInfoRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__session_info_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__session_info_request__pack_to_buffer
+                     (const Tinsmith__V1__SessionInfoRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__session_info_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__SessionInfoRequest *
+       tinsmith__v1__session_info_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__SessionInfoRequest *)
+     protobuf_c_message_unpack (&tinsmith__v1__session_info_request__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__session_info_request__free_unpacked
+                     (Tinsmith__V1__SessionInfoRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__session_info_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__session_info__init
+                     (Tinsmith__V1__SessionInfo         *message)
+{
+  static const Tinsmith__V1__SessionInfo init_value = TINSMITH__V1__SESSION_INFO__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__session_info__get_packed_size
+                     (const Tinsmith__V1__SessionInfo *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__session_info__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__session_info__pack
+                     (const Tinsmith__V1__SessionInfo *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__session_info__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__session_info__pack_to_buffer
+                     (const Tinsmith__V1__SessionInfo *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__session_info__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__SessionInfo *
+       tinsmith__v1__session_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__SessionInfo *)
+     protobuf_c_message_unpack (&tinsmith__v1__session_info__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__session_info__free_unpacked
+                     (Tinsmith__V1__SessionInfo *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__session_info__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__sampler_request__init
+                     (Tinsmith__V1__SamplerRequest         *message)
+{
+  static const Tinsmith__V1__SamplerRequest init_value = TINSMITH__V1__SAMPLER_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__sampler_request__get_packed_size
+                     (const Tinsmith__V1__SamplerRequest *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__sampler_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__sampler_request__pack
+                     (const Tinsmith__V1__SamplerRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__sampler_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__sampler_request__pack_to_buffer
+                     (const Tinsmith__V1__SamplerRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__sampler_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__SamplerRequest *
+       tinsmith__v1__sampler_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__SamplerRequest *)
+     protobuf_c_message_unpack (&tinsmith__v1__sampler_request__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__sampler_request__free_unpacked
+                     (Tinsmith__V1__SamplerRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__sampler_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__sampler_info__init
+                     (Tinsmith__V1__SamplerInfo         *message)
+{
+  static const Tinsmith__V1__SamplerInfo init_value = TINSMITH__V1__SAMPLER_INFO__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__sampler_info__get_packed_size
+                     (const Tinsmith__V1__SamplerInfo *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__sampler_info__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__sampler_info__pack
+                     (const Tinsmith__V1__SamplerInfo *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__sampler_info__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__sampler_info__pack_to_buffer
+                     (const Tinsmith__V1__SamplerInfo *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__sampler_info__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__SamplerInfo *
+       tinsmith__v1__sampler_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__SamplerInfo *)
+     protobuf_c_message_unpack (&tinsmith__v1__sampler_info__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__sampler_info__free_unpacked
+                     (Tinsmith__V1__SamplerInfo *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__sampler_info__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__list_runs_request__init
+                     (Tinsmith__V1__ListRunsRequest         *message)
+{
+  static const Tinsmith__V1__ListRunsRequest init_value = TINSMITH__V1__LIST_RUNS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__list_runs_request__get_packed_size
+                     (const Tinsmith__V1__ListRunsRequest *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_runs_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__list_runs_request__pack
+                     (const Tinsmith__V1__ListRunsRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_runs_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__list_runs_request__pack_to_buffer
+                     (const Tinsmith__V1__ListRunsRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_runs_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__ListRunsRequest *
+       tinsmith__v1__list_runs_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__ListRunsRequest *)
+     protobuf_c_message_unpack (&tinsmith__v1__list_runs_request__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__list_runs_request__free_unpacked
+                     (Tinsmith__V1__ListRunsRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__list_runs_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__list_runs_response__init
+                     (Tinsmith__V1__ListRunsResponse         *message)
+{
+  static const Tinsmith__V1__ListRunsResponse init_value = TINSMITH__V1__LIST_RUNS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__list_runs_response__get_packed_size
+                     (const Tinsmith__V1__ListRunsResponse *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_runs_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__list_runs_response__pack
+                     (const Tinsmith__V1__ListRunsResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_runs_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__list_runs_response__pack_to_buffer
+                     (const Tinsmith__V1__ListRunsResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__list_runs_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__ListRunsResponse *
+       tinsmith__v1__list_runs_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__ListRunsResponse *)
+     protobuf_c_message_unpack (&tinsmith__v1__list_runs_response__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__list_runs_response__free_unpacked
+                     (Tinsmith__V1__ListRunsResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__list_runs_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__run_request__init
+                     (Tinsmith__V1__RunRequest         *message)
+{
+  static const Tinsmith__V1__RunRequest init_value = TINSMITH__V1__RUN_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__run_request__get_packed_size
+                     (const Tinsmith__V1__RunRequest *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__run_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__run_request__pack
+                     (const Tinsmith__V1__RunRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__run_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__run_request__pack_to_buffer
+                     (const Tinsmith__V1__RunRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__run_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__RunRequest *
+       tinsmith__v1__run_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__RunRequest *)
+     protobuf_c_message_unpack (&tinsmith__v1__run_request__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__run_request__free_unpacked
+                     (Tinsmith__V1__RunRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__run_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tinsmith__v1__run_info__init
+                     (Tinsmith__V1__RunInfo         *message)
+{
+  static const Tinsmith__V1__RunInfo init_value = TINSMITH__V1__RUN_INFO__INIT;
+  *message = init_value;
+}
+size_t tinsmith__v1__run_info__get_packed_size
+                     (const Tinsmith__V1__RunInfo *message)
+{
+  assert(message->base.descriptor == &tinsmith__v1__run_info__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tinsmith__v1__run_info__pack
+                     (const Tinsmith__V1__RunInfo *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tinsmith__v1__run_info__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tinsmith__v1__run_info__pack_to_buffer
+                     (const Tinsmith__V1__RunInfo *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tinsmith__v1__run_info__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tinsmith__V1__RunInfo *
+       tinsmith__v1__run_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tinsmith__V1__RunInfo *)
+     protobuf_c_message_unpack (&tinsmith__v1__run_info__descriptor,
+                                allocator, len, data);
+}
+void   tinsmith__v1__run_info__free_unpacked
+                     (Tinsmith__V1__RunInfo *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tinsmith__v1__run_info__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor tinsmith__v1__create_session_request__field_descriptors[6] =
 {
   {
@@ -608,6 +1058,711 @@ const ProtobufCMessageDescriptor tinsmith__v1__finish_session_response__descript
   (ProtobufCMessageInit) tinsmith__v1__finish_session_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor tinsmith__v1__list_sessions_request__field_descriptors[2] =
+{
+  {
+    "limit",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ListSessionsRequest, limit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ListSessionsRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__list_sessions_request__field_indices_by_name[] = {
+  0,   /* field[0] = limit */
+  1,   /* field[1] = page_token */
+};
+static const ProtobufCIntRange tinsmith__v1__list_sessions_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__list_sessions_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.ListSessionsRequest",
+  "ListSessionsRequest",
+  "Tinsmith__V1__ListSessionsRequest",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__ListSessionsRequest),
+  2,
+  tinsmith__v1__list_sessions_request__field_descriptors,
+  tinsmith__v1__list_sessions_request__field_indices_by_name,
+  1,  tinsmith__v1__list_sessions_request__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__list_sessions_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__list_sessions_response__field_descriptors[2] =
+{
+  {
+    "sessions",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__ListSessionsResponse, n_sessions),
+    offsetof(Tinsmith__V1__ListSessionsResponse, sessions),
+    &tinsmith__v1__session_info__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ListSessionsResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__list_sessions_response__field_indices_by_name[] = {
+  1,   /* field[1] = next_page_token */
+  0,   /* field[0] = sessions */
+};
+static const ProtobufCIntRange tinsmith__v1__list_sessions_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__list_sessions_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.ListSessionsResponse",
+  "ListSessionsResponse",
+  "Tinsmith__V1__ListSessionsResponse",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__ListSessionsResponse),
+  2,
+  tinsmith__v1__list_sessions_response__field_descriptors,
+  tinsmith__v1__list_sessions_response__field_indices_by_name,
+  1,  tinsmith__v1__list_sessions_response__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__list_sessions_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__session_info_request__field_descriptors[1] =
+{
+  {
+    "session_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SessionInfoRequest, session_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__session_info_request__field_indices_by_name[] = {
+  0,   /* field[0] = session_id */
+};
+static const ProtobufCIntRange tinsmith__v1__session_info_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__session_info_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.SessionInfoRequest",
+  "SessionInfoRequest",
+  "Tinsmith__V1__SessionInfoRequest",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__SessionInfoRequest),
+  1,
+  tinsmith__v1__session_info_request__field_descriptors,
+  tinsmith__v1__session_info_request__field_indices_by_name,
+  1,  tinsmith__v1__session_info_request__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__session_info_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__session_info__field_descriptors[8] =
+{
+  {
+    "session_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SessionInfo, session_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "created_unix_ms",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SessionInfo, created_unix_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "display_name",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SessionInfo, display_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tags",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Tinsmith__V1__SessionInfo, n_tags),
+    offsetof(Tinsmith__V1__SessionInfo, tags),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "user_metadata",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__SessionInfo, n_user_metadata),
+    offsetof(Tinsmith__V1__SessionInfo, user_metadata),
+    &tinsmith__v1__text_pair__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "project_id",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SessionInfo, project_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "model_ids",
+    7,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Tinsmith__V1__SessionInfo, n_model_ids),
+    offsetof(Tinsmith__V1__SessionInfo, model_ids),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sampling_session_ids",
+    8,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Tinsmith__V1__SessionInfo, n_sampling_session_ids),
+    offsetof(Tinsmith__V1__SessionInfo, sampling_session_ids),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__session_info__field_indices_by_name[] = {
+  1,   /* field[1] = created_unix_ms */
+  2,   /* field[2] = display_name */
+  6,   /* field[6] = model_ids */
+  5,   /* field[5] = project_id */
+  7,   /* field[7] = sampling_session_ids */
+  0,   /* field[0] = session_id */
+  3,   /* field[3] = tags */
+  4,   /* field[4] = user_metadata */
+};
+static const ProtobufCIntRange tinsmith__v1__session_info__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__session_info__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.SessionInfo",
+  "SessionInfo",
+  "Tinsmith__V1__SessionInfo",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__SessionInfo),
+  8,
+  tinsmith__v1__session_info__field_descriptors,
+  tinsmith__v1__session_info__field_indices_by_name,
+  1,  tinsmith__v1__session_info__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__session_info__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__sampler_request__field_descriptors[1] =
+{
+  {
+    "sampling_session_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SamplerRequest, sampling_session_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__sampler_request__field_indices_by_name[] = {
+  0,   /* field[0] = sampling_session_id */
+};
+static const ProtobufCIntRange tinsmith__v1__sampler_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__sampler_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.SamplerRequest",
+  "SamplerRequest",
+  "Tinsmith__V1__SamplerRequest",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__SamplerRequest),
+  1,
+  tinsmith__v1__sampler_request__field_descriptors,
+  tinsmith__v1__sampler_request__field_indices_by_name,
+  1,  tinsmith__v1__sampler_request__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__sampler_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__sampler_info__field_descriptors[4] =
+{
+  {
+    "sampling_session_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SamplerInfo, sampling_session_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "base_model",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SamplerInfo, base_model),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "model_path",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SamplerInfo, model_path),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "created_unix_ms",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__SamplerInfo, created_unix_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__sampler_info__field_indices_by_name[] = {
+  1,   /* field[1] = base_model */
+  3,   /* field[3] = created_unix_ms */
+  2,   /* field[2] = model_path */
+  0,   /* field[0] = sampling_session_id */
+};
+static const ProtobufCIntRange tinsmith__v1__sampler_info__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__sampler_info__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.SamplerInfo",
+  "SamplerInfo",
+  "Tinsmith__V1__SamplerInfo",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__SamplerInfo),
+  4,
+  tinsmith__v1__sampler_info__field_descriptors,
+  tinsmith__v1__sampler_info__field_indices_by_name,
+  1,  tinsmith__v1__sampler_info__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__sampler_info__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__list_runs_request__field_descriptors[2] =
+{
+  {
+    "limit",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ListRunsRequest, limit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ListRunsRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__list_runs_request__field_indices_by_name[] = {
+  0,   /* field[0] = limit */
+  1,   /* field[1] = page_token */
+};
+static const ProtobufCIntRange tinsmith__v1__list_runs_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__list_runs_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.ListRunsRequest",
+  "ListRunsRequest",
+  "Tinsmith__V1__ListRunsRequest",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__ListRunsRequest),
+  2,
+  tinsmith__v1__list_runs_request__field_descriptors,
+  tinsmith__v1__list_runs_request__field_indices_by_name,
+  1,  tinsmith__v1__list_runs_request__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__list_runs_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__list_runs_response__field_descriptors[2] =
+{
+  {
+    "runs",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__ListRunsResponse, n_runs),
+    offsetof(Tinsmith__V1__ListRunsResponse, runs),
+    &tinsmith__v1__run_info__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "next_page_token",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__ListRunsResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__list_runs_response__field_indices_by_name[] = {
+  1,   /* field[1] = next_page_token */
+  0,   /* field[0] = runs */
+};
+static const ProtobufCIntRange tinsmith__v1__list_runs_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__list_runs_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.ListRunsResponse",
+  "ListRunsResponse",
+  "Tinsmith__V1__ListRunsResponse",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__ListRunsResponse),
+  2,
+  tinsmith__v1__list_runs_response__field_descriptors,
+  tinsmith__v1__list_runs_response__field_indices_by_name,
+  1,  tinsmith__v1__list_runs_response__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__list_runs_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__run_request__field_descriptors[1] =
+{
+  {
+    "model_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunRequest, model_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__run_request__field_indices_by_name[] = {
+  0,   /* field[0] = model_id */
+};
+static const ProtobufCIntRange tinsmith__v1__run_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__run_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.RunRequest",
+  "RunRequest",
+  "Tinsmith__V1__RunRequest",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__RunRequest),
+  1,
+  tinsmith__v1__run_request__field_descriptors,
+  tinsmith__v1__run_request__field_indices_by_name,
+  1,  tinsmith__v1__run_request__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__run_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tinsmith__v1__run_info__field_descriptors[12] =
+{
+  {
+    "model_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunInfo, model_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "base_model",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunInfo, base_model),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rank",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunInfo, rank),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "alpha",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunInfo, alpha),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "train_attn",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunInfo, train_attn),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "train_mlp",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunInfo, train_mlp),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "train_unembed",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunInfo, train_unembed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "user_metadata",
+    8,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tinsmith__V1__RunInfo, n_user_metadata),
+    offsetof(Tinsmith__V1__RunInfo, user_metadata),
+    &tinsmith__v1__text_pair__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "created_unix_ms",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunInfo, created_unix_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "changed_unix_ms",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunInfo, changed_unix_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "last_checkpoint",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunInfo, last_checkpoint),
+    &tinsmith__v1__checkpoint__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "last_sampler_checkpoint",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tinsmith__V1__RunInfo, last_sampler_checkpoint),
+    &tinsmith__v1__checkpoint__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tinsmith__v1__run_info__field_indices_by_name[] = {
+  3,   /* field[3] = alpha */
+  1,   /* field[1] = base_model */
+  9,   /* field[9] = changed_unix_ms */
+  8,   /* field[8] = created_unix_ms */
+  10,   /* field[10] = last_checkpoint */
+  11,   /* field[11] = last_sampler_checkpoint */
+  0,   /* field[0] = model_id */
+  2,   /* field[2] = rank */
+  4,   /* field[4] = train_attn */
+  5,   /* field[5] = train_mlp */
+  6,   /* field[6] = train_unembed */
+  7,   /* field[7] = user_metadata */
+};
+static const ProtobufCIntRange tinsmith__v1__run_info__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 12 }
+};
+const ProtobufCMessageDescriptor tinsmith__v1__run_info__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tinsmith.v1.RunInfo",
+  "RunInfo",
+  "Tinsmith__V1__RunInfo",
+  "tinsmith.v1",
+  sizeof(Tinsmith__V1__RunInfo),
+  12,
+  tinsmith__v1__run_info__field_descriptors,
+  tinsmith__v1__run_info__field_indices_by_name,
+  1,  tinsmith__v1__run_info__number_ranges,
+  (ProtobufCMessageInit) tinsmith__v1__run_info__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue tinsmith__v1__finish_reason__enum_values_by_number[4] =
 {
   { "FINISH_REASON_UNSPECIFIED", "TINSMITH__V1__FINISH_REASON__FINISH_REASON_UNSPECIFIED", 0 },
@@ -640,16 +1795,26 @@ const ProtobufCEnumDescriptor tinsmith__v1__finish_reason__descriptor =
   tinsmith__v1__finish_reason__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor tinsmith__v1__sessions__method_descriptors[3] =
+static const ProtobufCMethodDescriptor tinsmith__v1__sessions__method_descriptors[8] =
 {
   { "Create", &tinsmith__v1__create_session_request__descriptor, &tinsmith__v1__create_session_response__descriptor },
   { "Heartbeat", &tinsmith__v1__heartbeat_request__descriptor, &tinsmith__v1__heartbeat_response__descriptor },
   { "Finish", &tinsmith__v1__finish_session_request__descriptor, &tinsmith__v1__finish_session_response__descriptor },
+  { "List", &tinsmith__v1__list_sessions_request__descriptor, &tinsmith__v1__list_sessions_response__descriptor },
+  { "Info", &tinsmith__v1__session_info_request__descriptor, &tinsmith__v1__session_info__descriptor },
+  { "Sampler", &tinsmith__v1__sampler_request__descriptor, &tinsmith__v1__sampler_info__descriptor },
+  { "ListRuns", &tinsmith__v1__list_runs_request__descriptor, &tinsmith__v1__list_runs_response__descriptor },
+  { "Run", &tinsmith__v1__run_request__descriptor, &tinsmith__v1__run_info__descriptor },
 };
 const unsigned tinsmith__v1__sessions__method_indices_by_name[] = {
   0,        /* Create */
   2,        /* Finish */
-  1         /* Heartbeat */
+  1,        /* Heartbeat */
+  4,        /* Info */
+  3,        /* List */
+  6,        /* ListRuns */
+  7,        /* Run */
+  5         /* Sampler */
 };
 const ProtobufCServiceDescriptor tinsmith__v1__sessions__descriptor =
 {
@@ -658,7 +1823,7 @@ const ProtobufCServiceDescriptor tinsmith__v1__sessions__descriptor =
   "Sessions",
   "Tinsmith__V1__Sessions",
   "tinsmith.v1",
-  3,
+  8,
   tinsmith__v1__sessions__method_descriptors,
   tinsmith__v1__sessions__method_indices_by_name
 };
@@ -685,6 +1850,46 @@ void tinsmith__v1__sessions__finish(ProtobufCService *service,
 {
   assert(service->descriptor == &tinsmith__v1__sessions__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void tinsmith__v1__sessions__list(ProtobufCService *service,
+                                  const Tinsmith__V1__ListSessionsRequest *input,
+                                  Tinsmith__V1__ListSessionsResponse_Closure closure,
+                                  void *closure_data)
+{
+  assert(service->descriptor == &tinsmith__v1__sessions__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void tinsmith__v1__sessions__info(ProtobufCService *service,
+                                  const Tinsmith__V1__SessionInfoRequest *input,
+                                  Tinsmith__V1__SessionInfo_Closure closure,
+                                  void *closure_data)
+{
+  assert(service->descriptor == &tinsmith__v1__sessions__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void tinsmith__v1__sessions__sampler(ProtobufCService *service,
+                                     const Tinsmith__V1__SamplerRequest *input,
+                                     Tinsmith__V1__SamplerInfo_Closure closure,
+                                     void *closure_data)
+{
+  assert(service->descriptor == &tinsmith__v1__sessions__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void tinsmith__v1__sessions__list_runs(ProtobufCService *service,
+                                       const Tinsmith__V1__ListRunsRequest *input,
+                                       Tinsmith__V1__ListRunsResponse_Closure closure,
+                                       void *closure_data)
+{
+  assert(service->descriptor == &tinsmith__v1__sessions__descriptor);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void tinsmith__v1__sessions__run(ProtobufCService *service,
+                                 const Tinsmith__V1__RunRequest *input,
+                                 Tinsmith__V1__RunInfo_Closure closure,
+                                 void *closure_data)
+{
+  assert(service->descriptor == &tinsmith__v1__sessions__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void tinsmith__v1__sessions__init (Tinsmith__V1__Sessions_Service *service,
                                    Tinsmith__V1__Sessions_ServiceDestroy destroy)

@@ -29,7 +29,7 @@ final class CatalogIndex {
   }
 
   /// Answers stay well below the limit of a frame, whatever users' metadata are.
-  private static let pageBytes = 16 << 20
+  static let pageBytes = 16 << 20
 
   private let file: String
   private let store: CheckpointStore
@@ -82,6 +82,48 @@ final class CatalogIndex {
         bytes += row.manifest.count
       }
       return page
+    }
+  }
+
+  /// The models of a tenant's checkpoints behind one of them (of all, if empty), in the order of
+  /// their ids.
+  func models(tenant: String, after start: String) throws -> [String] {
+    try perform { db in
+      try CatalogRefresh(db, store).run(model: nil)
+      return try String.fetchAll(
+        db,
+        sql: """
+          SELECT DISTINCT model FROM checkpoint
+          WHERE tenant = :tenant AND model > :start AND (expires = 0 OR expires > :now)
+          ORDER BY model
+          """,
+        arguments: [
+          "tenant": tenant, "start": start, "now": Int64(clamping: CheckpointStore.now()),
+        ])
+    }
+  }
+
+  /// The newest checkpoint of a model of each kind that a tenant may read.
+  func newest(
+    of model: String, tenant: String
+  ) throws -> (training: CheckpointStore.Manifest?, sampler: CheckpointStore.Manifest?) {
+    try perform { db in
+      try CatalogRefresh(db, store).run(model: model)
+      func newest(_ kind: CheckpointKind) throws -> CheckpointStore.Manifest? {
+        try CatalogRow.fetchOne(
+          db,
+          sql: """
+            SELECT * FROM checkpoint
+            WHERE model = :model AND folder = :folder AND (published OR tenant = :tenant)
+              AND (expires = 0 OR expires > :now)
+            ORDER BY created DESC, path DESC LIMIT 1
+            """,
+          arguments: [
+            "model": model, "folder": CatalogFolder(model: model, kind: kind).path,
+            "tenant": tenant, "now": Int64(clamping: CheckpointStore.now()),
+          ])?.checkedManifest()
+      }
+      return (try newest(.training), try newest(.sampler))
     }
   }
 

@@ -5,9 +5,9 @@ import Foundation
 import Logging
 package import RPC
 import Synchronization
-import Wire
+package import Wire
 
-/// What the keeper answers about checkpoints, and the removal of those whose time is over.
+/// What the keeper answers about checkpoints, sessions and models, and the removal of what is over.
 ///
 /// Files are read and written on queues of its own, so that the keeper's loop never waits: short work
 /// in turn on one, copies and exports on the other, where tenants take turns.
@@ -15,8 +15,9 @@ package final class CheckpointKeeper: Sendable {
   let store: CheckpointStore
   let exports: ModelExports
   let log = Logger(label: "tinsmith.catalog")
-  private let catalog: Confined<CatalogIndex>
-  private let queue: DispatchQueue
+  let catalog: Confined<CatalogIndex>
+  let queue: DispatchQueue
+  let register: SessionRegister
   private let transfers = FairQueueOfWork(label: "tinsmith.transfers")
   private let folders: SessionFolders
   private let sweep: Mutex<SessionSweep>
@@ -35,6 +36,7 @@ package final class CheckpointKeeper: Sendable {
     self.store = store
     exports = ModelExports(dataFolder: dataFolder, storage: storage)
     folders = SessionFolders(dataFolder: dataFolder, storage: storage)
+    register = SessionRegister(dataFolder: dataFolder, storage: storage)
     let queue = DispatchQueue(label: "tinsmith.catalog")
     self.queue = queue
     catalog = Confined(CatalogIndex(file: "\(dataFolder)/catalog.sqlite", store: store), to: queue)
@@ -87,11 +89,12 @@ package final class CheckpointKeeper: Sendable {
       (keeper, request: ReadExportRequest, context) in
       try keeper.exports.read(request, for: String(context.tenant), keeper.store)
     }
+    addListing(to: &table)
     return table
   }
 
   /// Short work, in the order in which it came.
-  private func handle<Request: WireMessage, Response: WireMessage>(
+  func handle<Request: WireMessage, Response: WireMessage>(
     _ method: Method, _ table: inout MethodTable, on queue: DispatchQueue,
     _ body: @escaping @Sendable (CheckpointKeeper, Request, CallContext) throws -> Response
   ) {
@@ -128,9 +131,7 @@ package final class CheckpointKeeper: Sendable {
     _ request: ListCheckpointsRequest, _ context: CallContext
   ) throws -> ListCheckpointsResponse {
     if !request.modelID.isEmpty {
-      // Becomes a folder's name: only what may be one.
-      _ = try CheckpointPath(
-        model: request.modelID, kind: .training, name: "any", field: "model_id")
+      try CheckpointPath.check(request.modelID, field: "model_id")
     }
     let start = try request.pageToken.isEmpty ? nil : PageToken.read(request.pageToken)
     let page = try catalog.value.page(
@@ -241,6 +242,19 @@ package final class CheckpointKeeper: Sendable {
     }
   }
 
+  /// A session begins: it is recorded, to be listed while it lives.
+  /// - Parameter done: called on any thread, with why it will not be listed if so.
+  package func sessionBegins(
+    _ id: String, tenant: String, _ request: CreateSessionRequest,
+    _ done: @escaping @Sendable (String?) -> Void
+  ) {
+    register.add(SessionRecords.Session(id, tenant: tenant, request), done)
+  }
+
+  /// A session has ended: it is not listed any more. What its models left goes with their owners, or
+  /// is swept up.
+  package func sessionEnded(_ id: String) { register.ended(id) }
+
   /// Removes what sessions left that are over, whoever was away when they ended.
   /// - Parameter alive: the sessions there are; told now and then.
   package func sessionsAlive(_ alive: Set<String>) {
@@ -250,6 +264,7 @@ package final class CheckpointKeeper: Sendable {
       }
       for session in over {
         log.info("session \(session) is over")
+        register.ended(session)
         folders.remove(session: session)
       }
     }
@@ -300,7 +315,7 @@ enum PageToken {
 /// A value that is used on one queue only.
 ///
 /// `@unchecked Sendable`: every access checks that it is on the queue.
-private final class Confined<Value>: @unchecked Sendable {
+final class Confined<Value>: @unchecked Sendable {
   private let content: Value
   private let queue: DispatchQueue
 

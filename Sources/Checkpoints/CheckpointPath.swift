@@ -58,7 +58,7 @@ package struct CheckpointPath: Equatable, Sendable {
   /// Weights for sampling that a model's request `seq` saved without a name.
   /// - Throws: `invalidArgument` naming `field`, for a model that cannot be a folder's name.
   package init(unnamedOf model: String, seq: UInt64, field: String) throws(EngineError) {
-    try Self.check(model, field)
+    try Self.check(model, field: field)
     self.model = model
     kind = .sampler
     name = "\(Self.unnamedPrefix)\(seq)"
@@ -68,14 +68,16 @@ package struct CheckpointPath: Equatable, Sendable {
   package init(
     model: String, kind: CheckpointKind, name: String, field: String
   ) throws(EngineError) {
-    try Self.check(model, field)
-    try Self.check(name, field)
+    try Self.check(model, field: field)
+    try Self.check(name, field: field)
     self.model = model
     self.kind = kind
     self.name = name
   }
 
-  private static func check(_ part: String, _ field: String) throws(EngineError) {
+  /// A text of a client that becomes the name of a folder or a file.
+  /// - Throws: `invalidArgument` naming `field`, for one that cannot be.
+  package static func check(_ part: String, field: String) throws(EngineError) {
     let isPlain = part.utf8.allSatisfy { byte in
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -20,6 +20,11 @@ package struct FileIdentity: Equatable, Sendable {
   /// The same as a text, to be kept and compared.
   package var text: String { "\(device) \(inode) \(seconds).\(nanoseconds)" }
 
+  /// When it was changed, in milliseconds since 1970.
+  var changedUnixMilliseconds: UInt64 {
+    UInt64(max(0, seconds)) * 1000 + UInt64(nanoseconds) / 1_000_000
+  }
+
   /// It was changed so recently that a second change could have left the same times: file systems
   /// count time in steps, and other hosts' clocks differ a little.
   package func isRecent(at now: Int = time(nil)) -> Bool { seconds >= now - 2 }

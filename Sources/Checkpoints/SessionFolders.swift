@@ -4,7 +4,8 @@ import Glibc
 import Logging
 
 /// What ends with a session, on disk: a folder for each of its models, `models/<model>` below the
-/// data folder, with the model's records and the weights that were saved for sampling without a name.
+/// data folder, with the model's records and the weights that were saved for sampling without a name,
+/// and `models/<session>`, with what `SessionRecords` keeps.
 package struct SessionFolders: Sendable {
   /// Of the folder that holds them, below the data folder.
   package static let name = "models"
@@ -17,29 +18,34 @@ package struct SessionFolders: Sendable {
     self.storage = storage
   }
 
-  /// The session of a model: its stream begins with it, `<session>:…`.
+  /// The session of a model or another stream, which begins with it, `<session>:…`.
   package static func session(of model: String) -> String {
     String(model.prefix { $0 != ":" })
   }
 
   /// The sessions that have something here.
-  package func sessions() -> Set<String> { Set(models().map(Self.session)) }
+  package func sessions() -> Set<String> { Set(folders().map(Self.session)) }
 
   /// Removes what a session had: gone for readers at once. An owner that still writes, writes into
   /// files that nobody finds.
   package func remove(session: String) {
-    for model in models() where Self.session(of: model) == session {
-      // No model is called so.
-      let aside = "\(root)/.\(model).\(getpid())\(Leftover.goneSuffix)"
-      do {
-        try storage.remove(aside)
-        try storage.rename("\(root)/\(model)", to: aside)
-        try storage.remove(aside)
-      } catch {
-        // Every worker that hears of the end removes them, and one of them is first.
-        guard access("\(root)/\(model)", F_OK) == 0 else { continue }
-        Logger(label: "tinsmith.sessions").warning("the folder of \(model) stays for now: \(error)")
-      }
+    for folder in folders() where Self.session(of: folder) == session { remove(folder) }
+  }
+
+  /// Removes what `SessionRecords` keeps of a session; the folders of its models stay.
+  package func removeRecords(of session: String) { remove(session) }
+
+  private func remove(_ folder: String) {
+    // No model is called so.
+    let aside = "\(root)/.\(folder).\(getpid())\(Leftover.goneSuffix)"
+    do {
+      try storage.remove(aside)
+      try storage.rename("\(root)/\(folder)", to: aside)
+      try storage.remove(aside)
+    } catch {
+      // Everybody who hears of the end removes them, and somebody is first.
+      guard access("\(root)/\(folder)", F_OK) == 0 else { return }
+      Logger(label: "tinsmith.sessions").warning("the folder of \(folder) stays for now: \(error)")
     }
   }
 
@@ -48,7 +54,7 @@ package struct SessionFolders: Sendable {
     try Leftover.removeAll(in: root, storage: storage) { !$0.hasPrefix(".") }
   }
 
-  private func models() -> [String] {
+  private func folders() -> [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
     return names.filter { !$0.hasPrefix(".") }
   }

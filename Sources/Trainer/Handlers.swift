@@ -10,6 +10,8 @@ struct Handlers {
   let preparation: Preparation
   /// For what is made of stop strings.
   let stopQueue = DispatchQueue(label: "tinsmith.stops", qos: .userInitiated)
+  /// For records of sampling sessions, so that computing does not wait for the disk.
+  let recordQueue = DispatchQueue(label: "tinsmith.records", qos: .userInitiated)
   /// For long work beside the compute thread.
   let asideQueue = FairQueueOfWork(label: "tinsmith.aside")
 
@@ -30,22 +32,11 @@ struct Handlers {
     }
   }
 
-  /// A method that runs on the compute thread from begin to end, as soon as possible.
-  func handle<Request: WireMessage, Response: WireMessage>(
-    _ table: inout MethodTable, _ method: Method, _ request: Request.Type,
-    _ body: @escaping @Sendable (Worker, Request, CallContext) throws -> Response
-  ) {
-    table.handle(method, Request.self, Response.self) { request, context, reply in
-      compute.submit { worker in
-        Self.run(worker, context, reply) { try body(worker, request, context) }
-      }
-    }
-  }
-
   /// Runs a handler's body and answers: refusals by the clock, timings, errors.
+  /// - Parameter answer: what is done with the response instead of answering with it at once.
   static func run<Response: WireMessage>(
     _ worker: Worker, _ context: CallContext, _ reply: Reply<Response>, inOrder: Bool = false,
-    _ body: () throws -> Response
+    _ body: () throws -> Response, answer: ((Response, ReplyInfo) -> Void)? = nil
   ) {
     var info = ReplyInfo()
     let start = Monotonic.microseconds()
@@ -56,7 +47,7 @@ struct Handlers {
       let response = try body()
       info.computeMicroseconds = Monotonic.microseconds() - start
       if inOrder { worker.passed(context, info.computeMicroseconds) }
-      reply.finish(response, info: info)
+      if let answer { answer(response, info) } else { reply.finish(response, info: info) }
     } catch {
       let error = RPCError.from(error)
       info.computeMicroseconds = Monotonic.microseconds() - start

@@ -1,6 +1,7 @@
 import Checkpoints
 import Dispatch
 import Engine
+import Logging
 import RPC
 import Tokenizers
 import Wire
@@ -15,13 +16,26 @@ extension Handlers {
         path: try worker.saveForSampler(
           model, request, seq: context.seq, tenant: context.tenant))
     }
-    handle(&table, .samplingCreateSamplingSession, CreateSamplingSessionRequest.self) {
-      worker, request, context in
-      let base = try worker.samplingTarget(request.source, tenant: String(context.tenant)).base
-      worker.samplingSessions[context.stream] = request.source
-      return CreateSamplingSessionResponse(
-        samplingSessionID: context.stream, baseModel: base.model.name,
-        tokenizer: base.model.folder, maxContextLength: base.decoder.contextLength)
+    table.handle(
+      .samplingCreateSamplingSession, CreateSamplingSessionRequest.self,
+      CreateSamplingSessionResponse.self
+    ) { request, context, reply in
+      compute.submit { worker in
+        let (records, log) = (worker.records, worker.log)
+        Self.run(worker, context, reply) {
+          try worker.createSamplingSession(request, context)
+        } answer: { response, info in
+          recordQueue.async {
+            do {
+              try records.write(SessionRecords.Sampler(response, request.source))
+            } catch {
+              // Sampling needs no record of it.
+              log.info("\(context.stream) will not be listed: \(error)")
+            }
+            reply.finish(response, info: info)
+          }
+        }
+      }
     }
     table.handle(.samplingSample, SampleRequest.self, SampleResponse.self) {
       request, context, reply in
@@ -65,7 +79,25 @@ struct SamplingTarget {
   let cacheScope: String
 }
 
+extension SessionRecords.Sampler {
+  fileprivate init(_ response: CreateSamplingSessionResponse, _ source: SamplingSource) {
+    var path: String?
+    if case .modelPath(let text) = source { path = text }
+    self.init(response.samplingSessionID, baseModel: response.baseModel, modelPath: path)
+  }
+}
+
 extension Worker {
+  fileprivate func createSamplingSession(
+    _ request: CreateSamplingSessionRequest, _ context: CallContext
+  ) throws -> CreateSamplingSessionResponse {
+    let base = try samplingTarget(request.source, tenant: String(context.tenant)).base
+    samplingSessions[context.stream] = request.source
+    return CreateSamplingSessionResponse(
+      samplingSessionID: context.stream, baseModel: base.model.name,
+      tokenizer: base.model.folder, maxContextLength: base.decoder.contextLength)
+  }
+
   /// The base model and adapter that a source names; a snapshot is loaded on demand.
   fileprivate func samplingTarget(
     _ source: SamplingSource, tenant: String

@@ -11,8 +11,9 @@ extension Handlers {
       let model = try worker.createModel(context.stream, request, tenant: context.tenant)
       worker.open(model)
       let response = CreateModelResponse(modelID: model.id, info: model.info)
-      guard !request.fromPath.isEmpty else { return response }
       do {
+        try worker.records.write(SessionRecords.Run(model))
+        guard !request.fromPath.isEmpty else { return response }
         model.nextSeq = context.seq + 1
         try worker.saveSnapshot(model, answer: response.encode())
       } catch {
@@ -117,6 +118,17 @@ extension LoRAConfig {
     try self.init(
       rank: wire.rank, alpha: Float(wire.alpha), seed: wire.seed ?? keyHash(modelID, 0),
       groups: groups)
+  }
+}
+
+extension SessionRecords.Run {
+  fileprivate init(_ model: TrainedModel) {
+    let info = model.info
+    self.init(
+      model.id, baseModel: info.baseModel, rank: info.lora.rank,
+      alpha: model.adapter.config.alpha, trainAttention: info.lora.trainAttention,
+      trainMLP: info.lora.trainMLP, trainUnembed: info.lora.trainUnembed,
+      userMetadata: model.userMetadata)
   }
 }
 

@@ -37,6 +37,8 @@ final class Worker {
   let arena: Arena
   let storage: any Storage
   let checkpoints: CheckpointStore
+  /// What is told of models and sampling sessions.
+  let records: SessionRecords
   let progress: @Sendable () -> Void
   let log = Logger(label: "tinsmith.worker")
 
@@ -78,6 +80,7 @@ final class Worker {
     kernels = try Kernels(threads: configuration.threads)
     arena = try Arena(bytes: memory.plan.workspace)
     checkpoints = CheckpointStore(folder: configuration.dataFolder, storage: storage)
+    records = SessionRecords(dataFolder: configuration.dataFolder, storage: storage)
     // A model that cannot be loaded is told at the start, not to the first user.
     for (name, folder) in configuration.models.folders.sorted(by: { $0.key < $1.key }) {
       do {

@@ -4,6 +4,11 @@ package enum Method: UInt32, Sendable, CaseIterable, Hashable {
   case sessionsCreate = 101
   case sessionsHeartbeat = 102
   case sessionsFinish = 103
+  case sessionsList = 104
+  case sessionsInfo = 105
+  case sessionsSampler = 106
+  case sessionsListRuns = 107
+  case sessionsRun = 108
 
   case trainingCreateModel = 201
   case trainingForward = 202
@@ -73,7 +78,8 @@ package enum Method: UInt32, Sendable, CaseIterable, Hashable {
   /// Who answers this method.
   package var route: Route {
     switch self {
-    case .sessionsCreate, .sessionsHeartbeat, .sessionsFinish,
+    case .sessionsCreate, .sessionsHeartbeat, .sessionsFinish, .sessionsList, .sessionsInfo,
+      .sessionsSampler, .sessionsListRuns, .sessionsRun,
       .checkpointsList, .checkpointsInfo, .checkpointsDelete, .checkpointsSetTTL,
       .checkpointsPublish, .checkpointsUnpublish, .checkpointsExport, .checkpointsCopy,
       .checkpointsReadExport, .adminCapabilities, .adminHealth, .adminStats, .adminPing:
@@ -93,8 +99,13 @@ package enum Method: UInt32, Sendable, CaseIterable, Hashable {
   /// Whether this method's requests run in the order of their seqs.
   package var ordering: Ordering { route == .model ? .ordered : .independent }
 
-  /// Whether the keeper answers it from the catalog of checkpoints, which may take long.
-  package var isOfCatalog: Bool { rawValue / 100 == 4 && route == .keeper }
+  /// Whether the keeper answers it from the catalog and the records on disk, which may take long.
+  package var isOfCatalog: Bool {
+    switch self {
+    case .sessionsCreate, .sessionsHeartbeat, .sessionsFinish: false
+    default: route == .keeper && service != "Admin"
+    }
+  }
 
   /// Which of a worker's budgets this method uses.
   package var room: Room {
@@ -138,6 +149,11 @@ package enum Method: UInt32, Sendable, CaseIterable, Hashable {
     case .sessionsCreate: "Create"
     case .sessionsHeartbeat: "Heartbeat"
     case .sessionsFinish: "Finish"
+    case .sessionsList: "List"
+    case .sessionsInfo: "Info"
+    case .sessionsSampler: "Sampler"
+    case .sessionsListRuns: "ListRuns"
+    case .sessionsRun: "Run"
     case .trainingCreateModel: "CreateModel"
     case .trainingForward: "Forward"
     case .trainingForwardBackward: "ForwardBackward"

@@ -17,14 +17,14 @@ final class RawClient {
 
   /// Connects to a service (the shared one under test unless another is given) and creates a
   /// session.
-  init(endpoint: String? = nil) async throws {
+  init(endpoint: String? = nil, apiKey: String = "") async throws {
     var endpoint = endpoint
     if endpoint == nil { endpoint = try await TestService.running().endpoint }
     socket = try Socket(try Context(), .dealer)
     try socket.setLinger(milliseconds: 0)
     try socket.connect(try #require(endpoint))
     try poller.add(socket)
-    try send(RequestHeader(method: .sessionsCreate), CreateSessionRequest().encode())
+    try send(RequestHeader(method: .sessionsCreate), CreateSessionRequest(apiKey: apiKey).encode())
     let created = try await CreateSessionResponse.decode(final(seq: 0).payload)
     (token, session) = (created.token, created.sessionID)
   }

@@ -34,6 +34,15 @@ enum Samples {
     createdUnixMilliseconds: 1_790_000_000_000, expiresUnixMilliseconds: 1, isPublished: true,
     userMetadata: ["k": "v"], modelUserMetadata: ["purpose": "tést"])
 
+  static let session = SessionInfo(
+    sessionID: "s", createdUnixMilliseconds: 1_790_000_000_000, displayName: "näme",
+    tags: ["a", ""], userMetadata: ["k": "v"], projectID: "p", modelIDs: ["s:train:0"],
+    samplingSessionIDs: ["s:sample:0", "s:sample:1"])
+  static let run = RunInfo(
+    modelID: "s:train:0", baseModel: "tinsmith/mini", lora: shownLora, userMetadata: ["k": "v"],
+    createdUnixMilliseconds: 1, changedUnixMilliseconds: 2, lastCheckpoint: checkpoint,
+    lastSamplerCheckpoint: checkpoint)
+
   static func vector(_ count: Int) -> [Float] { (0..<count).map { Float($0) * 0.5 - 1 } }
 
   static let sparse = try? Tensor(
@@ -151,6 +160,17 @@ enum Samples {
         warningMessage: "w")),
     Sample(HeartbeatRequest()), Sample(HeartbeatResponse(leaseSeconds: 60)),
     Sample(FinishSessionRequest(reason: .errored, detail: "d")), Sample(FinishSessionResponse()),
+    Sample(ListSessionsRequest(limit: 5, pageToken: "x")), Sample(session),
+    Sample(ListSessionsResponse(sessions: [session, session], nextPageToken: "n")),
+    Sample(SessionInfoRequest(sessionID: "s")),
+    Sample(SamplerRequest(samplingSessionID: "s:sample:0")),
+    Sample(
+      SamplerInfo(
+        samplingSessionID: "s:sample:0", baseModel: "b", modelPath: "p",
+        createdUnixMilliseconds: 1)),
+    Sample(ListRunsRequest(limit: 5, pageToken: "x")), Sample(run),
+    Sample(ListRunsResponse(runs: [run, run], nextPageToken: "n")),
+    Sample(RunRequest(modelID: "s:train:0")),
     Sample(checkpoint), Sample(CheckpointRequest(path: "p")), Sample(DeleteCheckpointResponse()),
     Sample(SetCheckpointTTLRequest(path: "p", ttlSeconds: 9)),
     Sample(SetCheckpointTTLRequest(path: "p", ttlSeconds: nil)),

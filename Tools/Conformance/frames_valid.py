@@ -169,6 +169,16 @@ def sessions_and_admin() -> list[dict]:
         architecture="Qwen3ForCausalLM", parameters=5767424, precision="f32", numerics_version="1",
         vocabulary_size=4096, trainable=True, sampleable=True)
     number = wire.NamedNumber
+    session = sessions.SessionInfo(
+        session_id="sab", created_unix_ms=1700000000000, display_name="Übung", tags=["a", "b"],
+        user_metadata=pairs(k=""), project_id="p", model_ids=["sab:train:0"],
+        sampling_session_ids=["sab:sample:0", "sab:sample:1"])
+    run = sessions.RunInfo(
+        model_id=MODEL, base_model="tinsmith/mini", rank=8, alpha=32.0, train_attn=True,
+        train_mlp=True, train_unembed=True, user_metadata=pairs(k="v"),
+        created_unix_ms=1700000000000, changed_unix_ms=1700003600000,
+        last_checkpoint=checkpoints.Checkpoint(
+            path=PATH, kind="CHECKPOINT_KIND_TRAINING", model_id=MODEL, name="alpha"))
     return [
         case("sessions_create", sessions.CreateSessionRequest(
             api_key="key", display_name="Übung", tags=["a", "", "b"],
@@ -183,6 +193,21 @@ def sessions_and_admin() -> list[dict]:
         case("finish", sessions.FinishSessionRequest(
             reason="FINISH_REASON_INTERRUPTED", detail="Ctrl-C"), full=True),
         case("finish_answer", sessions.FinishSessionResponse(), full=True),
+        case("sessions_list", sessions.ListSessionsRequest(limit=10, page_token="10"), full=True),
+        case("sessions_list_answer", sessions.ListSessionsResponse(
+            sessions=[session, session], next_page_token="20"), full=True),
+        case("session_info", sessions.SessionInfoRequest(session_id="sab"), full=True),
+        case("session_info_answer", session, full=True),
+        case("sampler", sessions.SamplerRequest(sampling_session_id="sab:sample:0"), full=True),
+        case("sampler_answer", sessions.SamplerInfo(
+            sampling_session_id="sab:sample:0", base_model="tinsmith/mini",
+            model_path="tinsmith://sab:train:0/sampler_weights/@3",
+            created_unix_ms=1700000000000), full=True),
+        case("list_runs", sessions.ListRunsRequest(limit=10, page_token="10"), full=True),
+        case("list_runs_answer", sessions.ListRunsResponse(
+            runs=[run, run], next_page_token="20"), full=True),
+        case("run", sessions.RunRequest(model_id=MODEL), full=True),
+        case("run_answer", run, full=True),
         case("await", futures.AwaitFutureRequest(), full=True),
         case("cancel", futures.CancelFutureRequest(), full=True),
         case("capabilities", admin.CapabilitiesRequest(), full=True),

@@ -10,8 +10,8 @@ enum KeeperMethods {
   ///
   /// - Parameters:
   ///   - memory: of each worker, which decides how long sequences can be.
-  ///   - configuration: of the router, which is to tell the keeper what sessions there are, and
-  ///     clients what is served.
+  ///   - configuration: of the router, which is to tell the keeper of sessions, and clients what is
+  ///     served.
   /// - Throws: `EngineError` when none of the models can be served, or the memory does not suffice.
   static func table(
     _ models: ServedModels, memory: MemoryOptions, dataFolder: String,
@@ -21,6 +21,8 @@ enum KeeperMethods {
       version: ProductVersion.text, memory: memory)
     let keeper = CheckpointKeeper(dataFolder: dataFolder, storage: FileStorage())
     configuration.sessionsAlive = { [weak keeper] in keeper?.sessionsAlive($0) }
+    configuration.sessionBegins = keeper.sessionBegins
+    configuration.sessionEnded = keeper.sessionEnded
     return keeper.methods
   }
 }

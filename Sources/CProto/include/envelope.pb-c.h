@@ -44,6 +44,26 @@ typedef enum _Tinsmith__V1__Method {
    */
   TINSMITH__V1__METHOD__METHOD_SESSIONS_FINISH = 103,
   /*
+   * Sessions.List.
+   */
+  TINSMITH__V1__METHOD__METHOD_SESSIONS_LIST = 104,
+  /*
+   * Sessions.Info.
+   */
+  TINSMITH__V1__METHOD__METHOD_SESSIONS_INFO = 105,
+  /*
+   * Sessions.Sampler.
+   */
+  TINSMITH__V1__METHOD__METHOD_SESSIONS_SAMPLER = 106,
+  /*
+   * Sessions.ListRuns.
+   */
+  TINSMITH__V1__METHOD__METHOD_SESSIONS_LIST_RUNS = 107,
+  /*
+   * Sessions.Run.
+   */
+  TINSMITH__V1__METHOD__METHOD_SESSIONS_RUN = 108,
+  /*
    * Training.CreateModel.
    */
   TINSMITH__V1__METHOD__METHOD_TRAINING_CREATE_MODEL = 201,

@@ -30,13 +30,15 @@ struct Account: Equatable, Sendable {
 /// A tenant may have as much as nobody has, and a session (or connection) of it as much as its
 /// tenant may still take. One alone gets up to half of all, n together 1 / (n + 1) each, and there
 /// is always something left for who comes next. Nobody has to know how many there will be.
-enum Share {
+package enum Share {
   /// Whether `more` may be taken.
   /// - Parameters:
   ///   - holder: what the session or connection has.
   ///   - tenant: what its tenant has, the holder's included.
   ///   - all: what everybody has.
-  static func allows(_ more: Int, holder: Int, tenant: Int, all: Int, of limit: Int) -> Bool {
+  package static func allows(
+    _ more: Int, holder: Int, tenant: Int, all: Int, of limit: Int
+  ) -> Bool {
     let free = limit - min(all, limit) - min(more, limit)
     return free >= 0 && tenant <= free && holder <= free - tenant
   }

@@ -82,15 +82,22 @@ final class RouterBoard: Sendable {
 /// The keeper's built-in methods: sessions, ping, health and numbers. It runs as a worker on a
 /// thread beside the router; a service adds the catalog's methods.
 enum Keeper {
+  /// As `RouterConfiguration.sessionBegins`.
+  typealias SessionBegins =
+    @Sendable (
+      String, String, CreateSessionRequest, _ done: @escaping @Sendable (String?) -> Void
+    ) -> Void
+
   /// - Parameters:
   ///   - endings: where clients that finish their sessions have them ended.
   ///   - capabilities: what is to be served; nil for a router that does not know.
   static func methods(
     authority: SessionAuthority, tenants: TenantDirectory, board: RouterBoard,
-    rules: RouterRules, endings: SessionEndings, capabilities: CapabilitiesResponse?
+    rules: RouterRules, sessionBegins: @escaping SessionBegins, endings: SessionEndings,
+    capabilities: CapabilitiesResponse?
   ) -> MethodTable {
     var table = MethodTable()
-    addSessions(to: &table, authority, tenants, rules)
+    addSessions(to: &table, authority, tenants, rules, sessionBegins)
     addFinish(to: &table, authority, endings)
     let started = Monotonic.milliseconds()
     table.handle(.adminPing, Payload.self, Payload.self) { request, _, reply in
@@ -122,15 +129,24 @@ enum Keeper {
 
   private static func addSessions(
     to table: inout MethodTable, _ authority: SessionAuthority, _ tenants: TenantDirectory,
-    _ rules: RouterRules
+    _ rules: RouterRules, _ sessionBegins: @escaping SessionBegins
   ) {
     let leaseSeconds = Int(max(1, rules.leaseMilliseconds / 1000))
-    table.answer(.sessionsCreate, CreateSessionRequest.self) { request, _ in
-      let tenant = try tenants.tenant(forKey: request.apiKey)
-      let session = makeSessionID()
-      return CreateSessionResponse(
-        sessionID: session, token: authority.token(for: session, tenant: tenant),
-        leaseSeconds: leaseSeconds, heartbeatSeconds: RouterLimits.heartbeatSeconds)
+    table.handle(.sessionsCreate, CreateSessionRequest.self, CreateSessionResponse.self) {
+      request, _, reply in
+      do {
+        let tenant = try tenants.tenant(forKey: request.apiKey)
+        let session = makeSessionID()
+        sessionBegins(session, tenant, request) { problem in
+          reply.finish(
+            CreateSessionResponse(
+              sessionID: session, token: authority.token(for: session, tenant: tenant),
+              leaseSeconds: leaseSeconds, heartbeatSeconds: RouterLimits.heartbeatSeconds,
+              warningMessage: problem.map { "the session will not be listed: \($0)" } ?? ""))
+        }
+      } catch {
+        reply.fail(RPCError(wrapping: error))
+      }
     }
     table.answer(.sessionsHeartbeat, HeartbeatRequest.self) { _, context in
       // The router has renewed the lease, as with every request of the session.

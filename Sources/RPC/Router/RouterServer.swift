@@ -18,6 +18,15 @@ package struct RouterConfiguration: Sendable {
   /// Called on the router's thread every 20 seconds with the sessions that are alive, so it must not
   /// wait: what others have left can go.
   package var sessionsAlive: @Sendable (Set<String>) -> Void = { _ in }
+  /// Called on the keeper's thread when a session is opened, with its id, its tenant and the request,
+  /// so it must not wait: the client is answered when the last argument is called, with what to warn
+  /// it of, if anything.
+  package var sessionBegins:
+    @Sendable (
+      String, String, CreateSessionRequest, _ done: @escaping @Sendable (String?) -> Void
+    ) -> Void = { _, _, _, done in done(nil) }
+  /// Called on any thread when the end of a session is recorded, before its client hears of it.
+  package var sessionEnded: @Sendable (String) -> Void = { _ in }
   /// What `Admin.Capabilities` says, less the base models that workers cannot serve; nil where that is
   /// not known.
   package var capabilities: CapabilitiesResponse?
@@ -90,7 +99,7 @@ package final class RouterServer: Sendable {
     let ended = try endings?.load() ?? []
     let sockets = Handover((clients, workers))
     let (board, stopFlag) = (board, stopFlag)
-    let finished = SessionEndings(file: endings)
+    let finished = SessionEndings(file: endings, ended: configuration.sessionEnded)
     self.wakeup = wakeup
     thread = LoopThread(name: "rpc-router") {
       let (clients, workers) = sockets.take()
@@ -102,7 +111,8 @@ package final class RouterServer: Sendable {
     }
     var table = Keeper.methods(
       authority: authority, tenants: tenants, board: board, rules: configuration.rules,
-      endings: finished, capabilities: configuration.capabilities)
+      sessionBegins: configuration.sessionBegins, endings: finished,
+      capabilities: configuration.capabilities)
     table.merge(methods)
     var keeper = WorkerConfiguration(endpoint: keeperEndpoint, name: "keeper")
     keeper.isKeeper = true
@@ -200,9 +210,14 @@ private final class Handover<Value>: @unchecked Sendable {
 /// restarts, and what cannot be recorded goes on.
 final class SessionEndings: Sendable {
   private let file: EndedSessionsFile?
+  private let ended: @Sendable (String) -> Void
   private let service = Mutex<WorkerService?>(nil)
 
-  init(file: EndedSessionsFile?) { self.file = file }
+  /// - Parameter ended: called with each session whose end is recorded.
+  init(file: EndedSessionsFile?, ended: @escaping @Sendable (String) -> Void) {
+    self.file = file
+    self.ended = ended
+  }
 
   func connect(_ service: WorkerService) { self.service.withLock { $0 = service } }
 
@@ -218,5 +233,8 @@ final class SessionEndings: Sendable {
     }
   }
 
-  private func tell(_ session: String) { service.withLock { $0 }?.end(session: session) }
+  private func tell(_ session: String) {
+    ended(session)
+    service.withLock { $0 }?.end(session: session)
+  }
 }

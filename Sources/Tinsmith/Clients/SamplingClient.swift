@@ -4,6 +4,8 @@ internal import Wire
 ///
 /// The weights are those of the moment they were saved, whatever is trained meanwhile.
 public final class SamplingClient: Sendable {
+  /// Id of the sampling session.
+  public let samplingSessionID: String
   /// Name of the base model.
   public let baseModel: String
   /// Path of the adapter; nil if it is the base model as it is.
@@ -22,6 +24,7 @@ public final class SamplingClient: Sendable {
   ) {
     self.sender = sender
     self.source = source
+    samplingSessionID = response.samplingSessionID
     baseModel = response.baseModel
     tokenizer = response.tokenizer
     maxContextLength = response.maxContextLength

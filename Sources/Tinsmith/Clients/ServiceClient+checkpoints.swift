@@ -8,16 +8,13 @@ extension ServiceClient {
   public func listCheckpoints(modelID: String = "") -> Pending<[Checkpoint]> {
     Pending { [session] in
       let sender = try await session.control()
-      var (checkpoints, page): ([Checkpoint], String) = ([], "")
-      repeat {
+      return try await Self.pages { page in
         let response = try await sender.send(
           .checkpointsList, ListCheckpointsRequest(modelID: modelID, pageToken: page),
           as: ListCheckpointsResponse.self
         ).value()
-        checkpoints += response.checkpoints.map { Checkpoint($0) }
-        page = response.nextPageToken
-      } while !page.isEmpty
-      return checkpoints
+        return (response.checkpoints.map { Checkpoint($0) }, response.nextPageToken)
+      }
     }
   }
 
@@ -110,7 +107,7 @@ extension ServiceClient {
     return ask(.checkpointsReadExport, request, ReadExportResponse.self) { $0.content.array }
   }
 
-  private func ask<Request: WireMessage, Response: WireMessage, Value: Sendable>(
+  func ask<Request: WireMessage, Response: WireMessage, Value: Sendable>(
     _ method: Method, _ request: Request, _ response: Response.Type,
     _ decode: @escaping @Sendable (Response) -> Value
   ) -> Pending<Value> {

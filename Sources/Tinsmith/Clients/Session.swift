@@ -84,7 +84,7 @@ final class Session: Sendable {
     }
   }
 
-  /// The stream of calls about checkpoints.
+  /// The stream of calls about checkpoints, sessions and models.
   func control() async throws -> StreamSender {
     let established = try await established().value()
     return state.withLock { state in

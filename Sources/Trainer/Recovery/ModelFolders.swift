@@ -11,7 +11,9 @@ package enum ModelFolders {
     let root = "\(dataFolder)/\(SessionFolders.name)"
     let oldest = Date(timeIntervalSinceNow: -86_400 * Double(days))
     let manager = FileManager.default
-    for model in (try? manager.contentsOfDirectory(atPath: root)) ?? [] {
+    // A session's own folder goes with the session, and its models' times are not in it.
+    for model in (try? manager.contentsOfDirectory(atPath: root)) ?? []
+    where SessionFolders.session(of: model) != model {
       let folder = "\(root)/\(model)"
       // A commit changes a file, a snapshot the folder.
       let files = (try? manager.contentsOfDirectory(atPath: folder)) ?? []

@@ -139,7 +139,7 @@ final class ModelJournal: StreamJournal {
     _ stream: String, epoch: UInt64, done: @escaping @Sendable (OpenedLog) -> Void
   ) throws {
     // The name comes from a client: it must be one of a folder.
-    _ = try CheckpointPath(model: stream, kind: .training, name: "x", field: "stream")
+    try CheckpointPath.check(stream, field: "stream")
     let path = folder(of: stream)
     let journal = JournalFolder(path: path, storage: storage)
     guard journal.segments().last.map({ epoch > $0.epoch }) ?? true else {

@@ -55,6 +55,45 @@ Future<v1::CapabilitiesResponse> ServiceClient::get_server_capabilities() {
                                                   v1::CapabilitiesRequest());
 }
 
+Future<v1::ListSessionsResponse> ServiceClient::list_sessions(const std::string& page_token,
+                                                              std::uint32_t limit) {
+  v1::ListSessionsRequest request;
+  request.set_page_token(page_token);
+  request.set_limit(limit);
+  return session_->call<v1::ListSessionsResponse>(
+      v1::METHOD_SESSIONS_LIST, checkpoints_stream(*session_), std::move(request));
+}
+
+Future<v1::SessionInfo> ServiceClient::get_session(const std::string& session_id) {
+  v1::SessionInfoRequest request;
+  request.set_session_id(session_id);
+  return session_->call<v1::SessionInfo>(v1::METHOD_SESSIONS_INFO, checkpoints_stream(*session_),
+                                         std::move(request));
+}
+
+Future<v1::SamplerInfo> ServiceClient::get_sampler(const std::string& sampling_session_id) {
+  v1::SamplerRequest request;
+  request.set_sampling_session_id(sampling_session_id);
+  return session_->call<v1::SamplerInfo>(v1::METHOD_SESSIONS_SAMPLER,
+                                         checkpoints_stream(*session_), std::move(request));
+}
+
+Future<v1::ListRunsResponse> ServiceClient::list_training_runs(const std::string& page_token,
+                                                               std::uint32_t limit) {
+  v1::ListRunsRequest request;
+  request.set_page_token(page_token);
+  request.set_limit(limit);
+  return session_->call<v1::ListRunsResponse>(v1::METHOD_SESSIONS_LIST_RUNS,
+                                              checkpoints_stream(*session_), std::move(request));
+}
+
+Future<v1::RunInfo> ServiceClient::get_training_run(const std::string& model_id) {
+  v1::RunRequest request;
+  request.set_model_id(model_id);
+  return session_->call<v1::RunInfo>(v1::METHOD_SESSIONS_RUN, checkpoints_stream(*session_),
+                                         std::move(request));
+}
+
 Future<v1::ListCheckpointsResponse> ServiceClient::list_checkpoints(const std::string& model_id,
                                                                     const std::string& page_token,
                                                                     std::uint32_t limit) {

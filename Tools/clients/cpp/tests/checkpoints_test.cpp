@@ -204,6 +204,38 @@ void merged_models_are_fetched_in_pieces() {
   check_throws<NotFound>(client.read_export(exported.export_id(), "nothing", 0), "file");
 }
 
+void sessions_and_models_are_listed_while_they_live() {
+  std::string session, sampler, model_id, state;
+  {
+    auto client = connect("lister");
+    auto model = create_model(client);
+    auto sampling = client.create_sampling_client(kBase);
+    session = client.session_id();
+    model_id = model.info().model_id();
+    const auto info = client.get_session(session).get();
+    CHECK(info.model_ids_size() == 1 && info.model_ids(0) == model_id);
+    CHECK(info.sampling_session_ids_size() == 1);
+    sampler = info.sampling_session_ids(0);
+    const auto source = client.get_sampler(sampler).get();
+    CHECK(source.base_model() == kBase && source.model_path().empty());
+    const auto sessions = client.list_sessions("", 1).get();
+    CHECK(sessions.sessions_size() == 1 && sessions.sessions(0).session_id() == session);
+    CHECK(!client.get_training_run(model_id).get().has_last_checkpoint());
+    state = model.save_state("kept").get().path();
+    auto other = connect("another");
+    check_throws<NotFound>(other.get_session(session), "session_id");
+    check_throws<NotFound>(other.get_sampler(sampler), "sampling_session_id");
+    check_throws<NotFound>(other.get_training_run(model_id), "model_id");
+  }
+  auto later = connect("lister");
+  check_throws<NotFound>(later.get_session(session), "session_id");
+  const auto run = later.get_training_run(model_id).get();
+  CHECK(run.rank() == 4 && run.last_checkpoint().path() == state);
+  CHECK(later.list_training_runs().get().runs_size() == 1);
+  later.delete_checkpoint(state).get();
+  check_throws<NotFound>(later.get_training_run(model_id), "model_id");
+}
+
 }  // namespace
 
 int main() {
@@ -211,5 +243,7 @@ int main() {
                   {"what is published can be copied", what_is_published_can_be_copied},
                   {"the oldest make room", the_oldest_make_room},
                   {"adapters leave and come back", adapters_leave_and_come_back},
-                  {"merged models are fetched in pieces", merged_models_are_fetched_in_pieces}});
+                  {"merged models are fetched in pieces", merged_models_are_fetched_in_pieces},
+                  {"sessions and models are listed while they live",
+                   sessions_and_models_are_listed_while_they_live}});
 }

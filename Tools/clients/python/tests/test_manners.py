@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pathlib
 import subprocess
@@ -282,27 +283,77 @@ def test_weights_may_be_named_with_their_base_model(
         client.create_sampling_client()
 
 
-def test_training_runs_are_known_by_their_checkpoints(client: tinsmith.ServiceClient) -> None:
+def test_training_runs_and_their_checkpoints(client: tinsmith.ServiceClient) -> None:
     made = {"renderer": "qwen3"}
     model = client.create_lora_training_client(BASE, rank=4, user_metadata=made)
     rest = client.create_rest_client()
-    with pytest.raises(tinsmith.NotFoundError):
-        rest.get_training_run(model.model_id).result(60)
+    bare = rest.get_training_run(model.model_id).result(60)
+    assert bare.training_run_id == model.model_id and bare.lora_rank == 4
+    assert bare.user_metadata == made and bare.base_model == BASE
+    assert bare.last_checkpoint is None and bare.last_sampler_checkpoint is None
     state = model.save_state("one").result(60).path
     note = {"renderer": "chatml"}
     sampler = model.save_weights_for_sampler("two", user_metadata=note).result(60).path
+    listed = rest.list_training_runs(limit=1).result(60)
+    assert listed.cursor.limit == 1 and listed.cursor.total_count >= 1
     for run in (
         rest.get_training_run(model.model_id).result(60),
-        rest.list_training_runs(limit=1).result(60).training_runs[0],
+        rest.get_training_run_by_tinker_path(sampler).result(60),
+        listed.training_runs[0],
     ):
-        assert run.training_run_id == model.model_id and run.lora_rank == 4
-        assert run.user_metadata == made and run.base_model == BASE
+        assert run.training_run_id == model.model_id and run.user_metadata == made
         assert run.last_checkpoint is not None and run.last_checkpoint.tinker_path == state
         assert run.last_sampler_checkpoint is not None
         assert run.last_sampler_checkpoint.tinker_path == sampler
         assert run.last_sampler_checkpoint.user_metadata == note
-    found = rest.get_training_run_by_tinker_path(state).result(60)
-    assert found.training_run_id == model.model_id and found.last_sampler_checkpoint is None
+        assert run.last_request_time >= bare.last_request_time
+    for unknown in ("no-such:train:0", "../x"):
+        with pytest.raises(tinsmith.TinsmithError) as caught:
+            rest.get_training_run(unknown).result(60)
+        assert caught.value.field == "model_id"
+
+
+def test_sessions_and_samplers_while_they_live(service: Service) -> None:
+    def user(key: str) -> tinsmith.ServiceClient:
+        return tinsmith.ServiceClient(
+            {"who": key},
+            display_name=f"{key}'s",
+            base_url=service.endpoint,
+            api_key=key,
+            tags=["t"],
+        )
+
+    with user("sessions-ann") as ann, user("sessions-bob") as bob:
+        rest = ann.create_rest_client()
+        sampler = ann.create_sampling_client(base_model=BASE)
+        model = ann.create_lora_training_client(BASE, rank=1)
+        tuned = model.save_weights_and_get_sampling_client()
+        tuned.result(60)
+        sampler.result(60)
+        (session,) = rest.list_sessions().result(60).sessions
+        found = asyncio.run(rest.get_session_async(session))
+        assert found.training_run_ids == [model.model_id]
+        assert found.sampler_ids == [f"{session}:sample:{n}" for n in range(2)]
+        assert found.user_metadata == {"who": "sessions-ann"} and found.tags == ["t"]
+        assert found.display_name == "sessions-ann's"
+        of_base, of_model = (rest.get_sampler(each).result(60) for each in found.sampler_ids)
+        assert (of_base.base_model, of_base.model_path) == (BASE, None)
+        assert (of_model.base_model, of_model.model_path) == (BASE, tuned.model_path)
+        assert rest.list_sessions(limit=1, offset=1).result(60).sessions == []
+        with pytest.raises(tinsmith.InvalidArgumentError, match="limit"):
+            rest.list_sessions(limit=0)
+        others = bob.create_rest_client()
+        assert session not in others.list_sessions().result(60).sessions
+        for call in (
+            others.get_session(session),
+            others.get_sampler(found.sampler_ids[0]),
+            others.get_training_run(model.model_id),
+        ):
+            with pytest.raises(tinsmith.NotFoundError):
+                call.result(60)
+    with user("sessions-ann") as later:
+        with pytest.raises(tinsmith.NotFoundError):
+            later.create_rest_client().get_session(session).result(60)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@
 #include "tinsmith/training_client.hpp"
 #include "tinsmith/v1/admin.pb.h"
 #include "tinsmith/v1/checkpoints.pb.h"
+#include "tinsmith/v1/sessions.pb.h"
 
 namespace tinsmith {
 
@@ -51,6 +52,20 @@ class ServiceClient {
 
   /// What the service has: base models, losses, versions.
   Future<v1::CapabilitiesResponse> get_server_capabilities();
+
+  /// One page of the tenant's sessions that live, newest first; at most `limit` of them (0: 100).
+  /// `page_token` is next_page_token() of the page before.
+  Future<v1::ListSessionsResponse> list_sessions(const std::string& page_token = "",
+                                                 std::uint32_t limit = 0);
+  /// Describes a session and what was made in it, while it lives.
+  Future<v1::SessionInfo> get_session(const std::string& session_id);
+  /// What a sampling session samples from, while its session lives.
+  Future<v1::SamplerInfo> get_sampler(const std::string& sampling_session_id);
+  /// One page of the tenant's models, by their ids; else as `list_sessions`.
+  Future<v1::ListRunsResponse> list_training_runs(const std::string& page_token = "",
+                                                  std::uint32_t limit = 0);
+  /// Describes a model: while its session lives or a checkpoint of it is there.
+  Future<v1::RunInfo> get_training_run(const std::string& model_id);
 
   /// One page of the checkpoints of a model (empty: of all models), newest first; at most `limit`
   /// of them (0: 100). `page_token` is next_page_token() of the page before.

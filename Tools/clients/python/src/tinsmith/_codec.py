@@ -12,7 +12,14 @@ import numpy.typing as npt
 from tinsmith import types
 from tinsmith.errors import InternalError, InvalidArgumentError, UnimplementedError
 from tinsmith.types.sampling import TopkLogprobs
-from tinsmith.v1 import admin_pb2, checkpoints_pb2, sampling_pb2, tensor_pb2, training_pb2
+from tinsmith.v1 import (
+    admin_pb2,
+    checkpoints_pb2,
+    sampling_pb2,
+    sessions_pb2,
+    tensor_pb2,
+    training_pb2,
+)
 
 ATTACH_FROM = 1 << 16
 """Bytes from which a tensor travels in a frame of its own, without being copied."""
@@ -278,30 +285,44 @@ def checkpoint(message: checkpoints_pb2.Checkpoint) -> types.Checkpoint:
     )
 
 
-def training_runs(checkpoints: Sequence[types.Checkpoint]) -> list[types.TrainingRun]:
-    """The models of checkpoints; the newest checkpoint comes first, and so does its model."""
-    found: dict[str, list[types.Checkpoint]] = {}
-    for each in checkpoints:
-        parsed = types.ParsedCheckpointTinkerPath.from_tinker_path(each.tinker_path)
-        found.setdefault(parsed.training_run_id, []).append(each)
-    return [
-        types.TrainingRun(
-            training_run_id=name,
-            base_model=its[0].base_model,
-            model_owner="",
-            is_lora=True,
-            last_request_time=its[0].time,
-            lora_rank=its[0].lora_rank,
-            last_checkpoint=_first(its, "training"),
-            last_sampler_checkpoint=_first(its, "sampler"),
-            user_metadata=its[0].model_user_metadata,
-        )
-        for name, its in found.items()
-    ]
+def training_run(message: sessions_pb2.RunInfo) -> types.TrainingRun:
+    """A model."""
+    return types.TrainingRun(
+        training_run_id=message.model_id,
+        base_model=message.base_model,
+        model_owner="",
+        is_lora=True,
+        last_request_time=_time(message.changed_unix_ms),
+        lora_rank=message.rank,
+        last_checkpoint=(
+            checkpoint(message.last_checkpoint) if message.HasField("last_checkpoint") else None
+        ),
+        last_sampler_checkpoint=(
+            checkpoint(message.last_sampler_checkpoint)
+            if message.HasField("last_sampler_checkpoint")
+            else None
+        ),
+        user_metadata=texts(message.user_metadata) or None,
+    )
 
 
-def _first(checkpoints: Sequence[types.Checkpoint], kind: str) -> types.Checkpoint | None:
-    return next((each for each in checkpoints if each.checkpoint_type == kind), None)
+def session(message: sessions_pb2.SessionInfo) -> types.GetSessionResponse:
+    """A session."""
+    return types.GetSessionResponse(
+        training_run_ids=list(message.model_ids),
+        sampler_ids=list(message.sampling_session_ids),
+        user_metadata=texts(message.user_metadata) or None,
+        display_name=message.display_name or None,
+        tags=list(message.tags),
+        created_at=_time(message.created_unix_ms),
+    )
+
+
+def sampler(message: sessions_pb2.SamplerInfo) -> types.GetSamplerResponse:
+    """A sampling session."""
+    return types.GetSamplerResponse(
+        message.sampling_session_id, message.base_model, message.model_path or None
+    )
 
 
 def _time(milliseconds: int) -> datetime:

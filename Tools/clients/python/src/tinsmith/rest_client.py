@@ -1,28 +1,42 @@
-"""Calls about checkpoints and the service itself."""
+"""Calls about checkpoints, models, sessions and the service itself."""
 
 from __future__ import annotations
 
 import hashlib
 import pathlib
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from tinsmith import types
-from tinsmith._codec import Reader, capabilities, checkpoint, numbers, text_pairs, training_runs
+from tinsmith._codec import (
+    Reader,
+    capabilities,
+    checkpoint,
+    numbers,
+    sampler,
+    session,
+    text_pairs,
+    training_run,
+)
 from tinsmith._rpc.call import Answer
 from tinsmith._session import Session
-from tinsmith.errors import DataLossError, InvalidArgumentError, NotFoundError
-from tinsmith.future import APIFuture, flat_then, then
+from tinsmith.errors import DataLossError, InvalidArgumentError
+from tinsmith.future import APIFuture, flat_then
 from tinsmith.types.checkpoints import SCHEME, CheckpointType
-from tinsmith.v1 import admin_pb2, checkpoints_pb2
+from tinsmith.v1 import admin_pb2, checkpoints_pb2, sessions_pb2
 from tinsmith.v1 import envelope_pb2 as pb
 
-Page = checkpoints_pb2.ListCheckpointsResponse
+T = TypeVar("T")
 PIECE_BYTES = 8 << 20
 """Of a file that is fetched piece by piece; the most that the service sends at once."""
 
 
 class RestClient:
-    """Lists, reads and changes checkpoints; says what the service offers.
+    """Lists, reads and changes checkpoints; lists what else there is; says what the service offers.
+
+    A session, its sampling sessions and its models are listed while the session lives, a model that
+    has checkpoints as long as one of them is there. Everybody sees their own.
 
     The name is that of the tinker SDK, whose calls these are; they travel as all others do.
     `ServiceClient.create_rest_client()` makes one.
@@ -59,7 +73,7 @@ class RestClient:
         self, training_run_id: types.ModelID
     ) -> APIFuture[types.CheckpointsListResponse]:
         """All checkpoints of a model, newest first."""
-        return APIFuture(self._pages(training_run_id, None), types.CheckpointsListResponse)
+        return APIFuture(self._checkpoints(training_run_id, None), types.CheckpointsListResponse)
 
     async def list_checkpoints_async(
         self, training_run_id: types.ModelID
@@ -71,10 +85,9 @@ class RestClient:
         self, limit: int = 100, offset: int = 0
     ) -> APIFuture[types.CheckpointsListResponse]:
         """Checkpoints of all models of the user, newest first."""
-        if limit < 1 or offset < 0:
-            raise InvalidArgumentError("limit must be at least 1 and offset at least 0", "limit")
+        _check_part(limit, offset)
         return APIFuture(
-            self._pages("", offset + limit),
+            self._checkpoints("", offset + limit),
             lambda found: types.CheckpointsListResponse(found[offset : offset + limit]),
         )
 
@@ -113,30 +126,29 @@ class RestClient:
         request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
         return self._session.ask(pb.METHOD_CHECKPOINTS_INFO, request, decode)
 
-    # Models, as far as their checkpoints know them.
+    # Models.
 
     def get_training_run(self, training_run_id: types.ModelID) -> APIFuture[types.TrainingRun]:
-        """What a model is; of one that has no checkpoints the service has no record."""
-
-        def decode(found: list[types.Checkpoint]) -> types.TrainingRun:
-            if not found:
-                raise NotFoundError("no checkpoints of this model", "training_run_id")
-            return training_runs(found)[0]
-
-        return APIFuture(self._pages(training_run_id, None), decode)
+        """What a model is; also another user's, as far as its checkpoints are published."""
+        request = sessions_pb2.RunRequest(model_id=training_run_id)
+        return self._session.ask(pb.METHOD_SESSIONS_RUN, request, _training_run)
 
     async def get_training_run_async(self, training_run_id: types.ModelID) -> types.TrainingRun:
         """As `get_training_run`."""
         return await self.get_training_run(training_run_id)
 
     def get_training_run_by_tinker_path(self, tinker_path: str) -> APIFuture[types.TrainingRun]:
-        """The model that wrote a checkpoint, as this checkpoint knows it."""
+        """The model that wrote a checkpoint."""
+
+        def ask(answer: Answer) -> Future[Answer]:
+            model = answer.read(checkpoints_pb2.Checkpoint).model_id
+            return self._session.call(
+                pb.METHOD_SESSIONS_RUN, sessions_pb2.RunRequest(model_id=model)
+            )
+
         request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
-        return self._session.ask(
-            pb.METHOD_CHECKPOINTS_INFO,
-            request,
-            lambda answer: training_runs([_checkpoint(answer)])[0],
-        )
+        found = self._session.call(pb.METHOD_CHECKPOINTS_INFO, request)
+        return APIFuture(flat_then(found, ask), _training_run)
 
     async def get_training_run_by_tinker_path_async(self, tinker_path: str) -> types.TrainingRun:
         """As `get_training_run_by_tinker_path`."""
@@ -145,22 +157,82 @@ class RestClient:
     def list_training_runs(
         self, limit: int = 20, offset: int = 0
     ) -> APIFuture[types.TrainingRunsResponse]:
-        """The user's models that have checkpoints, the one with the newest first."""
-        if limit < 1 or offset < 0:
-            raise InvalidArgumentError("limit must be at least 1 and offset at least 0", "limit")
+        """The user's models, the one that changed last first."""
+        _check_part(limit, offset)
 
-        def decode(found: list[types.Checkpoint]) -> types.TrainingRunsResponse:
-            runs = training_runs(found)
-            cursor = types.Cursor(offset, limit, len(runs))
-            return types.TrainingRunsResponse(runs[offset : offset + limit], cursor)
+        def read(answer: Answer) -> tuple[Iterable[types.TrainingRun], str]:
+            page = answer.read(sessions_pb2.ListRunsResponse)
+            return map(training_run, page.runs), page.next_page_token
 
-        return APIFuture(self._pages("", None), decode)
+        def decode(found: list[types.TrainingRun]) -> types.TrainingRunsResponse:
+            found.sort(key=lambda run: run.last_request_time, reverse=True)
+            cursor = types.Cursor(offset, limit, len(found))
+            return types.TrainingRunsResponse(found[offset : offset + limit], cursor)
+
+        def request(token: str) -> sessions_pb2.ListRunsRequest:
+            return sessions_pb2.ListRunsRequest(limit=1024, page_token=token)
+
+        return APIFuture(self._pages(pb.METHOD_SESSIONS_LIST_RUNS, request, read), decode)
 
     async def list_training_runs_async(
         self, limit: int = 20, offset: int = 0
     ) -> types.TrainingRunsResponse:
         """As `list_training_runs`."""
         return await self.list_training_runs(limit, offset)
+
+    # Sessions.
+
+    def get_session(self, session_id: str) -> APIFuture[types.GetSessionResponse]:
+        """What a session is, and what was made in it."""
+        request = sessions_pb2.SessionInfoRequest(session_id=session_id)
+        return self._session.ask(
+            pb.METHOD_SESSIONS_INFO,
+            request,
+            lambda answer: session(answer.read(sessions_pb2.SessionInfo)),
+        )
+
+    async def get_session_async(self, session_id: str) -> types.GetSessionResponse:
+        """As `get_session`."""
+        return await self.get_session(session_id)
+
+    def list_sessions(
+        self, limit: int = 20, offset: int = 0
+    ) -> APIFuture[types.ListSessionsResponse]:
+        """The user's sessions, newest first."""
+        _check_part(limit, offset)
+
+        def read(answer: Answer) -> tuple[Iterable[str], str]:
+            page = answer.read(sessions_pb2.ListSessionsResponse)
+            return (each.session_id for each in page.sessions), page.next_page_token
+
+        def request(token: str) -> sessions_pb2.ListSessionsRequest:
+            return sessions_pb2.ListSessionsRequest(page_token=token)
+
+        return APIFuture(
+            self._pages(pb.METHOD_SESSIONS_LIST, request, read, offset + limit),
+            lambda found: types.ListSessionsResponse(found[offset : offset + limit]),
+        )
+
+    async def list_sessions_async(
+        self, limit: int = 20, offset: int = 0
+    ) -> types.ListSessionsResponse:
+        """As `list_sessions`."""
+        return await self.list_sessions(limit, offset)
+
+    def get_sampler(self, sampler_id: str) -> APIFuture[types.GetSamplerResponse]:
+        """What a sampling session samples from; of the last 1,024 of a session."""
+        request = sessions_pb2.SamplerRequest(sampling_session_id=sampler_id)
+        return self._session.ask(
+            pb.METHOD_SESSIONS_SAMPLER,
+            request,
+            lambda answer: sampler(answer.read(sessions_pb2.SamplerInfo)),
+        )
+
+    async def get_sampler_async(self, sampler_id: str) -> types.GetSamplerResponse:
+        """As `get_sampler`."""
+        return await self.get_sampler(sampler_id)
+
+    # Changing checkpoints.
 
     def delete_checkpoint(
         self, training_run_id: types.ModelID, checkpoint_id: str
@@ -319,24 +391,57 @@ class RestClient:
         request = checkpoints_pb2.CheckpointRequest(path=path)
         return self._session.ask(method, request, _checkpoint)
 
-    def _pages(self, model_id: str, limit: int | None) -> Future[list[types.Checkpoint]]:
-        """Checkpoints page by page, until there are `limit` or no more."""
-        found: list[types.Checkpoint] = []
+    def _checkpoints(self, model_id: str, limit: int | None) -> Future[list[types.Checkpoint]]:
+        """Checkpoints of a model, or of all, until there are `limit` or no more."""
 
-        def add(page: Page) -> Future[list[types.Checkpoint]]:
-            found.extend(map(checkpoint, page.checkpoints))
-            if page.next_page_token and (limit is None or len(found) < limit):
-                return ask(page.next_page_token)
-            done: Future[list[types.Checkpoint]] = Future()
+        def read(answer: Answer) -> tuple[Iterable[types.Checkpoint], str]:
+            page = answer.read(checkpoints_pb2.ListCheckpointsResponse)
+            return map(checkpoint, page.checkpoints), page.next_page_token
+
+        def request(token: str) -> checkpoints_pb2.ListCheckpointsRequest:
+            return checkpoints_pb2.ListCheckpointsRequest(model_id=model_id, page_token=token)
+
+        return self._pages(pb.METHOD_CHECKPOINTS_LIST, request, read, limit)
+
+    def _pages(
+        self,
+        method: pb.Method,
+        request: Callable[[str], Any],
+        read: Callable[[Answer], tuple[Iterable[T], str]],
+        limit: int | None = None,
+    ) -> Future[list[T]]:
+        """Items page by page, until there are `limit` or no more.
+
+        Args:
+            method: the call that gives a page.
+            request: what to send for the page behind a token.
+            read: an answer's items, and the token of the next page, "" for none.
+            limit: how many items are enough; None for all.
+        """
+        found: list[T] = []
+
+        def add(answer: Answer) -> Future[list[T]]:
+            items, token = read(answer)
+            found.extend(items)
+            if token and (limit is None or len(found) < limit):
+                return ask(token)
+            done: Future[list[T]] = Future()
             done.set_result(found)
             return done
 
-        def ask(token: str) -> Future[list[types.Checkpoint]]:
-            request = checkpoints_pb2.ListCheckpointsRequest(model_id=model_id, page_token=token)
-            answer = self._session.call(pb.METHOD_CHECKPOINTS_LIST, request)
-            return flat_then(then(answer, lambda a: a.read(Page)), add)
+        def ask(token: str) -> Future[list[T]]:
+            return flat_then(self._session.call(method, request(token)), add)
 
         return ask("")
+
+
+def _check_part(limit: int, offset: int) -> None:
+    if limit < 1 or offset < 0:
+        raise InvalidArgumentError("limit must be at least 1 and offset at least 0", "limit")
+
+
+def _training_run(answer: Answer) -> types.TrainingRun:
+    return training_run(answer.read(sessions_pb2.RunInfo))
 
 
 def _checkpoint(answer: Answer) -> types.Checkpoint:

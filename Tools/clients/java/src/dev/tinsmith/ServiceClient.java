@@ -42,6 +42,7 @@ public final class ServiceClient implements AutoCloseable {
   private final Stream connection;
   private final Stream ending;
   private final CheckpointClient checkpoints;
+  private final ListingClient listing;
   private final AtomicLong models = new AtomicLong();
   private final AtomicLong samplers = new AtomicLong();
 
@@ -50,8 +51,9 @@ public final class ServiceClient implements AutoCloseable {
     this.connection = connection;
     this.session = session;
     this.ending = new Stream(session.getSessionId(), false);
-    this.checkpoints = new CheckpointClient(
-        channel, new Stream(session.getSessionId() + ":checkpoints", false));
+    Stream stored = new Stream(session.getSessionId() + ":checkpoints", false);
+    this.checkpoints = new CheckpointClient(channel, stored);
+    this.listing = new ListingClient(channel, stored);
   }
 
   /**
@@ -179,6 +181,11 @@ public final class ServiceClient implements AutoCloseable {
   /** Lists, describes, changes, copies, exports and imports checkpoints. */
   public CheckpointClient checkpoints() {
     return checkpoints;
+  }
+
+  /** Lists and describes sessions, sampling sessions and models. */
+  public ListingClient listing() {
+    return listing;
   }
 
   /** Ends the session, which frees its models; checkpoints stay. */

@@ -32,9 +32,12 @@ import tinsmith.v1.ExportMergedResponse;
 import tinsmith.v1.ExportedFile;
 import tinsmith.v1.ListCheckpointsRequest;
 import tinsmith.v1.ListCheckpointsResponse;
+import tinsmith.v1.ListRunsRequest;
+import tinsmith.v1.ListSessionsRequest;
 import tinsmith.v1.LoraConfig;
 import tinsmith.v1.SaveStateRequest;
 import tinsmith.v1.SaveWeightsForSamplerRequest;
+import tinsmith.v1.SessionInfo;
 
 /** Checkpoints through the client, against the service at {@code TINSMITH_ENDPOINT}. */
 public final class CheckpointClientTest {
@@ -213,5 +216,30 @@ public final class CheckpointClientTest {
         get(checkpoints.readExport(export.getExportId(), "model.safetensors", 7, 9)));
     failure(TinsmithException.NotFound.class,
         checkpoints.readExport(export.getExportId(), "nothing", 0, 1));
+  }
+
+  @Test
+  public void sessionsAndModelsAreListedWhileTheyLive() throws Exception {
+    ListingClient listing = service.listing();
+    get(service.createBaseSamplingClient(BASE));
+    SessionInfo info = get(listing.session(service.sessionId()));
+    assertEquals(List.of(model.modelId()), info.getModelIdsList());
+    assertEquals(1, info.getSamplingSessionIdsCount());
+    String sampler = info.getSamplingSessionIds(0);
+    assertEquals(BASE, get(listing.sampler(sampler)).getBaseModel());
+    SessionInfo newest =
+        get(listing.sessions(ListSessionsRequest.newBuilder().setLimit(1).build())).getSessions(0);
+    assertEquals(service.sessionId(), newest.getSessionId());
+    assertFalse(get(listing.run(model.modelId())).hasLastCheckpoint());
+    String state = get(model.saveState("kept"));
+    assertEquals(state, get(listing.run(model.modelId())).getLastCheckpoint().getPath());
+    try (ServiceClient another = connect("another")) {
+      failure(TinsmithException.NotFound.class, another.listing().session(service.sessionId()));
+      failure(TinsmithException.NotFound.class, another.listing().sampler(sampler));
+      failure(TinsmithException.NotFound.class, another.listing().run(model.modelId()));
+      assertEquals(0, get(another.listing().runs(
+          ListRunsRequest.newBuilder().build())).getRunsList().stream()
+          .filter(run -> run.getModelId().equals(model.modelId())).count());
+    }
   }
 }

@@ -4,13 +4,10 @@ from tinsmith.types.checkpoints import (
     Checkpoint,
     CheckpointsListResponse,
     CheckpointType,
-    Cursor,
     LoadWeightsResponse,
     ParsedCheckpointTinkerPath,
     SaveWeightsForSamplerResponse,
     SaveWeightsResponse,
-    TrainingRun,
-    TrainingRunsResponse,
     WeightsInfoResponse,
 )
 from tinsmith.types.datum import Datum, LossFnInputs
@@ -28,6 +25,14 @@ from tinsmith.types.model_input import (
     ModelInputChunk,
 )
 from tinsmith.types.params import AdamParams, LoraConfig, SamplingParams
+from tinsmith.types.runs import (
+    Cursor,
+    GetSamplerResponse,
+    GetSessionResponse,
+    ListSessionsResponse,
+    TrainingRun,
+    TrainingRunsResponse,
+)
 from tinsmith.types.sampling import (
     SampledPiece,
     SampledSequence,
@@ -55,9 +60,12 @@ __all__ = [
     "EncodedTextChunk",
     "ForwardBackwardOutput",
     "GetInfoResponse",
+    "GetSamplerResponse",
     "GetServerCapabilitiesResponse",
+    "GetSessionResponse",
     "ImageAssetPointerChunk",
     "ImageChunk",
+    "ListSessionsResponse",
     "LoadWeightsResponse",
     "LoraConfig",
     "LossFnInputs",

@@ -11,30 +11,51 @@ from google.protobuf import symbol_database as _symbol_database
 _sym_db = _symbol_database.Default()
 
 
+from tinsmith.v1 import checkpoints_pb2 as tinsmith_dot_v1_dot_checkpoints__pb2
 from tinsmith.v1 import tensor_pb2 as tinsmith_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atinsmith/v1/sessions.proto\x12\x0btinsmith.v1\x1a\x18tinsmith/v1/tensor.proto\"\xa2\x01\n\x14\x43reateSessionRequest\x12\x0f\n\x07\x61pi_key\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12,\n\ruser_metadata\x18\x04 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\x12\x13\n\x0bsdk_version\x18\x05 \x01(\t\x12\x12\n\nproject_id\x18\x06 \x01(\t\"\x9b\x01\n\x15\x43reateSessionResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x15\n\rlease_seconds\x18\x03 \x01(\r\x12\x19\n\x11heartbeat_seconds\x18\x04 \x01(\r\x12\x14\n\x0cinfo_message\x18\x05 \x01(\t\x12\x17\n\x0fwarning_message\x18\x06 \x01(\t\"\x12\n\x10HeartbeatRequest\"*\n\x11HeartbeatResponse\x12\x15\n\rlease_seconds\x18\x01 \x01(\r\"Q\n\x14\x46inishSessionRequest\x12)\n\x06reason\x18\x01 \x01(\x0e\x32\x19.tinsmith.v1.FinishReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"\x17\n\x15\x46inishSessionResponse*\x82\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46INISH_REASON_SUCCESS\x10\x01\x12\x19\n\x15\x46INISH_REASON_ERRORED\x10\x02\x12\x1d\n\x19\x46INISH_REASON_INTERRUPTED\x10\x03\x32\xf8\x01\n\x08Sessions\x12O\n\x06\x43reate\x12!.tinsmith.v1.CreateSessionRequest\x1a\".tinsmith.v1.CreateSessionResponse\x12J\n\tHeartbeat\x12\x1d.tinsmith.v1.HeartbeatRequest\x1a\x1e.tinsmith.v1.HeartbeatResponse\x12O\n\x06\x46inish\x12!.tinsmith.v1.FinishSessionRequest\x1a\".tinsmith.v1.FinishSessionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atinsmith/v1/sessions.proto\x12\x0btinsmith.v1\x1a\x1dtinsmith/v1/checkpoints.proto\x1a\x18tinsmith/v1/tensor.proto\"\xa2\x01\n\x14\x43reateSessionRequest\x12\x0f\n\x07\x61pi_key\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12,\n\ruser_metadata\x18\x04 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\x12\x13\n\x0bsdk_version\x18\x05 \x01(\t\x12\x12\n\nproject_id\x18\x06 \x01(\t\"\x9b\x01\n\x15\x43reateSessionResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x15\n\rlease_seconds\x18\x03 \x01(\r\x12\x19\n\x11heartbeat_seconds\x18\x04 \x01(\r\x12\x14\n\x0cinfo_message\x18\x05 \x01(\t\x12\x17\n\x0fwarning_message\x18\x06 \x01(\t\"\x12\n\x10HeartbeatRequest\"*\n\x11HeartbeatResponse\x12\x15\n\rlease_seconds\x18\x01 \x01(\r\"Q\n\x14\x46inishSessionRequest\x12)\n\x06reason\x18\x01 \x01(\x0e\x32\x19.tinsmith.v1.FinishReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"\x17\n\x15\x46inishSessionResponse\"8\n\x13ListSessionsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x14ListSessionsResponse\x12*\n\x08sessions\x18\x01 \x03(\x0b\x32\x18.tinsmith.v1.SessionInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x12SessionInfoRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\xd1\x01\n\x0bSessionInfo\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63reated_unix_ms\x18\x02 \x01(\x04\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12,\n\ruser_metadata\x18\x05 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\x12\x12\n\nproject_id\x18\x06 \x01(\t\x12\x11\n\tmodel_ids\x18\x07 \x03(\t\x12\x1c\n\x14sampling_session_ids\x18\x08 \x03(\t\"-\n\x0eSamplerRequest\x12\x1b\n\x13sampling_session_id\x18\x01 \x01(\t\"k\n\x0bSamplerInfo\x12\x1b\n\x13sampling_session_id\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\x12\n\nmodel_path\x18\x03 \x01(\t\x12\x17\n\x0f\x63reated_unix_ms\x18\x04 \x01(\x04\"4\n\x0fListRunsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"O\n\x10ListRunsResponse\x12\"\n\x04runs\x18\x01 \x03(\x0b\x32\x14.tinsmith.v1.RunInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1e\n\nRunRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\"\xd6\x02\n\x07RunInfo\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\x0c\n\x04rank\x18\x03 \x01(\r\x12\r\n\x05\x61lpha\x18\x04 \x01(\x01\x12\x12\n\ntrain_attn\x18\x05 \x01(\x08\x12\x11\n\ttrain_mlp\x18\x06 \x01(\x08\x12\x15\n\rtrain_unembed\x18\x07 \x01(\x08\x12,\n\ruser_metadata\x18\x08 \x03(\x0b\x32\x15.tinsmith.v1.TextPair\x12\x17\n\x0f\x63reated_unix_ms\x18\t \x01(\x04\x12\x17\n\x0f\x63hanged_unix_ms\x18\n \x01(\x04\x12\x30\n\x0flast_checkpoint\x18\x0b \x01(\x0b\x32\x17.tinsmith.v1.Checkpoint\x12\x38\n\x17last_sampler_checkpoint\x18\x0c \x01(\x0b\x32\x17.tinsmith.v1.Checkpoint*\x82\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46INISH_REASON_SUCCESS\x10\x01\x12\x19\n\x15\x46INISH_REASON_ERRORED\x10\x02\x12\x1d\n\x19\x46INISH_REASON_INTERRUPTED\x10\x03\x32\xc9\x04\n\x08Sessions\x12O\n\x06\x43reate\x12!.tinsmith.v1.CreateSessionRequest\x1a\".tinsmith.v1.CreateSessionResponse\x12J\n\tHeartbeat\x12\x1d.tinsmith.v1.HeartbeatRequest\x1a\x1e.tinsmith.v1.HeartbeatResponse\x12O\n\x06\x46inish\x12!.tinsmith.v1.FinishSessionRequest\x1a\".tinsmith.v1.FinishSessionResponse\x12K\n\x04List\x12 .tinsmith.v1.ListSessionsRequest\x1a!.tinsmith.v1.ListSessionsResponse\x12\x41\n\x04Info\x12\x1f.tinsmith.v1.SessionInfoRequest\x1a\x18.tinsmith.v1.SessionInfo\x12@\n\x07Sampler\x12\x1b.tinsmith.v1.SamplerRequest\x1a\x18.tinsmith.v1.SamplerInfo\x12G\n\x08ListRuns\x12\x1c.tinsmith.v1.ListRunsRequest\x1a\x1d.tinsmith.v1.ListRunsResponse\x12\x34\n\x03Run\x12\x17.tinsmith.v1.RunRequest\x1a\x14.tinsmith.v1.RunInfob\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tinsmith.v1.sessions_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _FINISHREASON._serialized_start=565
-  _FINISHREASON._serialized_end=695
-  _CREATESESSIONREQUEST._serialized_start=70
-  _CREATESESSIONREQUEST._serialized_end=232
-  _CREATESESSIONRESPONSE._serialized_start=235
-  _CREATESESSIONRESPONSE._serialized_end=390
-  _HEARTBEATREQUEST._serialized_start=392
-  _HEARTBEATREQUEST._serialized_end=410
-  _HEARTBEATRESPONSE._serialized_start=412
-  _HEARTBEATRESPONSE._serialized_end=454
-  _FINISHSESSIONREQUEST._serialized_start=456
-  _FINISHSESSIONREQUEST._serialized_end=537
-  _FINISHSESSIONRESPONSE._serialized_start=539
-  _FINISHSESSIONRESPONSE._serialized_end=562
-  _SESSIONS._serialized_start=698
-  _SESSIONS._serialized_end=946
+  _FINISHREASON._serialized_start=1669
+  _FINISHREASON._serialized_end=1799
+  _CREATESESSIONREQUEST._serialized_start=101
+  _CREATESESSIONREQUEST._serialized_end=263
+  _CREATESESSIONRESPONSE._serialized_start=266
+  _CREATESESSIONRESPONSE._serialized_end=421
+  _HEARTBEATREQUEST._serialized_start=423
+  _HEARTBEATREQUEST._serialized_end=441
+  _HEARTBEATRESPONSE._serialized_start=443
+  _HEARTBEATRESPONSE._serialized_end=485
+  _FINISHSESSIONREQUEST._serialized_start=487
+  _FINISHSESSIONREQUEST._serialized_end=568
+  _FINISHSESSIONRESPONSE._serialized_start=570
+  _FINISHSESSIONRESPONSE._serialized_end=593
+  _LISTSESSIONSREQUEST._serialized_start=595
+  _LISTSESSIONSREQUEST._serialized_end=651
+  _LISTSESSIONSRESPONSE._serialized_start=653
+  _LISTSESSIONSRESPONSE._serialized_end=744
+  _SESSIONINFOREQUEST._serialized_start=746
+  _SESSIONINFOREQUEST._serialized_end=786
+  _SESSIONINFO._serialized_start=789
+  _SESSIONINFO._serialized_end=998
+  _SAMPLERREQUEST._serialized_start=1000
+  _SAMPLERREQUEST._serialized_end=1045
+  _SAMPLERINFO._serialized_start=1047
+  _SAMPLERINFO._serialized_end=1154
+  _LISTRUNSREQUEST._serialized_start=1156
+  _LISTRUNSREQUEST._serialized_end=1208
+  _LISTRUNSRESPONSE._serialized_start=1210
+  _LISTRUNSRESPONSE._serialized_end=1289
+  _RUNREQUEST._serialized_start=1291
+  _RUNREQUEST._serialized_end=1321
+  _RUNINFO._serialized_start=1324
+  _RUNINFO._serialized_end=1666
+  _SESSIONS._serialized_start=1802
+  _SESSIONS._serialized_end=2387
 # @@protoc_insertion_point(module_scope)

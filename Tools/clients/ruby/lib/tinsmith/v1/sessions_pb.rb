@@ -3,6 +3,7 @@
 
 require 'google/protobuf'
 
+require 'tinsmith/v1/checkpoints_pb'
 require 'tinsmith/v1/tensor_pb'
 
 Google::Protobuf::DescriptorPool.generated_pool.build do
@@ -34,6 +35,61 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
     end
     add_message "tinsmith.v1.FinishSessionResponse" do
     end
+    add_message "tinsmith.v1.ListSessionsRequest" do
+      optional :limit, :uint32, 1
+      optional :page_token, :string, 2
+    end
+    add_message "tinsmith.v1.ListSessionsResponse" do
+      repeated :sessions, :message, 1, "tinsmith.v1.SessionInfo"
+      optional :next_page_token, :string, 2
+    end
+    add_message "tinsmith.v1.SessionInfoRequest" do
+      optional :session_id, :string, 1
+    end
+    add_message "tinsmith.v1.SessionInfo" do
+      optional :session_id, :string, 1
+      optional :created_unix_ms, :uint64, 2
+      optional :display_name, :string, 3
+      repeated :tags, :string, 4
+      repeated :user_metadata, :message, 5, "tinsmith.v1.TextPair"
+      optional :project_id, :string, 6
+      repeated :model_ids, :string, 7
+      repeated :sampling_session_ids, :string, 8
+    end
+    add_message "tinsmith.v1.SamplerRequest" do
+      optional :sampling_session_id, :string, 1
+    end
+    add_message "tinsmith.v1.SamplerInfo" do
+      optional :sampling_session_id, :string, 1
+      optional :base_model, :string, 2
+      optional :model_path, :string, 3
+      optional :created_unix_ms, :uint64, 4
+    end
+    add_message "tinsmith.v1.ListRunsRequest" do
+      optional :limit, :uint32, 1
+      optional :page_token, :string, 2
+    end
+    add_message "tinsmith.v1.ListRunsResponse" do
+      repeated :runs, :message, 1, "tinsmith.v1.RunInfo"
+      optional :next_page_token, :string, 2
+    end
+    add_message "tinsmith.v1.RunRequest" do
+      optional :model_id, :string, 1
+    end
+    add_message "tinsmith.v1.RunInfo" do
+      optional :model_id, :string, 1
+      optional :base_model, :string, 2
+      optional :rank, :uint32, 3
+      optional :alpha, :double, 4
+      optional :train_attn, :bool, 5
+      optional :train_mlp, :bool, 6
+      optional :train_unembed, :bool, 7
+      repeated :user_metadata, :message, 8, "tinsmith.v1.TextPair"
+      optional :created_unix_ms, :uint64, 9
+      optional :changed_unix_ms, :uint64, 10
+      optional :last_checkpoint, :message, 11, "tinsmith.v1.Checkpoint"
+      optional :last_sampler_checkpoint, :message, 12, "tinsmith.v1.Checkpoint"
+    end
     add_enum "tinsmith.v1.FinishReason" do
       value :FINISH_REASON_UNSPECIFIED, 0
       value :FINISH_REASON_SUCCESS, 1
@@ -51,6 +107,16 @@ module Tinsmith
     HeartbeatResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.HeartbeatResponse").msgclass
     FinishSessionRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.FinishSessionRequest").msgclass
     FinishSessionResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.FinishSessionResponse").msgclass
+    ListSessionsRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.ListSessionsRequest").msgclass
+    ListSessionsResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.ListSessionsResponse").msgclass
+    SessionInfoRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.SessionInfoRequest").msgclass
+    SessionInfo = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.SessionInfo").msgclass
+    SamplerRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.SamplerRequest").msgclass
+    SamplerInfo = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.SamplerInfo").msgclass
+    ListRunsRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.ListRunsRequest").msgclass
+    ListRunsResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.ListRunsResponse").msgclass
+    RunRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.RunRequest").msgclass
+    RunInfo = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.RunInfo").msgclass
     FinishReason = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("tinsmith.v1.FinishReason").enummodule
   end
 end
