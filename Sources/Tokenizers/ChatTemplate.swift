@@ -13,9 +13,9 @@ package struct ChatTemplate: Sendable {
   private let templates: [String: Result<TemplateBlock, TokenizerError>]
   private let specialTokens: [(name: String, text: String)]
 
-  /// Loads `chat_template.jinja` and the files of `chat_templates`, or else the `chat_template` of
-  /// `tokenizer_config.json`, one or a list of named ones; and the special tokens of that file,
-  /// which the template sees by their names (`bos_token` …).
+  /// Loads `chat_template.jinja` and the files of `additional_chat_templates`, or else the
+  /// `chat_template` of `tokenizer_config.json`, one or several by name; and the special tokens of
+  /// that file, which the template sees by their names (`bos_token` …).
   /// - Throws: `missingFile` if there is none, else as `init(source:specialTokens:)`.
   package init(directory: URL) throws(TokenizerError) {
     let folder = ModelFolder(directory: directory)
@@ -65,7 +65,19 @@ package struct ChatTemplate: Sendable {
         sources[name] = source
       }
       return sources
-    default: return [:]
+    case .object(let members):
+      var sources: [String: String] = [:]
+      for (name, source) in members.members {
+        guard let source = source.string else {
+          throw TokenizerError(
+            .invalidFile, "tokenizer_config.json: chat_template: \(name) is no text")
+        }
+        sources[name] = source
+      }
+      return sources
+    case nil, .null: return [:]
+    default:
+      throw TokenizerError(.invalidFile, "tokenizer_config.json: chat_template is no text")
     }
   }
 

@@ -75,13 +75,14 @@ struct ModelFolder {
     return object
   }
 
-  /// The templates of `chat_template.jinja` and of the folder `chat_templates`, by name.
+  /// The templates of `chat_template.jinja` and of the folder `additional_chat_templates`, by name.
   func chatTemplates() throws(TokenizerError) -> [String: String] {
     var files = ["default": "chat_template.jinja"]
-    let folder = directory.appendingPathComponent("chat_templates").path
+    let more = "additional_chat_templates"
+    let folder = directory.appendingPathComponent(more).path
     for file in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     where file.hasSuffix(".jinja") {
-      files[String(file.dropLast(6))] = "chat_templates/" + file
+      files[String(file.dropLast(6))] = "\(more)/\(file)"
     }
     var sources: [String: String] = [:]
     for (name, file) in files {

@@ -15,6 +15,8 @@ package struct Tokenizer: Sendable {
   /// Tokens that end an answer: of `tokenizer_config.json` or `special_tokens_map.json`, then of
   /// `generation_config.json` or, where there is none, `config.json`.
   package let eosTokenIds: [Int32]
+  /// What its files say and has no effect, in words.
+  package let warnings: [String]
 
   private let vocabulary: TokenTable
   private let encoder: BytePairEncoder
@@ -52,6 +54,12 @@ package struct Tokenizer: Sendable {
       throw TokenizerError(.invalidFile, "tokenizer.json: no model with a vocab")
     }
     try Self.checkKind(model, entries)
+    if let fault = config.fault { throw fault }
+    if let splits = config.fields["split_special_tokens"], splits.bool != false {
+      throw TokenizerError(
+        .unsupported,
+        "tokenizer_config.json: split_special_tokens is \(splits.text.prefix(80)), not false")
+    }
     normalizer = try Normalizer(file["normalizer"])
     preTokenizer = try PreTokenizer(file["pre_tokenizer"])
     postProcessor = try PostProcessor(file["post_processor"])
@@ -69,9 +77,9 @@ package struct Tokenizer: Sendable {
     addedTokens = AddedTokens(added, normalizer: normalizer)
     vocabulary = table
     vocabularySize = table.endID
-    eosTokenIds = EndTokens.ids(config, generation: generation, model: settings) {
-      table.id(of: $0)
-    }
+    let ends = EndTokens(config, generation: generation, model: settings) { table.id(of: $0) }
+    eosTokenIds = ends.ids
+    warnings = ends.warnings
     for id in postProcessor.prefix + postProcessor.suffix where table.token(id) == nil {
       throw TokenizerError(.invalidFile, "post_processor: no token has the id \(id)")
     }

@@ -34,6 +34,8 @@ struct TokenizerConfig: Sendable {
   let named: [Named]
   /// In the order in which they get their ids.
   let additions: [Addition]
+  /// Why no tokenizer can be made of it: a special token is no token.
+  let fault: TokenizerError?
 
   /// - Throws: `invalidFile` for a file that does not have its form.
   init(_ folder: ModelFolder) throws(TokenizerError) {
@@ -41,14 +43,23 @@ struct TokenizerConfig: Sendable {
     let listed = config["added_tokens_decoder"]
     let map = listed == nil ? try folder.object("special_tokens_map.json") : nil
     let added = listed == nil ? try folder.object("added_tokens.json") : nil
-    try self.init(config, map: map, added: added)
+    // The model's config is checked where the model is read.
+    let model = (try? folder.object("config.json"))?["model_type"]?.string
+    try self.init(config, map: map, added: added, modelType: model)
   }
 
   init(
-    _ config: JSONObject, map: JSONObject? = nil, added: JSONObject? = nil
+    _ config: JSONObject, map: JSONObject? = nil, added: JSONObject? = nil,
+    modelType: String? = nil
   ) throws(TokenizerError) {
+    fault =
+      Self.fault(of: config, "tokenizer_config.json")
+      ?? Self.fault(of: map ?? JSONObject(), "special_tokens_map.json")
     var fields = config
     for (key, value) in map?.members ?? [] { fields.append(key, value) }
+    for (key, text) in Self.tokensOfClass(config, modelType) where fields[key] == nil {
+      fields.append(key, .string(text))
+    }
     self.fields = fields
     let extra = try Self.limited(Self.extraTokens(fields))
     named = Self.namedTokens(fields, try Self.limited(Self.otherTokens(fields)))
@@ -79,6 +90,34 @@ struct TokenizerConfig: Sendable {
     self.additions = additions
   }
 
+  private static func fault(of fields: JSONObject, _ file: String) -> TokenizerError? {
+    func isToken(_ value: JSONValue) -> Bool { ModelFolder.specialToken(value) != nil }
+    func isGood(_ key: String, _ value: JSONValue) -> Bool {
+      switch key {
+      case _ where value.isNull: true
+      case "extra_special_tokens", "additional_special_tokens":
+        value.array?.allSatisfy(isToken) ?? value.object?.members.allSatisfy { isToken($0.value) }
+          ?? false
+      case _ where standardNames.contains(key): isToken(value)
+      default: true
+      }
+    }
+    return fields.members.first { !isGood($0.key, $0.value) }.map { key, value in
+      TokenizerError(
+        .invalidFile, "\(file): \(key) is \(value.text.prefix(80)), which is no token")
+    }
+  }
+
+  /// What a tokenizer's class names where no file does.
+  private static func tokensOfClass(
+    _ config: JSONObject, _ modelType: String?
+  ) -> [(key: String, text: String)] {
+    let named = config["tokenizer_class"]?.string
+    let isQwen =
+      named.map { $0.hasPrefix("Qwen2Tokenizer") } ?? ["qwen2", "qwen3"].contains(modelType)
+    return isQwen ? ["unk_token", "eos_token", "pad_token"].map { ($0, "<|endoftext|>") } : []
+  }
+
   /// Texts by their names: the standard ones, then those that only this model has.
   private static func namedTokens(
     _ fields: JSONObject, _ others: [(key: String, value: JSONValue)]
@@ -105,14 +144,19 @@ struct TokenizerConfig: Sendable {
     let others = fields.members.filter { key, _ in
       key.hasSuffix("_token") && !standardNames.contains(key)
     }
-    return others + (fields["extra_special_tokens"]?.object?.members ?? [])
+    return others + (moreTokens(fields)?.object?.members ?? [])
   }
 
   private static func extraTokens(_ fields: JSONObject) -> [String] {
+    (moreTokens(fields)?.array ?? []).compactMap { ModelFolder.specialToken($0) }
+  }
+
+  /// Special tokens without a standard name: a list, or an object by name. The second key is that of
+  /// transformers before version 5.
+  private static func moreTokens(_ fields: JSONObject) -> JSONValue? {
     let given = fields["extra_special_tokens"]
     let isGiven = !(given?.array?.isEmpty ?? true) || !(given?.object?.members.isEmpty ?? true)
-    let list = isGiven ? given?.array : fields["additional_special_tokens"]?.array
-    return (list ?? []).compactMap { ModelFolder.specialToken($0) }
+    return isGiven ? given : fields["additional_special_tokens"]
   }
 
   private static func flagged(_ addition: Addition, _ object: JSONObject) -> Addition {

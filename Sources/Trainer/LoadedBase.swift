@@ -32,19 +32,26 @@ final class LoadedBase {
     tokenizer = Result { () throws(TokenizerError) in try Tokenizer(directory: directory) }
     switch tokenizer {
     case .success(let tokenizer): endTokens = Set(tokenizer.eosTokenIds)
-    case .failure: endTokens = Set(EndTokens.withoutTokenizer(directory))
+    case .failure: endTokens = Set(EndTokens(withoutTokenizer: directory).ids)
     }
     for warning in warnings { worker.log.warning("base model \(name): \(warning)") }
   }
 
   /// What in the folder has no effect or cannot be used, in words.
   private var warnings: [String] {
-    guard case .failure(let error) = tokenizer else { return model.warnings }
-    return model.warnings + [Self.warning(noTokenizer: error)]
+    model.warnings + Self.warnings(tokenizer)
+  }
+
+  /// The same of a tokenizer.
+  static func warnings(_ tokenizer: Result<Tokenizer, TokenizerError>) -> [String] {
+    switch tokenizer {
+    case .success(let tokenizer): tokenizer.warnings
+    case .failure(let error): [warning(noTokenizer: error)]
+    }
   }
 
   /// What a model lacks without its tokenizer.
-  static func warning(noTokenizer error: TokenizerError) -> String {
+  private static func warning(noTokenizer error: TokenizerError) -> String {
     "the tokenizer cannot be read, so stop strings are refused: \(error.message)"
   }
 }

@@ -59,16 +59,22 @@ package struct ServedModels: Sendable {
       let weights = try? StoredWeights(folder: folder, config: config)
       warnings = config.warnings + (weights?.warnings ?? [])
     }
-    do throws(TokenizerError) {
-      _ = try Tokenizer(directory: URL(fileURLWithPath: folder))
-    } catch {
-      warnings.append(LoadedBase.warning(noTokenizer: error))
-    }
     return warnings
+      + LoadedBase.warnings(
+        Result { () throws(TokenizerError) in
+          try Tokenizer(directory: URL(fileURLWithPath: folder))
+        })
   }
 
-  /// What a worker reads of weights, as far as that can be seen.
-  package var weightBytes: Int { folders.values.reduce(0) { $0 + WeightFiles.bytes(in: $1) } }
+  /// What a worker maps of weights.
+  package var weightBytes: Int {
+    configs().configs.reduce(0) { $0 + weightBytes($1.key, $1.value) }
+  }
+
+  /// None of a model whose weights cannot be read: it is not served.
+  private func weightBytes(_ name: String, _ config: ModelConfig) -> Int {
+    (try? StoredWeights(folder: folders[name] ?? "", config: config))?.residentBytes ?? 0
+  }
 
   /// How the memory of a worker is divided.
   ///

@@ -13,7 +13,7 @@ import Testing
     let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
     let manager = FileManager.default
     try manager.createDirectory(
-      at: folder.appending(path: "chat_templates"), withIntermediateDirectories: true)
+      at: folder.appending(path: "additional_chat_templates"), withIntermediateDirectories: true)
     defer { try? manager.removeItem(at: folder) }
     try manager.copyItem(
       at: Fixture.folder.appending(path: "qwen/tokenizer.json"),
@@ -124,12 +124,58 @@ import Testing
     #expect(try tokenizer(generation).eosTokenIds == [601])
   }
 
+  /// A Qwen tokenizer whose files name no end token has that of its class.
+  @Test func endTokensOfTheClass() throws {
+    let ofClass = ["tokenizer_config.json": #"{"tokenizer_class":"Qwen2Tokenizer"}"#]
+    #expect(try tokenizer(ofClass).eosTokenIds == [600])
+    let model = ["config.json": #"{"model_type":"qwen3","eos_token_id":602}"#]
+    #expect(try tokenizer(model).eosTokenIds == [600, 602])
+    let none = #"{"tokenizer_class":"Qwen2Tokenizer","eos_token":null}"#
+    #expect(try tokenizer(["tokenizer_config.json": none]).eosTokenIds == [])
+    let other = model.merging(["tokenizer_config.json": #"{"tokenizer_class":"X"}"#]) { $1 }
+    #expect(try tokenizer(other).eosTokenIds == [602])
+  }
+
+  @Test(arguments: [
+    ("generation_config.json", #"{"eos_token_id":["x",7,null]}"#, [Int32(7)], "has \"x\", which"),
+    ("generation_config.json", #"{"eos_token_id":true}"#, [], "eos_token_id has true"),
+    ("config.json", #"{"eos_token_id":1000000000000}"#, [], "has 1000000000000"),
+    ("tokenizer_config.json", #"{"eos_token":""}"#, [], "eos_token is \"\", which is no token"),
+  ])
+  func whatIsNoEndTokenIsTold(
+    file: String, text: String, ids: [Int32], words: String
+  ) throws {
+    let tokenizer = try tokenizer([file: text])
+    #expect(tokenizer.eosTokenIds == ids && tokenizer.warnings.count == 1)
+    #expect(tokenizer.warnings[0].hasPrefix(file) && tokenizer.warnings[0].contains(words))
+  }
+
+  /// As transformers refuses them. What other files say of end tokens is not lost.
+  @Test(arguments: [
+    ("eos_token", "5"), ("bos_token", "[]"), ("pad_token", "true"), ("unk_token", "{}"),
+    ("extra_special_tokens", #""<x>""#), ("extra_special_tokens", #"["<x>",7]"#),
+    ("extra_special_tokens", #"{"x":5}"#), ("additional_special_tokens", "7"),
+    ("split_special_tokens", "true"), ("split_special_tokens", "null"),
+  ])
+  func whatIsNoSpecialTokenIsRefused(key: String, value: String) throws {
+    for file in ["tokenizer_config.json", "special_tokens_map.json"] {
+      let text = #"{"\#(key)":\#(value)}"#
+      let files = [file: text, "generation_config.json": #"{"eos_token_id":601}"#]
+      if file == "special_tokens_map.json" && key == "split_special_tokens" { continue }
+      try withFolder(files) { folder in
+        let error = try #require(throws: TokenizerError.self) { try Tokenizer(directory: folder) }
+        #expect(error.message.hasPrefix("\(file): \(key) is "), "\(error)")
+        #expect(EndTokens(withoutTokenizer: folder).ids == [601])
+      }
+    }
+  }
+
   /// A tokenizer that is not read costs no end token whose number some file gives.
   @Test func endTokensWithoutATokenizer() throws {
     func found(_ files: [String: String]) throws -> [Int32] {
       try withFolder(files.merging(["tokenizer.json": "{"]) { given, _ in given }) { folder in
         _ = try #require(throws: TokenizerError.self) { try Tokenizer(directory: folder) }
-        return EndTokens.withoutTokenizer(folder)
+        return EndTokens(withoutTokenizer: folder).ids
       }
     }
     let config = #"{"eos_token_id":[7,8]}"#
@@ -172,9 +218,18 @@ import Testing
     // Files come before the config, all of them.
     let one = files.merging(["chat_template.jinja": "file"]) { $1 }
     #expect(try rendered(one, tools: []) == "file")
-    let two = one.merging(["chat_templates/tool_use.jinja": "second"]) { $1 }
+    let two = one.merging(["additional_chat_templates/tool_use.jinja": "second"]) { $1 }
     #expect(try rendered(two, tools: []) == "second")
     #expect(try rendered(two) == "file")
+    let object = #"{"chat_template":{"default":"plain","tool_use":"tools"}}"#
+    #expect(try rendered(["tokenizer_config.json": object]) == "plain")
+    #expect(try rendered(["tokenizer_config.json": object], tools: []) == "tools")
+    for wrong in ["7", "true", #"{"default":7}"#] {
+      let error = #expect(throws: TokenizerError.self) {
+        try rendered(["tokenizer_config.json": #"{"chat_template":\#(wrong)}"#])
+      }
+      #expect(error?.message.hasPrefix("tokenizer_config.json: chat_template") == true)
+    }
     let noDefault = ["tokenizer_config.json": #"{"chat_template":[{"name":"rag","template":"x"}]}"#]
     let error = try #require(throws: TokenizerError.self) { try rendered(noDefault) }
     #expect(error.message.contains("rag"))
