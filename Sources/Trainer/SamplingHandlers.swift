@@ -243,7 +243,14 @@ extension LoadedBase {
   ) throws {
     switch stop {
     case .modelDefault: generation.parameters.stopTokens = endTokens
-    case .tokens(let ids): generation.parameters.stopTokens = Set(ids)
+    case .tokens(let ids):
+      let range = 0..<Int32(model.config.vocabularySize)
+      if let index = ids.firstIndex(where: { !range.contains($0) }) {
+        throw RPCError(
+          .invalidArgument, "\(ids[index]) is no token of the model: there are \(range.upperBound)",
+          field: "sampling_params.stop_tokens.ids[\(index)]")
+      }
+      generation.parameters.stopTokens = Set(ids)
     case .strings:
       guard let strings else { return }
       let tokenizer: Tokenizer

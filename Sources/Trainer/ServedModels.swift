@@ -102,7 +102,7 @@ package struct ServedModels: Sendable {
     for (name, config) in configs.sorted(by: { $0.key < $1.key }) {
       bases.append(
         MemoryPlan.Base(
-          name: name, bytes: WeightFiles.bytes(in: folders[name] ?? "") + config.tableBytes,
+          name: name, bytes: weightBytes(name, config) + config.tableBytes,
           cache: config.cacheGeometry, maxPositions: config.maxPositions,
           leastWorkspace: Workspace(config).decoding))
     }

@@ -1,5 +1,7 @@
 import Engine
+import Foundation
 import RPC
+import TestSupport
 import Testing
 import Wire
 
@@ -115,6 +117,28 @@ import Wire
     #expect(said[0].maxContextLength < 4096 && said[0].maxContextLength > 1000)
     let large = MemoryOptions(memoryBytes: 2 << 30)
     #expect(try models.capabilities(version: "1", memory: large).models[0].maxContextLength == 4096)
+  }
+
+  /// Weights that the index does not name, and files that are not the model's, take no memory.
+  @Test func theMemoryOfWeightsIsThatOfTheModelsTensors() throws {
+    let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("../EngineTests/Fixtures/models/llama").standardized.path
+    let mini = ServedModels().weightBytes
+    let config = try ModelConfig(path: "\(golden)/config.json")
+    let expected = mini + 4 * config.parameterCount
+    #expect(ServedModels(bases: ["x": golden]).weightBytes == expected)
+    let folder = try TemporaryFolder()
+    for name in try FileManager.default.contentsOfDirectory(atPath: golden) {
+      try FileManager.default.copyItem(
+        atPath: "\(golden)/\(name)", toPath: "\(folder.path)/\(name)")
+    }
+    for name in ["consolidated.safetensors", "model-00003-of-00003.safetensors"] {
+      try Data(count: 1 << 20).write(to: URL(fileURLWithPath: "\(folder.path)/\(name)"))
+    }
+    #expect(ServedModels(bases: ["x": folder.path]).weightBytes == expected)
+    // What cannot be read is not served.
+    try FileManager.default.removeItem(atPath: "\(folder.path)/model-00001-of-00002.safetensors")
+    #expect(ServedModels(bases: ["x": folder.path]).weightBytes == mini)
   }
 
   // MARK: The ledger
