@@ -80,8 +80,8 @@ let package = Package(
     .executableTarget(
       name: "CLI",
       dependencies: [
-        "Catalog", "Engine", "Operations", "RPC", "Tinsmith", "Tokenizers", "Trainer", "Wire",
-        "ZeroMQ", argumentParser, crypto, logging, metrics,
+        "Catalog", "Engine", "JSON", "Operations", "RPC", "Tinsmith", "Tokenizers", "Trainer",
+        "Wire", "ZeroMQ", argumentParser, crypto, logging, metrics,
       ]),
     .target(
       name: "BenchPeers", dependencies: ["CZMQ"], path: "Tools/Bench/Peers",

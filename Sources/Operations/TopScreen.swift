@@ -1,5 +1,5 @@
 /// What `tinsmith top` shows: the service in a line, then a table per group of numbers (workers,
-/// tenants, whatever else there is), and below them what has no column of its own.
+/// tenants, whatever else there is), and below them what has no place in that line or no column.
 package struct TopScreen: Sendable {
   private let values: [String: Double]
   private let rates: [String: Double]
@@ -20,7 +20,7 @@ package struct TopScreen: Sendable {
       ("models", "MODELS"), ("requests", "REQUESTS"), ("queue_tokens", "QUEUE TOK"),
       ("compute_busy_seconds", "BUSY"), ("training_tokens_total", "TRAIN/S"),
       ("sampled_tokens_total", "SAMPLE/S"), ("prompt_tokens_total", "PROMPT/S"),
-      ("cache_hit_tokens_total", "CACHED/S"), ("memory_bytes", "MEMORY"),
+      ("cache_hit_tokens_total", "CACHED/S"), ("memory_bytes", "SET ASIDE"),
       ("memory_private_bytes", "PRIVATE"),
     ],
     "tenant": [
@@ -47,16 +47,23 @@ package struct TopScreen: Sendable {
       lines += [""] + table
       details += rest
     }
-    return lines + details
+    return lines + details + routerDetails
   }
 
   private var serviceLine: String {
-    let others = numbers.router.keys.filter { !Self.routerKeys.contains($0) }.sorted()
-    let parts = (Self.routerKeys + others).compactMap { key -> String? in
+    let parts = Self.routerKeys.compactMap { key -> String? in
       guard numbers.router[key] != nil else { return nil }
       return "\(Self.title(key).lowercased()) \(cell("router.\(key)", key))"
     }
     return parts.joined(separator: "  ")
+  }
+
+  /// What of the router is not in the line of the service.
+  private var routerDetails: [String] {
+    let keys = numbers.router.keys.filter { !Self.routerKeys.contains($0) }.sorted()
+    guard !keys.isEmpty else { return [] }
+    let rows = keys.map { [Self.title($0).lowercased(), cell("router.\($0)", $0)] }
+    return [""] + Table.lines([["", "router"]] + rows, numbersFrom: 1)
   }
 
   private func table(of group: String) -> (lines: [String], rest: [String]) {

@@ -123,16 +123,20 @@ import Testing
 
   @Test func tokensThatCannotBeScoredAreNamed() throws {
     let size = Int32(golden.model.config.vocabularySize)
-    for targets in [
-      PromptTargets(rowStarts: [0, 1], tokens: [3]),
-      PromptTargets(rowStarts: [0, 1, 2], tokens: [-1, -1]),
-      PromptTargets(rowStarts: [0, 1, 2], tokens: [3, size]),
-      PromptTargets(rowStarts: [0, 1, 2], tokens: [-2, 3]),
+    for (targets, words) in [
+      (PromptTargets(rowStarts: [0, 1], tokens: [3]), "needs 2 rows"),
+      (PromptTargets(rowStarts: [0, 1, 2], tokens: [-1, -1]), "names no token"),
+      (
+        PromptTargets(rowStarts: [0, 1, 2], tokens: [3, size]), "\(size) is neither -1 nor a token"
+      ),
+      (PromptTargets(rowStarts: [0, 1, 2], tokens: [-2, 3]), "-2 is neither -1 nor a token"),
+      (PromptTargets(rowStarts: [0, 1, 2], tokens: [-2, -2]), "-2 is neither -1 nor a token"),
     ] {
       var request = request(3, nil)
       request.promptTargets = targets
       let error = #expect(throws: EngineError.self) { try generate([request]) }
       #expect(error?.code == .invalidArgument && error?.field == "target_prompt_logprobs")
+      #expect(error?.message.hasPrefix(words) == true, "\(error?.message ?? "")")
     }
   }
 

@@ -173,6 +173,14 @@ import Tinsmith
       (
         sampler.sample(prompt, params: SamplingParams(stop: .strings([""]))), "sampling_params.stop"
       ),
+      (
+        sampler.sample(prompt, params: SamplingParams(stop: .tokens([3, 331]))),
+        "sampling_params.stop_tokens.ids[1]"
+      ),
+      (
+        sampler.sample(prompt, params: SamplingParams(stop: .tokens([-1]))),
+        "sampling_params.stop_tokens.ids[0]"
+      ),
       (sampler.sample(prompt, topKSampleLogprobs: 9999), "topk_sample_logprobs"),
     ] {
       let error = await #expect(throws: TinsmithError.self) { try await pending.value() }

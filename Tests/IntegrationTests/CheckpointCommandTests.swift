@@ -17,6 +17,7 @@ import Tinsmith
     var published: Bool
     var expires: String?
     var metadata: [String: String]
+    var modelMetadata: [String: String]
   }
 
   private static func info(_ path: String) async throws -> Described {
@@ -41,9 +42,9 @@ import Tinsmith
     #expect(described[1].metadata == ["a": "b"])
     #expect(try await Self.run(["info", path]).1.contains(TestService.tiny))
 
-    #expect(try await Self.run(["publish", path]).0 == 0)
+    #expect(try await Self.run(["publish", path]).1 == "published \(path)\n")
     #expect(try await Self.info(path).published)
-    #expect(try await Self.run(["unpublish", path]).0 == 0)
+    #expect(try await Self.run(["unpublish", path]).1 == "unpublished \(path)\n")
     #expect(try await !Self.info(path).published)
     #expect(try await Self.run(["ttl", path, "2h"]).1.hasPrefix("expires 2"))
     #expect(try await Self.info(path).expires != nil)
@@ -55,9 +56,54 @@ import Tinsmith
     let copy = String(copied.1.dropLast())
     #expect(copied.0 == 0 && copy.hasSuffix("/sampler_weights/copy"))
     #expect(try await Self.info(copy).expires != nil)
-    #expect(try await Self.run(["delete", path, copy]).0 == 0)
+    #expect(try await Self.run(["delete", path, copy]).1 == "deleted \(path)\ndeleted \(copy)\n")
     let gone = try await Self.run(["info", path])
     #expect(gone.0 == 1 && gone.1.isEmpty && gone.2.contains("NOT_FOUND"))
+    await service.close()
+  }
+
+  @Test func metadataOfTheModelIsTold() async throws {
+    let service = try await TestService.client()
+    let training = try await service.createLoRATrainingClient(
+      baseModel: TestService.tiny, rank: 2, userMetadata: ["run": "seven"]
+    ).value()
+    let path = try await training.saveState(name: "one", userMetadata: ["a": "b"]).value()
+    let described = try await Self.info(path)
+    #expect(described.metadata == ["a": "b"] && described.modelMetadata == ["run": "seven"])
+    let lines = try await Self.run(["info", path]).1.split(separator: "\n").suffix(4)
+    #expect(
+      lines.map { $0.split(separator: " ", maxSplits: 1).joined(separator: " ") }
+        .map { $0.split(separator: " ").joined(separator: " ") }
+        == ["metadata", "a b", "metadata of the model", "run seven"])
+    await service.close()
+  }
+
+  @Test func twoExportsAreNotMixed() async throws {
+    let service = try await TestService.client()
+    let training = try await TestService.model(service)
+    let path = try await training.saveWeightsForSampler(name: "one").value()
+    _ = try await Batches.trainOneByOne(training, 0..<1)
+    let other = try await training.saveWeightsForSampler(name: "two").value()
+    try await TestFolder.with { folder in
+      for arguments in [["export", path, folder], ["export", path, folder]] {
+        let (status, output, errors) = try await Self.run(arguments)
+        #expect(status == 0 && output.hasPrefix("2 files, "), "\(errors)")
+        #expect(output.hasSuffix(" are in \(folder)\n"))
+      }
+      let before = FileManager.default.contents(atPath: "\(folder)/adapter_model.safetensors")
+      for (arguments, name) in [
+        (["export", other, folder], "adapter_model.safetensors"),
+        (["export", path, folder, "--merged"], "adapter_config.json"),
+      ] {
+        let (status, output, errors) = try await Self.run(arguments)
+        #expect(status == 1 && output.isEmpty)
+        #expect(
+          errors.contains("\(folder) holds \(name), which is not of this export"), "\(errors)")
+      }
+      let after = FileManager.default.contents(atPath: "\(folder)/adapter_model.safetensors")
+      #expect(before == after && before != nil)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).count == 2)
+    }
     await service.close()
   }
 
@@ -67,7 +113,7 @@ import Tinsmith
     let path = try await training.saveWeightsForSampler(name: "out").value()
     try await TestFolder.with { folder in
       let (status, output, errors) = try await Self.run(["export", path, "\(folder)/adapter"])
-      #expect(status == 0 && output.isEmpty, "\(errors)")
+      #expect(status == 0 && output.hasPrefix("2 files, "), "\(errors)")
       for file in try await service.exportCheckpoint(path: path).value() {
         let written = FileManager.default.contents(atPath: "\(folder)/adapter/\(file.name)")
         #expect(written.map { [UInt8]($0) } == file.content)

@@ -2,6 +2,8 @@ import Foundation
 import Glibc
 import Testing
 
+@testable import CLI
+
 /// What the commands print, and where.
 @Suite(.timeLimit(.minutes(3))) struct CommandTests {
   @Test func modelsListsWhatIsServed() async throws {
@@ -85,22 +87,74 @@ import Testing
     ["checkpoints", "export", "tinsmith://a/weights/b"], ["checkpoints", "import", "--base", "x"],
   ])
   func aPathIsNotEmpty(arguments: [String]) async throws {
-    let (status, output, errors) = try await Program.run(arguments + [""])
-    #expect(status == 2 && output.isEmpty)
-    #expect(errors.contains("a path must not be empty"), "\(errors)")
+    for path in ["", " \t"] {
+      let (status, output, errors) = try await Program.run(arguments + [path])
+      #expect(status == 2 && output.isEmpty)
+      #expect(errors.contains("a path must not be empty"), "\(errors)")
+    }
   }
 
-  @Test func aTenantHasNoOtherKeys() async throws {
+  @Test(arguments: [
+    (["serve", "--memory", "0"], "a size is a number above 0"),
+    (["worker", "--kv-cache", "4X"], "a size is a number above 0"),
+    (["serve", "--base", "x"], "NAME=DIR"), (["doctor", "--base", "=x"], "NAME=DIR"),
+    (["prove", "--base", "x="], "NAME=DIR"), (["router", "--metrics", "99999"], "0 to 65535"),
+    (["checkpoints", "ttl", "x", "soon"], "a time is a number above 0"),
+    (["checkpoints", "copy", "x", "--ttl", "0"], "a time is a number above 0"),
+  ])
+  func aValueOfAnotherFormIsRefusedWithTheForm(arguments: [String], form: String) async throws {
+    let (status, output, errors) = try await Program.run(arguments)
+    #expect(status == 2 && output.isEmpty)
+    #expect(errors.contains(form), "\(errors)")
+  }
+
+  @Test(arguments: [
+    (#"{"name": "b", "key": "k", "wieght": 2}"#, #"tenant 2 (b) has "wieght", which is none of"#),
+    (#"{"name": "b", "key": "k", "key": "l"}"#, #"tenant 2 (b) has "key" twice"#),
+    (#"{"name": "b", "key": ""}"#, #"the "key" of tenant 2 (b) is empty"#),
+    (#"{"name": "b"}"#, #"tenant 2 (b) has no "key""#),
+    (#"{"key": "k"}"#, #"tenant 2 has no "name""#),
+    (#"{"name": "b", "key": 7}"#, #"the "key" of tenant 2 (b) is no text"#),
+    (#"{"name": "b", "key": "k", "weight": "2"}"#, #"the "weight" of tenant 2 (b) is no number"#),
+    (#"{"name": "b", "key": "k", "weight": 0}"#, "the weight of tenant b must be 0.001 to 1000"),
+    (#"{"name": "b", "key": "a-key"}"#, "tenant b has the key of another one"),
+    (#"{"name": "a", "key": "k"}"#, "two tenants are called a"),
+    (#""b""#, "not a JSON array of"), (#"{"name": "b" "key"}"#, "not JSON: "),
+  ])
+  func tenantsAreCheckedAndNamed(second: String, words: String) async throws {
     try await TestFolder.with { folder in
       let file = "\(folder)/tenants.json"
-      try Data(#"[{"name": "a", "key": "k", "wieght": 2}]"#.utf8)
+      try Data(#"[{"name": "a", "key": "a-key", "weight": 1.5}, \#(second)]"#.utf8)
         .write(to: URL(fileURLWithPath: file))
       let (status, _, errors) = try await Program.run([
         "serve", "--data", "\(folder)/data", "--tenants", file,
       ])
       #expect(status == 1)
-      #expect(errors.contains("\(file): a tenant has \"wieght\", which is none of"), "\(errors)")
+      #expect(errors.contains("\(file): \(words)"), "\(errors)")
     }
+  }
+
+  /// With the begin token where the tokenizer adds one: the ids are those of the `tokenizers` package.
+  @Test func aRawPromptIsEncodedAsTheTokenizerDoes() throws {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("../TokenizersTests/Fixtures/llama3").standardized
+    struct Golden: Decodable {
+      struct Case: Decodable {
+        var text: String
+        var ids: [Int32]
+        var with: [Int32]?
+      }
+      var cases: [Case]
+    }
+    let golden = try JSONDecoder().decode(
+      Golden.self, from: Data(contentsOf: folder.appendingPathComponent("golden.json")))
+    let model = try TextModel(folder: folder.path)
+    for item in golden.cases {
+      guard let with = item.with else { continue }
+      #expect(try model.prompt(raw: item.text) == with)
+      #expect(try model.tokens(item.text) == item.ids && with.count == item.ids.count + 1)
+    }
+    #expect(golden.cases.contains { $0.with != nil })
   }
 
   @Test func aDataFolderServesOneServiceAtATime() async throws {

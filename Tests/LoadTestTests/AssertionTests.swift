@@ -15,6 +15,7 @@ import Testing
   ]) func whatHolds(_ text: String) throws {
     let verdict = try Assertion(text).verdict(on: report)
     #expect(verdict.holds, "\(verdict.explanation)")
+    #expect(verdict.line.hasPrefix("holds   \(text): "))
   }
 
   @Test(arguments: [
@@ -22,7 +23,8 @@ import Testing
     "error_rate==0%", "sample.p50<=1*ping.p50", "sample.p50<=ping.p50+1s", "quiet.p99<1s",
     "quiet.p99>=0s", "optim_step.p50<1s",
   ]) func whatDoesNot(_ text: String) throws {
-    #expect(try !Assertion(text).verdict(on: report).holds)
+    let verdict = try Assertion(text).verdict(on: report)
+    #expect(!verdict.holds && verdict.line.hasPrefix("FAILED  \(text): "))
   }
 
   @Test(arguments: [

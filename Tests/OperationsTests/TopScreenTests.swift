@@ -29,9 +29,9 @@ import Testing
     #expect(
       screen.lines.dropFirst() == [
         "",
-        "WORKER     MODELS  BUSY  SAMPLE/S   MEMORY",
-        "worker-2       12  99 %     12.3k  3.0 GiB",
-        "worker-10       3     -         -        -",
+        "WORKER     MODELS  BUSY  SAMPLE/S  SET ASIDE",
+        "worker-2       12  99 %     12.3k    3.0 GiB",
+        "worker-10       3     -         -          -",
       ])
   }
 
@@ -46,6 +46,22 @@ import Testing
       screen.lines.dropFirst() == [
         "", "WORKER  MODELS", "w            1", "", "TENANT  WAITING", "t             2",
         "", "              w", "kv pages      7", "new things/s  1",
+      ])
+  }
+
+  @Test func whatHasNoPlaceInTheLineIsShownBelow() {
+    let screen = TopScreen(
+      [
+        "router.workers": 1, "router.sending_bytes": 2048,
+        "router.connections_closed_idle_total": 3,
+        "worker.w.models": 1,
+      ],
+      rates: ["router.connections_closed_idle_total": 0.5])
+    #expect(
+      screen.lines == [
+        "workers 1", "", "WORKER  MODELS", "w            1", "",
+        "                            router", "connections closed idle/s      0.5",
+        "sending bytes              2.0 KiB",
       ])
   }
 

@@ -21,6 +21,8 @@ struct CheckpointText: Encodable {
   var expires: String?
   var published: Bool
   var metadata: [String: String]
+  /// What its model was created with.
+  var modelMetadata: [String: String]
 
   init(_ checkpoint: Checkpoint) {
     path = checkpoint.path
@@ -41,6 +43,7 @@ struct CheckpointText: Encodable {
     expires = checkpoint.expiresUnixMilliseconds.map(Self.time)
     published = checkpoint.isPublished
     metadata = checkpoint.userMetadata
+    modelMetadata = checkpoint.modelUserMetadata
   }
 
   /// The size for people.

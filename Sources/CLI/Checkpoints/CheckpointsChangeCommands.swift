@@ -11,7 +11,10 @@ struct CheckpointsDeleteCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await service.use { service in
-      for path in paths { try await service.deleteCheckpoint(path: path).value() }
+      for path in paths {
+        try await service.deleteCheckpoint(path: path).value()
+        Terminal.say("deleted \(path)")
+      }
     }
   }
 }
@@ -23,7 +26,9 @@ struct CheckpointsTTLCommand: AsyncParsableCommand {
 
   @OptionGroup var service: CheckpointsService
   @Argument(help: "Its path.") var path: String
-  @Argument(help: "From now: seconds, or a number and s, m, h or d; or never.") var time: TimeToLive
+  @Argument(
+    help: "From now: seconds, or a number and s, m, h or d; or never.", transform: TimeToLive.read)
+  var time: TimeToLive
 
   func run() async throws {
     let changed = try await service.use {
@@ -43,6 +48,7 @@ struct CheckpointsPublishCommand: AsyncParsableCommand {
 
   func run() async throws {
     _ = try await service.use { try await $0.publishCheckpoint(path: path).value() }
+    Terminal.say("published \(path)")
   }
 }
 
@@ -58,6 +64,7 @@ struct CheckpointsUnpublishCommand: AsyncParsableCommand {
     _ = try await service.use {
       try await $0.publishCheckpoint(path: path, isPublished: false).value()
     }
+    Terminal.say("unpublished \(path)")
   }
 }
 
@@ -73,7 +80,7 @@ struct CheckpointsCopyCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "When the copy is deleted: seconds, or a number and s, m, h or d (default: never).",
-      valueName: "time"))
+      valueName: "time"), transform: TimeToLive.read)
   var ttl: TimeToLive?
 
   func run() async throws {
@@ -85,18 +92,20 @@ struct CheckpointsCopyCommand: AsyncParsableCommand {
 }
 
 /// A time from now: `90`, `90s`, `15m`, `12h`, `7d` or `never`.
-struct TimeToLive: ExpressibleByArgument {
+struct TimeToLive: OptionValue {
+  static let form = "a time is a number above 0 of seconds or with s, m, h or d, or never"
+
   /// Nil for never.
   let seconds: UInt64?
 
-  init?(argument: String) {
+  init?(_ text: String) {
     let units: [Character: UInt64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-    guard argument != "never" else {
+    guard text != "never" else {
       seconds = nil
       return
     }
-    let unit = argument.last.flatMap { units[$0] }
-    guard let number = UInt64(unit == nil ? Substring(argument) : argument.dropLast()), number > 0
+    let unit = text.last.flatMap { units[$0] }
+    guard let number = UInt64(unit == nil ? Substring(text) : text.dropLast()), number > 0
     else { return nil }
     let (product, overflow) = number.multipliedReportingOverflow(by: unit ?? 1)
     guard !overflow else { return nil }

@@ -47,7 +47,12 @@ struct CheckpointsInfoCommand: AsyncParsableCommand {
       ["expires", checkpoint.expires ?? "never"],
       ["published", checkpoint.published ? "yes" : "no"],
     ]
-    rows += checkpoint.metadata.sorted { $0.key < $1.key }.map { ["  \($0)", $1] }
+    for (title, texts) in [
+      ("metadata", checkpoint.metadata), ("metadata of the model", checkpoint.modelMetadata),
+    ] where !texts.isEmpty {
+      rows.append([title, ""])
+      rows += texts.sorted { $0.key < $1.key }.map { ["  \($0)", $1] }
+    }
     for line in Table.lines(rows) { Terminal.say(line) }
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Operations
 import Tinsmith
 
 /// `tinsmith checkpoints export`.
@@ -8,7 +9,8 @@ struct CheckpointsExportCommand: AsyncParsableCommand {
     commandName: "export", abstract: "Writes a checkpoint into a folder.",
     discussion: """
       The folder is an adapter that PEFT loads; with --merged it is a whole model in the layout of \
-      Hugging Face, the adapter merged into its weights.
+      Hugging Face, the adapter merged into its weights. It must hold nothing else: what is another \
+      export's is not replaced.
       """)
 
   @OptionGroup var service: CheckpointsService
@@ -18,15 +20,20 @@ struct CheckpointsExportCommand: AsyncParsableCommand {
 
   func run() async throws {
     let target = try ExportFolder(folder)
-    try await service.use { service in
-      guard merged else {
-        for file in try await service.exportCheckpoint(path: path).value() {
-          try target.write(file.content, to: file.name)
-        }
-        return
+    let sizes = try await service.use { service in
+      if merged {
+        let model = try await service.exportMergedModel(path: path).value()
+        try target.check(model.files.map { ($0.name, $0.sha256) })
+        try await target.write(model, from: service)
+        return model.files.map(\.sizeBytes)
       }
-      try await target.write(try await service.exportMergedModel(path: path).value(), from: service)
+      let files = try await service.exportCheckpoint(path: path).value()
+      try target.check(files.map { ($0.name, ExportFolder.digest(of: $0.content)) })
+      for file in files { try target.write(file.content, to: file.name) }
+      return files.map { UInt64($0.content.count) }
     }
+    let size = NumberText.bytes(Double(sizes.reduce(0, +)))
+    Terminal.say("\(sizes.count) files, \(size), are in \(folder)")
   }
 }
 

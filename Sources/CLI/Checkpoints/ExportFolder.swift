@@ -12,6 +12,35 @@ struct ExportFolder {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
   }
 
+  /// Two exports in one folder would be a mixture that nobody meant.
+  ///
+  /// - Parameter files: names and digests of what will be written.
+  /// - Throws: `CommandError` if the folder holds anything else.
+  func check(_ files: [(String, String)]) throws {
+    let digests = Dictionary(files) { _, last in last }
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+    where digests[name] == nil || digests[name] != digest(of: name) {
+      throw CommandError(
+        "\(folder.path) holds \(name), which is not of this export: name a folder that is empty, or "
+          + "that there is not")
+    }
+  }
+
+  /// Nil for what is no file.
+  private func digest(of name: String) -> String? {
+    let file = folder.appendingPathComponent(name)
+    guard let handle = try? FileHandle(forReadingFrom: file) else { return nil }
+    defer { try? handle.close() }
+    var digest = SHA256()
+    while let piece = try? handle.read(upToCount: 1 << 22), !piece.isEmpty {
+      digest.update(data: piece)
+    }
+    return digest.finalize().hex
+  }
+
+  /// SHA-256 in lower-case hex.
+  static func digest(of content: [UInt8]) -> String { SHA256.hash(data: content).hex }
+
   /// Writes one file.
   func write(_ content: [UInt8], to name: String) throws {
     try Data(content).write(to: try file(name))
@@ -32,8 +61,9 @@ struct ExportFolder {
         try handle.write(contentsOf: piece)
         offset += UInt64(piece.count)
       }
-      let hex = digest.finalize().map { String(format: "%02x", $0) }.joined()
-      guard hex == file.sha256 else { throw CommandError("\(file.name) was damaged on the way") }
+      guard digest.finalize().hex == file.sha256 else {
+        throw CommandError("\(file.name) was damaged on the way")
+      }
     }
   }
 
@@ -44,4 +74,8 @@ struct ExportFolder {
     }
     return folder.appendingPathComponent(name)
   }
+}
+
+extension SHA256Digest {
+  fileprivate var hex: String { map { String(format: "%02x", $0) }.joined() }
 }

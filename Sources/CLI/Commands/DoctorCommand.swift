@@ -21,7 +21,7 @@ struct DoctorCommand: ParsableCommand {
     name: .long, parsing: .singleValue,
     help: ArgumentHelp(
       "Look also at the model in a Hugging Face folder, as `serve --base` would; may be repeated.",
-      valueName: "name=dir"))
+      valueName: "name=dir"), transform: BaseOption.read)
   var base: [BaseOption] = []
 
   func run() throws {

@@ -28,7 +28,8 @@ struct ProveCommand: AsyncParsableCommand {
   @Option(help: "Workers in the crowd and in chaos.") var workers = 2
 
   @Option(
-    help: ArgumentHelp("Train this model instead of the embedded one.", valueName: "name=dir"))
+    help: ArgumentHelp("Train this model instead of the embedded one.", valueName: "name=dir"),
+    transform: BaseOption.read)
   var base: BaseOption?
 
   @Option(

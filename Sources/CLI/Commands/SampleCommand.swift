@@ -52,7 +52,7 @@ struct SampleCommand: AsyncParsableCommand {
       ? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) : prompt
     let tokens =
       raw
-      ? try model.tokens(text, addSpecialTokens: true)
+      ? try model.prompt(raw: text)
       : try model.prompt([(role: "user", text: text)])
     let response = try await sampler.sample(
       ModelInput(tokens: tokens), numSamples: numSamples,

@@ -2,8 +2,8 @@ import ArgumentParser
 import Operations
 import Trainer
 
-extension ByteCount: ExpressibleByArgument {
-  package init?(argument: String) { self.init(argument) }
+extension ByteCount: OptionValue {
+  static let form = "a size is a number above 0 of bytes, or with K, M, G or T behind it, like 4G"
 }
 
 /// How much memory a worker may take.
@@ -12,11 +12,12 @@ struct MemoryOption: ParsableArguments, Sendable {
     help: ArgumentHelp(
       "Memory of each worker, like 4G (default: what the machine or its control group allows, "
         + "divided among the workers).",
-      valueName: "size"))
+      valueName: "size"), transform: ByteCount.read)
   var memory: ByteCount?
 
   @Option(
-    help: ArgumentHelp("Of that, for cached keys and values of sampling.", valueName: "size"))
+    help: ArgumentHelp("Of that, for cached keys and values of sampling.", valueName: "size"),
+    transform: ByteCount.read)
   var kvCache: ByteCount?
 
   var options: MemoryOptions {

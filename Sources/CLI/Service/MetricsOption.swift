@@ -4,8 +4,8 @@ import Metrics
 import Operations
 import RPC
 
-extension MetricsAddress: ExpressibleByArgument {
-  package init?(argument: String) { self.init(argument) }
+extension MetricsAddress: OptionValue {
+  static let form = "PORT or ADDRESS:PORT, a port being 0 to 65535 and an address like 10.0.0.1"
 }
 
 /// The option for serving metrics.
@@ -14,7 +14,7 @@ struct MetricsOption: ParsableArguments, Sendable {
     help: ArgumentHelp(
       "Serve metrics in Prometheus' text format over HTTP at /metrics: PORT, or ADDRESS:PORT to "
         + "be reached from other machines.",
-      valueName: "port"))
+      valueName: "port"), transform: MetricsAddress.read)
   var metrics: MetricsAddress?
 
   /// Serves the router's numbers, and whatever else in this process uses swift-metrics; nil if

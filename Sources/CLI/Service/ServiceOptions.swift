@@ -4,12 +4,14 @@ import Logging
 import Trainer
 
 /// A base model to serve, as `NAME=DIR`.
-struct BaseOption: ExpressibleByArgument {
+struct BaseOption: OptionValue {
+  static let form = "NAME=DIR, a name for the model and its folder"
+
   let name: String
   let folder: String
 
-  init?(argument: String) {
-    let parts = argument.split(separator: "=", maxSplits: 1)
+  init?(_ text: String) {
+    let parts = text.split(separator: "=", maxSplits: 1)
     guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else { return nil }
     name = String(parts[0])
     folder = URL(fileURLWithPath: String(parts[1])).path
@@ -30,7 +32,7 @@ struct ServiceOptions: ParsableArguments {
     name: .long, parsing: .singleValue,
     help: ArgumentHelp(
       "Serve the model in a Hugging Face folder under a name; may be repeated.",
-      valueName: "name=dir"))
+      valueName: "name=dir"), transform: BaseOption.read)
   var base: [BaseOption] = []
 
   @Option(

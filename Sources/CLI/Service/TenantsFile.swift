@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import JSON
 import RPC
 
 /// `--tenants FILE`: who may use the service.
@@ -43,48 +44,60 @@ struct TenantsOption: ParsableArguments {
   private static func explain(_ error: any Error) -> String {
     switch error {
     case let error as RPCError: error.message
-    case let error as CommandError: error.description
-    case DecodingError.keyNotFound(let key, _): "a tenant has no \"\(key.stringValue)\""
-    default: "not a JSON array of {\"name\": text, \"key\": text, \"weight\": number}"
+    case let error as JSONError: "not JSON: \(error.message)"
+    default: "\(error)"
     }
   }
 }
 
 /// The form of the file.
 enum TenantsFile {
-  private struct Entry: Decodable {
-    var name: String
-    var key: String
-    var weight: Double?
+  private static let form =
+    "not a JSON array of {\"name\": text, \"key\": text, \"weight\": number}"
 
-    enum CodingKeys: String, CodingKey, CaseIterable { case name, key, weight }
-
-    init(from decoder: any Decoder) throws {
-      for key in try decoder.container(keyedBy: AnyKey.self).allKeys
-      where CodingKeys(rawValue: key.stringValue) == nil {
-        let known = CodingKeys.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
-        throw CommandError("a tenant has \"\(key.stringValue)\", which is none of \(known)")
-      }
-      let values = try decoder.container(keyedBy: CodingKeys.self)
-      name = try values.decode(String.self, forKey: .name)
-      key = try values.decode(String.self, forKey: .key)
-      weight = try values.decodeIfPresent(Double.self, forKey: .weight)
+  /// - Throws: `JSONError`, `RPCError` for a value that is not allowed, or `CommandError` that names
+  ///   the tenant.
+  static func decode(_ data: Data) throws -> [Tenant] {
+    guard let entries = try JSONParser.parse([UInt8](data)).array else { throw CommandError(form) }
+    return try entries.enumerated().map { index, entry in
+      guard let entry = entry.object else { throw CommandError(form) }
+      let name = entry["name"]?.string
+      return try tenant(entry, title: "tenant \(index + 1)" + (name.map { " (\($0))" } ?? ""))
     }
   }
 
-  /// Whatever key there is.
-  private struct AnyKey: CodingKey {
-    let stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
+  private static func tenant(_ entry: JSONObject, title: String) throws -> Tenant {
+    let known = ["name", "key", "weight"]
+    var seen: Set<String> = []
+    for (member, _) in entry.members {
+      guard known.contains(member) else {
+        let names = known.map { "\"\($0)\"" }.joined(separator: ", ")
+        throw CommandError("\(title) has \"\(member)\", which is none of \(names)")
+      }
+      guard seen.insert(member).inserted else {
+        throw CommandError("\(title) has \"\(member)\" twice")
+      }
+    }
+    func text(_ member: String) throws -> String {
+      guard let value = entry[member] else { throw CommandError("\(title) has no \"\(member)\"") }
+      guard let text = value.string else {
+        throw CommandError("the \"\(member)\" of \(title) is no text")
+      }
+      return text
+    }
+    let (name, key) = (try text("name"), try text("key"))
+    guard !key.isEmpty else {
+      throw CommandError("the \"key\" of \(title) is empty: whoever sends none would come in")
+    }
+    return try Tenant(name: name, weight: try weight(entry["weight"], title), key: key)
   }
 
-  /// - Throws: `DecodingError`, `CommandError` for an unknown key, or `RPCError` for a value that is
-  ///   not allowed.
-  static func decode(_ data: Data) throws -> [Tenant] {
-    try JSONDecoder().decode([Entry].self, from: data).map { entry in
-      try Tenant(name: entry.name, weight: entry.weight ?? 1, key: entry.key)
+  private static func weight(_ value: JSONValue?, _ title: String) throws -> Double {
+    switch value {
+    case nil, .null: 1
+    case .int(let weight): Double(weight)
+    case .double(let weight): weight
+    default: throw CommandError("the \"weight\" of \(title) is no number")
     }
   }
 }

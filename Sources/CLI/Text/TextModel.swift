@@ -55,12 +55,13 @@ struct TextModel: Sendable {
     return try tokens(text)
   }
 
+  /// The tokens of a prompt that no chat template is applied to: with those that the tokenizer puts
+  /// around a text, a begin token say, which what a chat template made has already.
+  func prompt(raw text: String) throws -> [Int32] { try tokenizer.encode(text) }
+
   /// The tokens of a text as it stands.
-  ///
-  /// - Parameter addSpecialTokens: whether those that the tokenizer puts around a text are added, a
-  ///   begin token say; what a chat template made has them already.
-  func tokens(_ text: String, addSpecialTokens: Bool = false) throws -> [Int32] {
-    try tokenizer.encode(text, addSpecialTokens: addSpecialTokens)
+  func tokens(_ text: String) throws -> [Int32] {
+    try tokenizer.encode(text, addSpecialTokens: false)
   }
 
   /// The text of an answer, without its end token and other special ones.

@@ -197,7 +197,7 @@ struct  Tinsmith__V1__StopTokens
 {
   ProtobufCMessage base;
   /*
-   * At most 64. None: nothing ends a sequence but its length.
+   * At most 64, of the model's vocabulary. None: nothing ends a sequence but its length.
    */
   size_t n_ids;
   int32_t *ids;
@@ -278,7 +278,8 @@ struct  Tinsmith__V1__SamplingParams
   Tinsmith__V1__SamplingParams__TemperaturePresenceCase temperature_presence_case;
   union {
     /*
-     * At least 0; 0: the most probable token. Absent: 1.
+     * At least 0; 0, and what is below the least normal number of float32 (1.18e-38): the most
+     * probable token. Absent: 1.
      */
     double temperature;
   };

@@ -126,11 +126,11 @@ package struct PromptTargets: Sendable {
         "needs \(prompt - 1) rows, one less than the prompt has tokens, not "
           + "\(rowStarts.count - 1)")
     }
-    guard tokens.contains(where: { $0 >= 0 }) else { throw .invalid(field, "names no token") }
     if let token = tokens.first(where: { !(-1..<Int32(config.vocabularySize)).contains($0) }) {
       throw .invalid(
         field, "\(token) is neither -1 nor a token: there are \(config.vocabularySize)")
     }
+    guard tokens.contains(where: { $0 >= 0 }) else { throw .invalid(field, "names no token") }
   }
 }
 

@@ -74,17 +74,15 @@ struct LoadCommand: AsyncParsableCommand {
   }
 
   private func judge(_ conditions: [Assertion], _ report: Report) throws {
-    var failed: [String] = []
-    for condition in conditions {
-      let verdict = try condition.verdict(on: report)
-      let line = "\(verdict.text): \(verdict.explanation)"
-      if verdict.holds {
-        if json != "-" { Output.say("holds   \(line)") }
-      } else {
-        failed.append(line)
-      }
+    let verdicts = try conditions.map { condition in try condition.verdict(on: report) }
+    for verdict in verdicts {
+      // Beside the figures, unless those are JSON.
+      if json == "-" { Output.complain(verdict.line) } else { Output.say(verdict.line) }
     }
-    if !failed.isEmpty { throw RunError(failed.map { "FAILED  \($0)" }.joined(separator: "\n")) }
+    let failed = verdicts.count { !$0.holds }
+    if failed > 0 {
+      throw RunError("error: \(failed) of \(verdicts.count) assertions do not hold")
+    }
   }
 
   private func runComparison() throws {

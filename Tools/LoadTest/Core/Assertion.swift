@@ -33,6 +33,9 @@ package struct Assertion: Sendable, Hashable {
     package let holds: Bool
     /// The left side's value and, where it is computed, the right's.
     package let explanation: String
+
+    /// For people.
+    package var line: String { "\(holds ? "holds " : "FAILED")  \(text): \(explanation)" }
   }
 
   /// Whether it holds. A figure that does not exist, such as a percentile of no answers, fails.
