@@ -103,7 +103,9 @@ package struct SessionRecords: Sendable {
 
   // MARK: Models
 
+  /// Keeps a model's record; the first one where its creation is replayed.
   package func write(_ run: Run) throws {
+    guard self.run(run.model) == nil else { return }
     try storage.makeDirectory(folder(run.model))
     try write(try SealedManifest(run).encoded(), to: runFile(run.model))
   }

@@ -1,5 +1,6 @@
 import Checkpoints
 import Engine
+import Logging
 import RPC
 import Wire
 
@@ -11,14 +12,20 @@ extension Handlers {
       let model = try worker.createModel(context.stream, request, tenant: context.tenant)
       worker.open(model)
       let response = CreateModelResponse(modelID: model.id, info: model.info)
+      if !request.fromPath.isEmpty {
+        model.nextSeq = context.seq + 1
+        do {
+          try worker.saveSnapshot(model, answer: response.encode())
+        } catch {
+          worker.close(model.id)
+          throw error
+        }
+      }
       do {
         try worker.records.write(SessionRecords.Run(model))
-        guard !request.fromPath.isEmpty else { return response }
-        model.nextSeq = context.seq + 1
-        try worker.saveSnapshot(model, answer: response.encode())
       } catch {
-        worker.close(model.id)
-        throw error
+        // Training needs no record of it.
+        worker.log.info("\(model.id) will not be listed before it has a checkpoint: \(error)")
       }
       return response
     }

@@ -63,6 +63,11 @@ import Wire
       atPath: "\(folder.path)/models/s:train:1", withIntermediateDirectories: true)
     #expect(records.models(of: ["s"]) == ["s:train:0"] && records.models(of: ["t"]).isEmpty)
     #expect(records.run("s:train:0") == run && records.run("s:train:1") == nil)
+    // A creation that is replayed changes nothing.
+    var again = run
+    again.createdUnixMilliseconds += 1
+    try records.write(again)
+    #expect(records.run("s:train:0") == run)
     #expect(records.lastChange(of: "s:train:0") >= run.createdUnixMilliseconds - 10)
   }
 }
