@@ -151,3 +151,8 @@ for target in package.targets where target.type != .system {
     .enableUpcomingFeature("MemberImportVisibility"),
   ]
 }
+
+// Optimizing these takes minutes and gains nothing: what they wait for is in other modules.
+for target in package.targets where ["IntegrationTests", "RPCTests"].contains(target.name) {
+  target.swiftSettings?.append(.unsafeFlags(["-Onone"]))
+}
