@@ -16,6 +16,7 @@ struct TinsmithCommand: AsyncParsableCommand {
       ServeCommand.self, DemoCommand.self, SampleCommand.self, ChatCommand.self,
       ModelsCommand.self, CheckpointsCommand.self, TopCommand.self, DoctorCommand.self,
       ProveCommand.self, RouterCommand.self, WorkerCommand.self, LogprobsCommand.self,
+      TokensCommand.self,
     ])
 }
 

@@ -30,8 +30,11 @@ struct AddedTokens: Sendable {
   /// The entries of a tokenizer file's `added_tokens`.
   /// - Throws: `invalidFile` where a field is missing or of the wrong type.
   static func entries(_ json: JSONValue?) throws(TokenizerError) -> [Entry] {
+    guard let list = (json ?? []).array else {
+      throw TokenizerError(.invalidFile, "tokenizer.json: added_tokens is no list")
+    }
     var entries: [Entry] = []
-    for item in json?.array ?? [] { entries.append(try entry(item)) }
+    for item in list { entries.append(try entry(item)) }
     return entries
   }
 

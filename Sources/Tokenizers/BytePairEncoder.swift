@@ -48,8 +48,18 @@ struct BytePairEncoder: Sendable {
   }
 
   private static func checkOptions(_ model: JSONObject) throws(TokenizerError) {
-    guard model["type"]?.string ?? "BPE" == "BPE" else {
-      throw TokenizerError(.unsupported, "model \(model["type"]?.string ?? "")")
+    guard (model["type"] ?? "BPE").string == "BPE" else {
+      throw TokenizerError(.unsupported, "model: type \((model["type"] ?? nil).text.prefix(80))")
+    }
+    let texts = ["unk_token", "continuing_subword_prefix", "end_of_word_suffix"]
+    let flags = ["fuse_unk", "byte_fallback", "ignore_merges"]
+    for (names, isGood) in [
+      (texts, { (value: JSONValue) in value.string != nil }), (flags, { $0.bool != nil }),
+    ] {
+      for name in names {
+        guard let value = model[name], !value.isNull, !isGood(value) else { continue }
+        throw TokenizerError(.invalidFile, "model: \(name) is \(value.text.prefix(80))")
+      }
     }
     for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
       if let text = model[name]?.string, !text.isEmpty {

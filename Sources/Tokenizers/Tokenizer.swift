@@ -79,7 +79,7 @@ package struct Tokenizer: Sendable {
     vocabularySize = table.endID
     let ends = EndTokens(config, generation: generation, model: settings) { table.id(of: $0) }
     eosTokenIds = ends.ids
-    warnings = ends.warnings
+    warnings = ends.warnings + config.kind.warnings(file, config.fields)
     for id in postProcessor.prefix + postProcessor.suffix where table.token(id) == nil {
       throw TokenizerError(.invalidFile, "post_processor: no token has the id \(id)")
     }

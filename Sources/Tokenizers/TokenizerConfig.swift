@@ -30,10 +30,14 @@ struct TokenizerConfig: Sendable {
     "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
   ]
 
+  /// Keys that end like a token's and are none.
+  private static let switches = ["add_bos_token", "add_eos_token"]
+
   let fields: JSONObject
   let named: [Named]
   /// In the order in which they get their ids.
   let additions: [Addition]
+  let kind: TokenizerClass
   /// Why no tokenizer can be made of it: a special token is no token.
   let fault: TokenizerError?
 
@@ -55,10 +59,16 @@ struct TokenizerConfig: Sendable {
     fault =
       Self.fault(of: config, "tokenizer_config.json")
       ?? Self.fault(of: map ?? JSONObject(), "special_tokens_map.json")
-    var fields = config
+    // Of objects that do not say that they are tokens only those by the standard names are.
+    var fields = JSONObject(
+      config.members.filter { key, value in
+        guard key.hasSuffix("_token"), let object = value.object else { return true }
+        return Self.standardNames.contains(key) || object["__type"]?.string == "AddedToken"
+      })
     for (key, value) in map?.members ?? [] { fields.append(key, value) }
-    for (key, text) in Self.tokensOfClass(config, modelType) where fields[key] == nil {
-      fields.append(key, .string(text))
+    kind = TokenizerClass(config, modelType: modelType)
+    for key in kind.namedTokens where fields[key] == nil {
+      fields.append(key, .string(TokenizerClass.endOfText))
     }
     self.fields = fields
     let extra = try Self.limited(Self.extraTokens(fields))
@@ -108,16 +118,6 @@ struct TokenizerConfig: Sendable {
     }
   }
 
-  /// What a tokenizer's class names where no file does.
-  private static func tokensOfClass(
-    _ config: JSONObject, _ modelType: String?
-  ) -> [(key: String, text: String)] {
-    let named = config["tokenizer_class"]?.string
-    let isQwen =
-      named.map { $0.hasPrefix("Qwen2Tokenizer") } ?? ["qwen2", "qwen3"].contains(modelType)
-    return isQwen ? ["unk_token", "eos_token", "pad_token"].map { ($0, "<|endoftext|>") } : []
-  }
-
   /// Texts by their names: the standard ones, then those that only this model has.
   private static func namedTokens(
     _ fields: JSONObject, _ others: [(key: String, value: JSONValue)]
@@ -142,7 +142,7 @@ struct TokenizerConfig: Sendable {
 
   private static func otherTokens(_ fields: JSONObject) -> [(key: String, value: JSONValue)] {
     let others = fields.members.filter { key, _ in
-      key.hasSuffix("_token") && !standardNames.contains(key)
+      key.hasSuffix("_token") && !standardNames.contains(key) && !switches.contains(key)
     }
     return others + (moreTokens(fields)?.object?.members ?? [])
   }
@@ -159,6 +159,19 @@ struct TokenizerConfig: Sendable {
     return isGiven ? given : fields["additional_special_tokens"]
   }
 
+  /// - Throws: `invalidFile` for a flag that is none.
+  private static func checked(
+    _ object: JSONObject, _ key: String
+  ) throws(TokenizerError) -> JSONObject {
+    for name in ["special", "lstrip", "rstrip", "single_word", "normalized"] {
+      guard let value = object[name], value.bool == nil else { continue }
+      throw TokenizerError(
+        .invalidFile,
+        "tokenizer_config.json: added_tokens_decoder: \(key): \(name) is \(value.text.prefix(80))")
+    }
+    return object
+  }
+
   private static func flagged(_ addition: Addition, _ object: JSONObject) -> Addition {
     var addition = addition
     addition.isSpecial = object["special"]?.bool ?? addition.isSpecial
@@ -170,14 +183,18 @@ struct TokenizerConfig: Sendable {
   }
 
   private static func listed(_ json: JSONValue) throws(TokenizerError) -> [Addition] {
+    guard let members = json.object?.members else {
+      throw TokenizerError(
+        .invalidFile, "tokenizer_config.json: added_tokens_decoder is \(json.text.prefix(80))")
+    }
     var additions: [Addition] = []
-    for (key, value) in json.object?.members ?? [] {
+    for (key, value) in members {
       guard let id = Int(key), let object = value.object, let content = object["content"]?.string
       else {
         throw TokenizerError(
           .invalidFile, "tokenizer_config.json: added_tokens_decoder: \(key)")
       }
-      additions.append(flagged(Addition(content: content, id: id), object))
+      additions.append(flagged(Addition(content: content, id: id), try checked(object, key)))
     }
     return additions.sorted { ($0.id ?? 0) < ($1.id ?? 0) }
   }

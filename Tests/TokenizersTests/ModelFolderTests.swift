@@ -150,21 +150,48 @@ import Testing
     #expect(tokenizer.warnings[0].hasPrefix(file) && tokenizer.warnings[0].contains(words))
   }
 
+  /// Where transformers takes something else than what stands in `tokenizer.json`.
+  @Test(arguments: [
+    (#"{"tokenizer_class":"Qwen2Tokenizer"}"#, nil as String?),
+    (#"{"tokenizer_class":"PreTrainedTokenizerFast","add_prefix_space":true}"#, nil),
+    (#"{"tokenizer_class":"Qwen2TokenizerFast","add_prefix_space":true}"#, "pre_tokenizer"),
+    (#"{"tokenizer_class":"Qwen2Tokenizer","added_tokens_decoder":{}}"#, "added_tokens"),
+    (#"{"tokenizer_class":"GPT2Tokenizer"}"#, "normalizer, pre_tokenizer"),
+  ])
+  func whatTheClassHasOtherwiseIsTold(config: String, parts: String?) throws {
+    let warnings = try tokenizer(["tokenizer_config.json": config]).warnings
+    #expect(warnings.count == (parts == nil ? 0 : 1))
+    if let parts { #expect(warnings.first?.contains("has other \(parts) for a") == true) }
+  }
+
+  @Test(arguments: [
+    (#"{"add_bos_token":"x","add_eos_token":"x"}"#, "x  x"),
+    (#"{"image_token":{"content":"x"}}"#, "x  x"),
+  ])
+  func whatIsNoTokenIsNotAdded(config: String, text: String) throws {
+    let plain = try Fixture.tokenizer("qwen").encode(text)
+    #expect(try tokenizer(["tokenizer_config.json": config]).encode(text) == plain)
+    let typed = #"{"image_token":{"content":"x","__type":"AddedToken"}}"#
+    #expect(try tokenizer(["tokenizer_config.json": typed]).encode(text) != plain)
+  }
+
   /// As transformers refuses them. What other files say of end tokens is not lost.
   @Test(arguments: [
     ("eos_token", "5"), ("bos_token", "[]"), ("pad_token", "true"), ("unk_token", "{}"),
     ("extra_special_tokens", #""<x>""#), ("extra_special_tokens", #"["<x>",7]"#),
     ("extra_special_tokens", #"{"x":5}"#), ("additional_special_tokens", "7"),
     ("split_special_tokens", "true"), ("split_special_tokens", "null"),
+    ("added_tokens_decoder", "null"),
+    ("added_tokens_decoder", #"{"7":{"content":"x","special":1}}"#),
   ])
   func whatIsNoSpecialTokenIsRefused(key: String, value: String) throws {
     for file in ["tokenizer_config.json", "special_tokens_map.json"] {
       let text = #"{"\#(key)":\#(value)}"#
       let files = [file: text, "generation_config.json": #"{"eos_token_id":601}"#]
-      if file == "special_tokens_map.json" && key == "split_special_tokens" { continue }
+      if file == "special_tokens_map.json", ["split", "added"].contains(key.prefix(5)) { continue }
       try withFolder(files) { folder in
         let error = try #require(throws: TokenizerError.self) { try Tokenizer(directory: folder) }
-        #expect(error.message.hasPrefix("\(file): \(key) is "), "\(error)")
+        #expect(error.message.hasPrefix("\(file): \(key)"), "\(error)")
         #expect(EndTokens(withoutTokenizer: folder).ids == [601])
       }
     }

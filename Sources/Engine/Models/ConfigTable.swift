@@ -11,17 +11,21 @@ struct ConfigField: Sendable {
     static let integer = Types(rawValue: 4)
     static let float = Types(rawValue: 8)
     static let text = Types(rawValue: 16)
-    static let list = Types(rawValue: 32)
     static let table = Types(rawValue: 64)
+    static let integers = Types(rawValue: 32)
+    /// Of anything.
+    static let list = Types(rawValue: 32 | 128)
 
     private static let names: [(Types, String)] = [
       (.flag, "true or false"), (.integer, "an integer"), (.float, "a float"), (.text, "a text"),
-      (.list, "a list"), (.table, "an object"), (.null, "null"),
+      (.list, "a list"), (.integers, "a list of integers"), (.table, "an object"),
+      (.null, "null"),
     ]
 
     /// For messages.
     var words: String {
-      Self.names.filter { contains($0.0) }.map(\.1).joined(separator: " or ")
+      Self.names.filter { contains($0.0) && !($0.0 == .integers && contains(.list)) }
+        .map(\.1).joined(separator: " or ")
     }
 
     init(rawValue: Int) { self.rawValue = rawValue }
@@ -35,7 +39,8 @@ struct ConfigField: Sendable {
         case .int, .bigInteger: .integer
         case .double: .float
         case .string: .text
-        case .array: .list
+        case .array(let items):
+          items.allSatisfy { Types($0) == .integer } ? .integers : .list
         case .object: .table
         }
     }

@@ -75,7 +75,7 @@ struct ModelFamily: Sendable {
     "use_cache": ConfigField(.flag),
     "attention_dropout": ConfigField([.float, .integer]),
     "bos_token_id": ConfigField([.integer, .null]),
-    "eos_token_id": ConfigField([.integer, .list, .null]),
+    "eos_token_id": ConfigField([.integer, .integers, .null]),
     "pad_token_id": ConfigField([.integer, .null]),
   ]
 
