@@ -10,6 +10,7 @@ import Wire
 ///
 /// - `pressure.MODEL.answers`, `.refusals`: requests of each kind that were answered, and that the
 ///   service refused with a figure
+/// - `pressure.MODEL.unfinished`: requests that were still at work a minute after the end
 /// - `pressure.MODEL.errors`: any other failure; none is right
 /// - `pressure.MODEL.memory_of_budget`: the largest resident size of the worker that was seen in any
 ///   second (`smaps_rollup`), by `--memory`; at most 1 is right
@@ -70,7 +71,10 @@ struct PressureSuite {
     await client.close()
     let figures = tally.figures
     for error in figures.errors.prefix(10) { print("# \(error)") }
-    for (kind, counts) in [("answers", figures.answers), ("refusals", figures.refusals)] {
+    for (kind, counts) in [
+      ("answers", figures.answers), ("refusals", figures.refusals),
+      ("unfinished", figures.unfinished),
+    ] {
       for (what, count) in counts.sorted(by: { $0.key < $1.key }) {
         reporter.report("\(name).\(kind).\(what)", samples: [Double(count)], unit: "")
       }
@@ -96,6 +100,7 @@ final class Tally: Sendable {
   struct Figures {
     var answers: [String: Int] = [:]
     var refusals: [String: Int] = [:]
+    var unfinished: [String: Int] = [:]
     var errors: [String] = []
     var pings: [Double] = []
     var peak = 0
@@ -120,6 +125,9 @@ final class Tally: Sendable {
       change {
         if isRefusal, isFigure {
           $0.refusals[what, default: 0] += 1
+        } else if code == .deadlineExceeded {
+          // The only deadline that is set: the end of the measurement.
+          $0.unfinished[what, default: 0] += 1
         } else {
           $0.errors.append("\(what): \(error)")
         }
