@@ -490,8 +490,8 @@ def judge(name, expected, found):
             wrong.append(f"refused without a name: {words[:160]}")
     if refusal and not any(refusal in warning for warning in found["warnings"]):
         wrong.append("refused, and no warning says so")
-    isRead = not refusal and "no tokenizer" in expected and not found["warnings"]
-    if isRead and not is_lenient(name):
+    said = refusal or chat_refusal or found["warnings"]
+    if "no tokenizer" in expected and not said and not is_lenient(name):
         wrong.append(f"read, though transformers says {expected['no tokenizer']}")
     if "ends" in expected and sorted(filter(is_token, found["endTokens"])) != expected["ends"]:
         if not found["warnings"] or refusal:
