@@ -56,17 +56,15 @@ import Tinsmith
   @Test func deadlinesHoldWhileComputing() async throws {
     let server = try await TestService(workers: 1)
     defer { server.stop() }
-    let hurried = server.client(timeout: .milliseconds(150))
+    // Enough for opening a session on a machine that does much else, and not for 1.6 million tokens.
+    let hurried = server.client(timeout: .seconds(5))
     let service = server.client()
     let sampler = try await hurried.createSamplingClient(baseModel: TestService.tiny).value()
-    let start = ContinuousClock.now
-    let error = await #expect(throws: TinsmithError.self) {
-      _ = try await sampler.sample(
-        prompt, numSamples: 1000, params: SamplingParams(maxTokens: 200, stop: .tokens([]))
-      ).value()
-    }
+    let params = SamplingParams(maxTokens: 200, stop: .tokens([]))
+    let pending = (0..<8).map { _ in sampler.sample(prompt, numSamples: 1000, params: params) }
+    let error = await #expect(throws: TinsmithError.self) { _ = try await pending[7].value() }
     #expect(error?.code == .deadlineExceeded)
-    #expect(ContinuousClock.now - start < .seconds(10))
+    for sample in pending { _ = try? await sample.value() }
     try await eventually { try await stat(service, ".sequences") == 0 }
     await service.close()
     await hurried.close()
