@@ -1,11 +1,11 @@
-"""Model folders with edited configs, indices and tensors: read as transformers reads
-them, or refused by name.
+"""Model folders with edited configs, indices and tensors: read as transformers reads them, or refused
+by name.
 
     python Tools/verify/folders.py --tinsmith BINARY --work FOLDER [--only PART]
 
-Tiny Llama and Qwen3 folders are changed in one way each, some 700 in all. With every one Tinsmith's log-probs are
-transformers' within 1e-3, or it says no and names the key, tensor or file. What transformers does not
-load Tinsmith does not serve, but for LENIENT, where the reason stands.
+Tiny Llama and Qwen3 folders are changed in one way each, some 700 in all. With every one Tinsmith's
+log-probs are transformers' within 1e-3, or it says no and names the key, tensor or file. What
+transformers does not load Tinsmith does not serve, but for LENIENT, where the reason stands.
 """
 
 import argparse
@@ -332,8 +332,9 @@ def judge(name, expected, found, words):
     return None if error <= TOLERANCE else f"log-probs differ by {error:.1e}"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def begin(description):
+    """The options of a sweep, with its folder made and libraries quiet and on one thread."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--tinsmith", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", default="")
@@ -342,6 +343,11 @@ def main():
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     options.work.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def main():
+    options = begin(__doc__.splitlines()[0])
     write(options.work / "tokens.json", [TOKENS])
     cases = []
     for family in ("llama", "qwen3"):

@@ -8,7 +8,6 @@ every one the tokens that end an answer, the ids of texts and the text of a conv
 of transformers, or Tinsmith says no and names the file or key.
 """
 
-import argparse
 import concurrent.futures
 import contextlib
 import io
@@ -19,11 +18,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
 
-from folders import ABSENT, make, read, setter, write
+from folders import ABSENT, begin, make, read, setter, write
 
 FIXTURES = Path(__file__).resolve().parents[2] / "Tests/TokenizersTests/Fixtures"
 TEXTS = [
@@ -513,15 +510,7 @@ def judge(name, expected, found):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tinsmith", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--only", default="")
-    options = parser.parse_args()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    torch.set_num_threads(1)
-    options.work.mkdir(parents=True, exist_ok=True)
+    options = begin(__doc__.splitlines()[0])
     write(options.work / "cases.json", {"texts": TEXTS, "messages": MESSAGES, "tools": TOOLS})
     counts = {"equal": 0, "refused": 0, "refused by both": 0, "failed": 0}
     cases = []
