@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The long checks against PyTorch, transformers and PEFT, in a virtual environment of their own:
-# 1. the golden files are what their generator makes; 2. the generator's model is transformers'
-# and PEFT's; 3. some 700 odd model folders are read as transformers reads them or refused by name;
-# 4. adapters go from PEFT to Tinsmith and back; 5. merged models load in transformers; 6. the embedded
-# model is a model that transformers can use; 7. log-probs of samples are those of transformers'
-# tempered distribution; 8. the router is killed 50 times in a minute under load; 9. the tests run under
-# ThreadSanitizer and AddressSanitizer. Needs about 6 GB of disk for .venv and 2 GB for the sanitizers'
-# builds on the first run.
+# 1. the golden files are what their generator makes; 2. the generator's model is transformers' and
+# PEFT's; 3. some 700 odd model folders are read as transformers reads them or refused by name, and 2,000
+# with odd tokenizer and generation configs; 4. adapters go from PEFT to Tinsmith and back; 5. merged
+# models load in transformers; 6. the embedded model is a model that transformers can use; 7. log-probs
+# of samples are those of transformers' tempered distribution; 8. the router is killed 50 times in a
+# minute under load; 9. the tests run under ThreadSanitizer and AddressSanitizer. Needs about 6 GB of
+# disk for .venv and 2 GB for the sanitizers' builds on the first run.
 #
 #   Tools/verify.sh                 everything; builds the tinsmith binary if it is not there
 #   VENV=DIR Tools/verify.sh        with an environment that has Tools/verify/requirements.txt
@@ -42,6 +42,9 @@ fi
 
 echo "== odd model folders in transformers and Tinsmith"
 "$python" Tools/verify/folders.py --tinsmith "$tinsmith" --work "$work/folders"
+
+echo "== odd tokenizer and generation configs in transformers and Tinsmith"
+"$python" Tools/verify/texts.py --tinsmith "$tinsmith" --work "$work/texts"
 
 echo "== adapters between Tinsmith and PEFT"
 "$python" Tools/verify/adapters.py --tinsmith "$tinsmith" --work "$work/adapters"

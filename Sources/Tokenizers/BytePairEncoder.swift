@@ -10,25 +10,18 @@ struct BytePairEncoder: Sendable {
   }
 
   private let merges: [UInt64: Merge]
-  /// Token id of each byte's symbol; -1 for bytes that UTF-8 never has.
+  /// Token id of each byte's symbol; -1 for bytes that have none: those that UTF-8 never has, and those
+  /// that the text did not have from which the vocabulary was made. The reference passes over them.
   private let byteSymbols: [Int32]
   private let ignoresMerges: Bool
 
-  /// - Throws: `unsupported` for options that change the result, `invalidFile` for merges or byte
-  ///   symbols that the vocabulary lacks.
+  /// - Throws: `unsupported` for options that change the result, `invalidFile` for merges that the
+  ///   vocabulary lacks.
   init(_ model: JSONObject, vocabulary: TokenTable) throws(TokenizerError) {
     try Self.checkOptions(model)
     ignoresMerges = model["ignore_merges"]?.bool ?? false
-    var byteSymbols: [Int32] = []
-    for (byte, scalar) in ByteAlphabet.scalars.enumerated() {
-      let id = vocabulary.id(of: String(scalar))
-      let isUnused = byte == 0xC0 || byte == 0xC1 || byte > 0xF4
-      guard id != nil || isUnused else {
-        throw TokenizerError(.unsupported, "model: the vocabulary lacks the symbol of byte \(byte)")
-      }
-      byteSymbols.append(id ?? -1)
-    }
-    self.byteSymbols = byteSymbols
+    byteSymbols = ByteAlphabet.scalars.map { vocabulary.id(of: String($0)) ?? -1 }
+    try Self.checkMissing(byteSymbols, model)
     guard let list = model["merges"]?.array else {
       throw TokenizerError(.invalidFile, "model: no merges")
     }
@@ -72,7 +65,24 @@ struct BytePairEncoder: Sendable {
       default: throw TokenizerError(.unsupported, "model: dropout")
       }
     }
-    // unk_token, fuse_unk and byte_fallback have no effect once every byte has its symbol.
+  }
+
+  /// What has no symbol may have another token in its place: not here. Once every byte has its symbol
+  /// these options have no effect.
+  private static func checkMissing(
+    _ byteSymbols: [Int32], _ model: JSONObject
+  ) throws(TokenizerError) {
+    let missing = byteSymbols.indices.first { byte in
+      byteSymbols[byte] < 0 && byte != 0xC0 && byte != 0xC1 && byte <= 0xF4
+    }
+    guard let missing else { return }
+    for (name, isOn) in [
+      ("unk_token", model["unk_token"]?.string != nil),
+      ("byte_fallback", model["byte_fallback"]?.bool ?? false),
+    ] where isOn {
+      throw TokenizerError(
+        .unsupported, "model: \(name) for byte \(missing), whose symbol the vocabulary lacks")
+    }
   }
 
   private static func pair(_ item: JSONValue) throws(TokenizerError) -> (String, String) {
@@ -116,7 +126,8 @@ struct BytePairEncoder: Sendable {
     into out: inout [Int32]
   ) {
     if word.count == 1 {
-      out.append(byteSymbols[Int(word[0])])
+      let id = byteSymbols[Int(word[0])]
+      if id >= 0 { out.append(id) }
       return
     }
     if ignoresMerges {
@@ -129,7 +140,7 @@ struct BytePairEncoder: Sendable {
     }
     fill(word, &work)
     while let top = work.queue.popMinimum() { join(top, &work) }
-    var at: Int32 = 0
+    var at: Int32 = work.symbols.isEmpty ? -1 : 0
     while at >= 0 {
       out.append(work.symbols[Int(at)].id)
       at = work.symbols[Int(at)].next
@@ -138,13 +149,14 @@ struct BytePairEncoder: Sendable {
 
   private func fill(_ word: UnsafeBufferPointer<UInt8>, _ work: inout Workspace) {
     work.symbols.removeAll(keepingCapacity: true)
-    for (index, byte) in word.enumerated() {
-      let next = index + 1 < word.count ? index + 1 : -1
+    for byte in word where byteSymbols[Int(byte)] >= 0 {
+      let at = Int32(work.symbols.count)
       work.symbols.append(
-        Symbol(
-          id: byteSymbols[Int(byte)], previous: Int32(index - 1), next: Int32(next), isGone: false))
+        Symbol(id: byteSymbols[Int(byte)], previous: at - 1, next: at + 1, isGone: false))
     }
-    for index in 0..<word.count - 1 { propose(Int32(index), &work) }
+    guard let last = work.symbols.indices.last else { return }
+    work.symbols[last].next = -1
+    for index in 0..<last { propose(Int32(index), &work) }
   }
 
   private func propose(_ at: Int32, _ work: inout Workspace) {

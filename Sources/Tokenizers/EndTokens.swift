@@ -9,13 +9,15 @@ package struct EndTokens: Sendable {
   package private(set) var warnings: [String] = []
 
   /// Those of a folder whose tokenizer cannot be read: what its files give as numbers, and the end
-  /// token's text where a list of tokens says its number. A file that cannot be read says nothing.
+  /// token's text where a list of tokens or a vocabulary says its number. A file that cannot be read
+  /// says nothing.
   package init(withoutTokenizer directory: URL) {
     let folder = ModelFolder(directory: directory)
     let config = try? TokenizerConfig(folder)
-    let file = (try? folder.object("tokenizer.json"))?["added_tokens"]?.array ?? []
+    let file = (try? folder.object("tokenizer.json")) ?? JSONObject()
+    let vocabulary = file["model"]?.object?["vocab"]?.object ?? JSONObject()
     var ids: [CodePoints: Int32] = [:]
-    for token in file.compactMap(\.object) {
+    for token in (file["added_tokens"]?.array ?? []).compactMap(\.object) {
       guard let content = token["content"]?.string, let id = token["id"]?.int else { continue }
       ids[CodePoints(content)] = Int32(exactly: id)
     }
@@ -25,7 +27,7 @@ package struct EndTokens: Sendable {
     self.init(
       config, generation: try? folder.object("generation_config.json"),
       model: try? folder.object("config.json")
-    ) { ids[CodePoints($0)] }
+    ) { text in ids[CodePoints(text)] ?? vocabulary[text]?.int.flatMap { Int32(exactly: $0) } }
   }
 
   /// - Parameter id: the number of a token by its text.

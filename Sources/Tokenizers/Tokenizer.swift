@@ -33,10 +33,17 @@ package struct Tokenizer: Sendable {
     guard let file = try folder.object("tokenizer.json") else {
       throw TokenizerError(.missingFile, "no tokenizer.json in \(directory.path)")
     }
+    var generation = JSONObject?.none
+    var faults: [String] = []
+    do throws(TokenizerError) {
+      generation = try folder.object("generation_config.json")
+    } catch {
+      // As transformers, which makes one of the model's config then.
+      faults = ["\(error.message); config.json says what ends an answer"]
+    }
     try self.init(
-      file: file, config: try TokenizerConfig(folder),
-      generation: try folder.object("generation_config.json"),
-      model: try folder.object("config.json"))
+      file: file, config: try TokenizerConfig(folder), generation: generation,
+      model: try folder.object("config.json"), faults: faults)
   }
 
   /// Reads the text of a `tokenizer.json` alone; no token is known to end an answer.
@@ -48,12 +55,16 @@ package struct Tokenizer: Sendable {
   }
 
   private init(
-    file: JSONObject, config: TokenizerConfig, generation: JSONObject?, model settings: JSONObject?
+    file: JSONObject, config: TokenizerConfig, generation: JSONObject?, model settings: JSONObject?,
+    faults: [String] = []
   ) throws(TokenizerError) {
-    guard let model = file["model"]?.object, let entries = model["vocab"]?.object else {
+    guard let model = file["model"]?.object else {
+      throw TokenizerError(.invalidFile, "tokenizer.json: no model")
+    }
+    try Self.checkKind(model)
+    guard let entries = model["vocab"]?.object else {
       throw TokenizerError(.invalidFile, "tokenizer.json: no model with a vocab")
     }
-    try Self.checkKind(model, entries)
     if let fault = config.fault { throw fault }
     if let splits = config.fields["split_special_tokens"], splits.bool != false {
       throw TokenizerError(
@@ -79,7 +90,7 @@ package struct Tokenizer: Sendable {
     vocabularySize = table.endID
     let ends = EndTokens(config, generation: generation, model: settings) { table.id(of: $0) }
     eosTokenIds = ends.ids
-    warnings = ends.warnings + config.kind.warnings(file, config.fields)
+    warnings = faults + ends.warnings + config.kind.warnings(file, config.fields)
     for id in postProcessor.prefix + postProcessor.suffix where table.token(id) == nil {
       throw TokenizerError(.invalidFile, "post_processor: no token has the id \(id)")
     }
@@ -87,10 +98,15 @@ package struct Tokenizer: Sendable {
 
   /// SentencePiece tokenizers are told apart at once: what would be refused of them first is a
   /// detail, and its name would help nobody.
-  private static func checkKind(
-    _ model: JSONObject, _ entries: JSONObject
-  ) throws(TokenizerError) {
-    guard model["byte_fallback"]?.bool ?? false, entries["<0x41>"] != nil else { return }
+  private static func checkKind(_ model: JSONObject) throws(TokenizerError) {
+    if let type = model["type"]?.string, type != "BPE" {
+      throw TokenizerError(
+        .unsupported,
+        "tokenizer.json: a model of type \(type.prefix(40)); only byte-level BPE (Llama 3, Qwen, GPT-2 "
+          + "style) is read")
+    }
+    let hasBytes = model["vocab"]?.object?["<0x41>"] != nil
+    guard model["byte_fallback"]?.bool ?? false, hasBytes else { return }
     throw TokenizerError(
       .unsupported,
       "tokenizer.json: a SentencePiece tokenizer with byte_fallback, as Llama 2, Mistral and Gemma "

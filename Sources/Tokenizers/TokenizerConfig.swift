@@ -67,7 +67,7 @@ struct TokenizerConfig: Sendable {
       })
     for (key, value) in map?.members ?? [] { fields.append(key, value) }
     kind = TokenizerClass(config, modelType: modelType)
-    for key in kind.namedTokens where fields[key] == nil {
+    for key in kind.namedTokens where Self.saysNothing(fields[key]) {
       fields.append(key, .string(TokenizerClass.endOfText))
     }
     self.fields = fields
@@ -116,6 +116,12 @@ struct TokenizerConfig: Sendable {
       TokenizerError(
         .invalidFile, "\(file): \(key) is \(value.text.prefix(80)), which is no token")
     }
+  }
+
+  /// Whether a token is left to its class: a null is not, that there is none is said by it.
+  private static func saysNothing(_ value: JSONValue?) -> Bool {
+    guard let value else { return true }
+    return value.object != nil && ModelFolder.specialToken(value) == nil
   }
 
   /// Texts by their names: the standard ones, then those that only this model has.

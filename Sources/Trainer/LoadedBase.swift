@@ -34,19 +34,18 @@ final class LoadedBase {
     case .success(let tokenizer): endTokens = Set(tokenizer.eosTokenIds)
     case .failure: endTokens = Set(EndTokens(withoutTokenizer: directory).ids)
     }
+    let warnings = model.warnings + Self.warnings(tokenizer, directory)
     for warning in warnings { worker.log.warning("base model \(name): \(warning)") }
   }
 
-  /// What in the folder has no effect or cannot be used, in words.
-  private var warnings: [String] {
-    model.warnings + Self.warnings(tokenizer)
-  }
-
-  /// The same of a tokenizer.
-  static func warnings(_ tokenizer: Result<Tokenizer, TokenizerError>) -> [String] {
+  /// What of a folder's tokenizer has no effect or cannot be used, in words.
+  static func warnings(
+    _ tokenizer: Result<Tokenizer, TokenizerError>, _ directory: URL
+  ) -> [String] {
     switch tokenizer {
     case .success(let tokenizer): tokenizer.warnings
-    case .failure(let error): [warning(noTokenizer: error)]
+    case .failure(let error):
+      [warning(noTokenizer: error)] + EndTokens(withoutTokenizer: directory).warnings
     }
   }
 

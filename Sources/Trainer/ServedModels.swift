@@ -59,11 +59,9 @@ package struct ServedModels: Sendable {
       let weights = try? StoredWeights(folder: folder, config: config)
       warnings = config.warnings + (weights?.warnings ?? [])
     }
-    return warnings
-      + LoadedBase.warnings(
-        Result { () throws(TokenizerError) in
-          try Tokenizer(directory: URL(fileURLWithPath: folder))
-        })
+    let directory = URL(fileURLWithPath: folder)
+    let tokenizer = Result { () throws(TokenizerError) in try Tokenizer(directory: directory) }
+    return warnings + LoadedBase.warnings(tokenizer, directory)
   }
 
   /// What a worker maps of weights.

@@ -51,4 +51,38 @@ import Testing
       #expect(Array(streamed.utf8) == Array(expected.utf8), "streamed \(ids)")
     }
   }
+
+  // MARK: Vocabularies without some bytes
+
+  private static func partial(_ options: String) -> [UInt8] {
+    Array(
+      """
+      {"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},
+      "decoder":{"type":"ByteLevel"},"model":{"type":"BPE",\(options)
+      "vocab":{"!":0,"a":1,"b":2,"ab":3,"!!":4,"!!!":5},
+      "merges":[["a","b"],["!","!"],["!!","!"]]}}
+      """.utf8)
+  }
+
+  /// Bytes without a symbol are passed over, and their neighbours join; the ids are those of the
+  /// `tokenizers` package. SmolLM's vocabulary is such a one.
+  @Test(
+    arguments: [
+      ("!\u{4}!", [4]), ("\u{4}", []), ("a\u{4}b", [1, 2]), ("ab", [3]), ("acb", [3]),
+      ("!\u{4}!\u{4}!", [5]), ("é", []), ("!é!", [0, 0]), ("\u{4}!!", [4]), ("", []),
+    ] as [(String, [Int32])])
+  func bytesWithoutASymbol(text: String, ids: [Int32]) throws {
+    for options in ["", #""ignore_merges":true,"#, #""unk_token":null,"#] {
+      let tokenizer = try Tokenizer(json: Self.partial(options))
+      #expect(try tokenizer.encode(text) == ids, "\(options)")
+    }
+  }
+
+  @Test(arguments: [#""unk_token":"a","#, #""byte_fallback":true,"#])
+  func tokensInPlaceOfBytesAreRefused(option: String) throws {
+    let error = #expect(throws: TokenizerError.self) {
+      try Tokenizer(json: Self.partial(option))
+    }
+    #expect(error?.code == .unsupported && error?.message.contains("byte 0") == true)
+  }
 }

@@ -217,6 +217,36 @@ import Testing
     ]
     #expect(try found(files) == [5])
     #expect(try found([:]) == [])
+    // A token of the vocabulary, and one that is left to its class.
+    let vocabulary = #"{"model":{"type":"WordLevel","vocab":{"<e>":3,"<|endoftext|>":4}}}"#
+    func inVocabulary(_ config: String) throws -> [Int32] {
+      try withFolder(["tokenizer.json": vocabulary, "tokenizer_config.json": config]) {
+        EndTokens(withoutTokenizer: $0).ids
+      }
+    }
+    #expect(try inVocabulary(#"{"eos_token":"<e>"}"#) == [3])
+    #expect(try inVocabulary(#"{"eos_token":{},"tokenizer_class":"Qwen2Tokenizer"}"#) == [4])
+    #expect(try inVocabulary(#"{"eos_token":null,"tokenizer_class":"Qwen2Tokenizer"}"#) == [])
+  }
+
+  /// As transformers, which takes the model's config in its place.
+  @Test func aGenerationConfigThatIsNoneCostsNoTokenizer() throws {
+    for text in ["", "{", "[]", "null"] {
+      let tokenizer = try tokenizer([
+        "generation_config.json": text, "config.json": #"{"eos_token_id":601}"#,
+      ])
+      #expect(tokenizer.eosTokenIds.contains(601))
+      #expect(tokenizer.warnings.contains { $0.hasPrefix("generation_config.json") }, "\(text)")
+    }
+  }
+
+  /// What no list gives a number is told, where the tokenizer is not read, too.
+  @Test func anEndTokenThatIsNoneIsToldWithoutATokenizer() throws {
+    let config = #"{"eos_token":"<none>"}"#
+    try withFolder(["tokenizer.json": "{", "tokenizer_config.json": config]) { folder in
+      let warnings = EndTokens(withoutTokenizer: folder).warnings
+      #expect(warnings.count == 1 && warnings[0].contains("<none>"))
+    }
   }
 
   // MARK: Chat templates

@@ -400,6 +400,15 @@ def is_token(value):
     return type(value) is int and 0 <= value < VOCABULARY
 
 
+def id_in_file(folder, text):
+    """The id of an added token by tokenizer.json; None where that is not to be had."""
+    try:
+        tokens = read(folder / "tokenizer.json")["added_tokens"]
+        return next(entry["id"] for entry in tokens if entry["content"] == text)
+    except Exception:
+        return None
+
+
 def theirs(folder):
     """What transformers makes of a folder; what it cannot make is absent."""
     found = {}
@@ -410,7 +419,7 @@ def theirs(folder):
             model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
             listed = model.generation_config.eos_token_id
             ends |= {token for token in flat(listed) if is_token(token)}
-            found["model"] = True
+            found["numbers"] = sorted(ends)
         except Exception:
             pass
         try:
@@ -432,8 +441,11 @@ def theirs(folder):
             )
         except Exception as error:
             found["no chat"] = f"{type(error).__name__}: {error}"[:200]
-        if "model" in found:
+        if "numbers" in found:
             found["ends"] = sorted(ends)
+        # A class that has its own way with added tokens may number them otherwise than the file.
+        if id_in_file(folder, tokenizer.eos_token) != tokenizer.eos_token_id:
+            found["renumbered"] = True
     return found
 
 
@@ -467,6 +479,8 @@ def is_lenient(name):
     """Whether Tinsmith may read what transformers does not."""
     return (
         any(name.startswith(f"tokenizer_config.{key} ") for key in UNREAD)
+        # As version 4 wrote them; version 5 takes them of some classes only.
+        or name.startswith("the map's extra ones")
         or any(name.startswith(f"tokenizer.json: {part} ") for part in UNREAD_PARTS)
         or "content" in name
     )
@@ -491,7 +505,9 @@ def judge(name, expected, found):
     if "no tokenizer" in expected and not said and not is_lenient(name):
         wrong.append(f"read, though transformers says {expected['no tokenizer']}")
     if "ends" in expected and sorted(filter(is_token, found["endTokens"])) != expected["ends"]:
-        if not found["warnings"] or refusal:
+        # Without a tokenizer the numbers that the files give count, and that of the end token's text.
+        renumbered = "renumbered" in expected and set(expected["numbers"]) <= set(found["endTokens"])
+        if not found["warnings"] or (refusal and not renumbered):
             wrong.append(f"ends {found['endTokens']} and not {expected['ends']}")
     for kind in ("around", "plain"):
         is_told = any("transformers has other" in words for words in found["warnings"])
