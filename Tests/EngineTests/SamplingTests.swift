@@ -28,6 +28,12 @@ import Testing
   private func generate(
     _ requests: [GenerationRequest], prefillRows: Int = 512, cacheBytes: Int = 1 << 25
   ) throws -> [GenerationResult] {
+    try outcomes(requests, prefillRows: prefillRows, cacheBytes: cacheBytes).map { try $0.get() }
+  }
+
+  private func outcomes(
+    _ requests: [GenerationRequest], prefillRows: Int = 512, cacheBytes: Int = 1 << 25
+  ) throws -> [Result<GenerationResult, EngineError>] {
     let cache = try KVCache(
       shapes: golden.model.transformer.attentionShapes, bytes: cacheBytes)
     let generator = Generator(
@@ -35,11 +41,11 @@ import Testing
       cache: cache)
     generator.prefillRows = prefillRows
     let ids = try requests.map { try generator.add($0) }
-    var results: [Int: GenerationResult] = [:]
+    var results: [Int: Result<GenerationResult, EngineError>] = [:]
     while !generator.isIdle {
       for event in generator.step() {
-        if case .finished(let id, let result) = event { results[id] = result }
-        if case .failed(_, let error) = event { throw error }
+        if case .finished(let id, let result) = event { results[id] = .success(result) }
+        if case .failed(let id, let error) = event { results[id] = .failure(error) }
       }
     }
     #expect(cache.freePages == cache.pageCount, "pages were lost")
@@ -70,6 +76,26 @@ import Testing
         #expect(ours == expected, "\(prefillRows) prefill rows")
       }
     }
+  }
+
+  /// Weights with which the model overflows give no tokens and no log-probs, as they give none in
+  /// `forward`; the neighbours' are what they are alone.
+  @Test(arguments: [true, false])
+  func overflowEndsARequestAndNoOther(scores: Bool) throws {
+    let wild = try golden.adapter("all-r3")
+    for i in 0..<wild.parameters.count { wild.parameters.pointer[i] = 1e30 }
+    wild.repack(kernels: golden.kernels)
+    var bad = request(33, wild, samples: 2)
+    bad.wantsPromptLogprobs = scores
+    let fine = request(32, try golden.adapter("all-r3"))
+    let found = try outcomes([fine, bad, fine])
+    let error = #expect(throws: EngineError.self) { try found[1].get() }
+    #expect(error?.code == .failedPrecondition && error?.field == (scores ? "prompt" : nil))
+    let alone = try #require(generate([fine]).first)
+    for other in [found[0], found[2]] {
+      #expect(try other.get().sequences.map(\.logprobs) == alone.sequences.map(\.logprobs))
+    }
+    #expect(throws: EngineError.self) { try forward(Array(tokens[..<33]), wild) }
   }
 
   /// A request answers the same alone and in a crowd of other prompts and adapters.

@@ -51,6 +51,8 @@ final class GenerationGroup {
   private var waiting: [Int] = []
   /// Pages of the computed prompt, for samples that have not begun.
   private var stem: [Int32] = []
+  /// Why it cannot go on: the model's numbers overflow.
+  private(set) var fault: EngineError?
 
   init(id: Int, request: GenerationRequest) {
     self.id = id
@@ -252,6 +254,9 @@ final class GenerationGroup {
     at position: Int, _ logprob: Float, top: [TokenLogprob], others: UnsafeBufferPointer<Float>
   ) {
     scored = position + 1
+    guard logprob.isFinite else {
+      return fail("the log-prob of token \(position + 1)", field: "prompt")
+    }
     if position + 1 >= request.firstLogprob {
       if request.wantsPromptLogprobs { promptLogprobs[position + 1] = logprob }
       if request.topPromptLogprobs > 0 {
@@ -265,10 +270,14 @@ final class GenerationGroup {
   }
 
   /// - Parameter model: its log-prob in the model's own distribution, if anybody asked for it.
-  /// - Returns: its place among the sample's tokens.
+  /// - Returns: its place among the sample's tokens; nil if its log-prob is no number.
   func addToken(
     _ token: Int32, _ logprob: Float, model: Float?, sample: Int, top: [TokenLogprob]
-  ) -> Int {
+  ) -> Int? {
+    guard logprob.isFinite else {
+      fail("the log-prob of sample \(sample)'s token \(sequences[sample].tokens.count)")
+      return nil
+    }
     sequences[sample].tokens.append(token)
     sequences[sample].logprobs.append(logprob)
     if request.wantsModelLogprobs, let model { sequences[sample].modelLogprobs.append(model) }
@@ -283,5 +292,12 @@ final class GenerationGroup {
       sequences[sample].stopReason = .length
     }
     return sequences[sample].tokens.count - 1
+  }
+
+  private func fail(_ what: String, field: String? = nil) {
+    guard fault == nil else { return }
+    fault = EngineError(
+      .failedPrecondition, "\(what) is not finite: these weights make the model overflow",
+      field: field)
   }
 }

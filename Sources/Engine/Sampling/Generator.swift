@@ -247,7 +247,15 @@ package final class Generator {
     let hidden = pass.tape[try model.transformer.hidden(pass)].value
     try score(plan.scores, hidden, batch.segments)
     let events = try draw(plan.draws, hidden, batch.segments)
-    return events + settle()
+    return events + fail() + settle()
+  }
+
+  /// Ends the requests that cannot go on.
+  private func fail() -> [GenerationEvent] {
+    let failed = groups.filter { $0.fault != nil }
+    guard !failed.isEmpty else { return [] }
+    drop { $0.fault != nil }
+    return failed.compactMap { group in group.fault.map { .failed(id: group.id, $0) } }
   }
 
   /// After a step: prompts make place for their samples, sequences and requests end.
@@ -417,9 +425,10 @@ package final class Generator {
       let top = try topLogprobs(k, tempered)
       for (i, draw) in draws[range].enumerated() {
         let (token, logprob) = (tokens.pointer[i], out.pointer[i])
-        let index = draw.group.addToken(
+        let added = draw.group.addToken(
           token, logprob, model: model?.pointer[i], sample: draw.sample,
           top: top.isEmpty ? [] : top[i])
+        guard let index = added else { continue }
         events.append(
           .token(
             id: draw.group.id, sample: draw.sample, index: index, token: token, logprob: logprob))
