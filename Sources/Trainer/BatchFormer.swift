@@ -4,6 +4,9 @@
 /// compute, not per request: of all models with something to do, the one whose tenant was given the
 /// fewest rows so far, then whose session was, then whose request came first. So a long request
 /// delays others by one batch at most, and a batch holds datums of as many requests as fit.
+///
+/// Models that others left no room for are on disk only, and bringing one back takes about as long as
+/// some hundred rows: before it is, those in memory go on for a while.
 struct BatchFormer {
   /// What a request needs.
   enum Kind: Equatable {
@@ -27,6 +30,8 @@ struct BatchFormer {
 
   /// What a request that runs by itself is charged, in rows: about an optimizer step.
   static let rowsAlone = 16
+  /// Rows of models in memory that may pass one that is on disk only, once its turn has come.
+  static let rowsBeforeLoading: UInt64 = 512
 
   private struct Request {
     let stream: String
@@ -54,6 +59,10 @@ struct BatchFormer {
   private var bases: [String: String] = [:]
   private var tenants: [String: Flow] = [:]
   private var sessions: [String: Flow] = [:]
+  /// Rows that were handed out in all.
+  private var charged: UInt64 = 0
+  /// Rows that passed streams whose turn has come and whose models are on disk only.
+  private var passed: [String: UInt64] = [:]
   private var nextID = 0
 
   /// Requests that have not ended, and their rows that were not handed out.
@@ -105,7 +114,10 @@ struct BatchFormer {
       waitingRows -= rows[request.next...].reduce(0, +)
     }
     queues[request.stream]?.removeAll { $0 == id }
-    if queues[request.stream]?.isEmpty == true { queues[request.stream] = nil }
+    if queues[request.stream]?.isEmpty == true {
+      queues[request.stream] = nil
+      passed[request.stream] = nil
+    }
     tenants[request.tenant]?.open -= 1
     sessions[request.session]?.open -= 1
   }
@@ -123,10 +135,32 @@ struct BatchFormer {
 
   /// What runs next: one request by itself, or datums of a base model of at most as many rows as
   /// `limit` says for it (one longer datum goes by itself). Nil if nothing waits.
-  mutating func next(limit: (_ base: String) -> Int) -> Batch? {
-    guard let first = pick(where: { $1.hasWork }), let request = requests[first] else {
+  ///
+  /// - Parameter isLoaded: whether the model of a stream is in memory. A batch holds such requests only,
+  ///   or those of one stream.
+  mutating func next(
+    isLoaded: (_ stream: String) -> Bool = { _ in true }, limit: (_ base: String) -> Int
+  ) -> Batch? {
+    guard let due = pick(where: { $1.hasWork }), let stream = requests[due]?.stream else {
       return nil
     }
+    guard !isLoaded(stream) else { return batch(from: due, isLoaded, limit) }
+    if passed[stream, default: 0] < Self.rowsBeforeLoading,
+      let other = pick(where: { $1.hasWork && isLoaded($1.stream) })
+    {
+      let before = charged
+      defer { passed[stream, default: 0] += charged - before }
+      return batch(from: other, isLoaded, limit)
+    }
+    passed[stream] = nil
+    return batch(from: due, { $0 == stream }, limit)
+  }
+
+  /// What runs next if it begins with a request.
+  private mutating func batch(
+    from first: Int, _ isFit: (_ stream: String) -> Bool, _ limit: (_ base: String) -> Int
+  ) -> Batch? {
+    guard let request = requests[first] else { return nil }
     guard case .training(let accumulates, _) = request.kind, let base = bases[request.stream]
     else {
       charge(request, Self.rowsAlone)
@@ -139,7 +173,7 @@ struct BatchFormer {
     while rows < limit {
       let id = pick { [bases] _, other in
         guard case .training(accumulates, let lengths) = other.kind, bases[other.stream] == base,
-          other.next < lengths.count
+          other.next < lengths.count, isFit(other.stream)
         else { return false }
         return rows == 0 || rows + lengths[other.next] <= limit
       }
@@ -176,6 +210,7 @@ struct BatchFormer {
   }
 
   private mutating func charge(_ request: Request, _ rows: Int) {
+    charged += UInt64(rows)
     tenants[request.tenant]?.rows += UInt64(rows)
     sessions[request.session]?.rows += UInt64(rows)
   }

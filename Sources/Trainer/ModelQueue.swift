@@ -95,7 +95,8 @@ final class ModelQueue {
   func step(_ worker: Worker, isContended: Bool) {
     dropUnwanted(worker)
     let isShared = isContended || former.activeTenants > 1
-    let next = former.next { base in
+    let parked = worker.parked
+    let next = former.next(isLoaded: { parked[$0] == nil }) { base in
       let rows = quantum[base, default: Quantum()].rows(
         isContended: isShared, now: Monotonic.microseconds())
       return min(rows, worker.bases[base]?.engine.rowLimit ?? 1)

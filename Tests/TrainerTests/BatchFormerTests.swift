@@ -229,4 +229,44 @@ import Testing
     }
     #expect(abs(turns.count { $0 == a } - turns.count { $0 == b }) <= 1)
   }
+
+  // MARK: Models on disk only
+
+  /// Those in memory go on for a while, not for ever, and a batch brings one model back at most.
+  @Test func modelsInMemoryPassOneOnDiskForSomeRows() {
+    var former = former("a:0", "b:0", "c:0", "d:0")
+    for _ in 0..<10 { add(&former, "a:0", [128], tenant: "a") }
+    let waiting = ["b", "c", "d"].map { add(&former, "\($0):0", [128], tenant: $0) }
+    var order: [[Int]] = []
+    var loaded: Set = ["a:0"]
+    while let batch = former.next(isLoaded: { loaded.contains($0) }, limit: { _ in 256 }) {
+      guard case .training(_, let pieces) = batch else { break }
+      order.append(pieces.map(\.request))
+      let streams = Set(pieces.map { $0.request < 10 ? "a:0" : "x:\($0.request)" })
+      #expect(streams.count == 1)
+      if order.last == [waiting[0]] { loaded = ["b:0"] }
+      for piece in pieces { former.finished(piece.request) }
+    }
+    // It is b's turn, and four requests of a pass it; then nothing that is in memory waits, so nobody
+    // waits for it.
+    #expect(order.prefix(7) == [[0], [1], [2], [3]] + waiting.map { [$0] })
+    #expect(order.count == 13 && Set(order.flatMap(\.self)).count == 13)
+  }
+
+  /// However much others ask for, nobody waits longer for its model than so many rows.
+  @Test func nobodyIsKeptOnDisk() {
+    var former = former("a:0", "b:0")
+    let rows = Int(BatchFormer.rowsBeforeLoading)
+    for model in ["a:0", "a:1"] {
+      former.open(model, base: "base")
+      add(&former, model, Array(repeating: 16, count: rows))
+    }
+    var passing = 0
+    let late = former.append(.alone, stream: "b:0", tenant: "t", session: "b")
+    while let batch = former.next(isLoaded: { $0 != "b:0" }, limit: { _ in 64 }) {
+      if case .alone(late) = batch { break }
+      passing += 64
+    }
+    #expect(passing >= rows && passing <= rows + 128)
+  }
 }
