@@ -104,15 +104,13 @@ import Testing
     #expect(values(again) == values(adapter))
   }
 
-  /// Names as they stand in a state dict, without the prefix, and with the wrappers of saved
-  /// modules mean the same adapter.
+  /// Names as they stand in a state dict and with the wrappers of saved modules mean the same adapter.
   @Test(arguments: ["one-layer", "patterns"])
   func otherNames(name: String) throws {
     let golden = try GoldenModel(
       #require(Golden.decode([String: Case].self, "peft.json")[name]).model)
     let expected = values(try read(source(name), golden))
     let changes: [(String) -> String] = [
-      { $0.replacing("base_model.model.", with: "") },
       { $0.replacing(".lora_A.", with: ".lora_A.default.") },
       { $0.replacing("lm_head.weight", with: "lm_head.modules_to_save.default.weight") },
     ]
@@ -138,7 +136,6 @@ import Testing
       config["a_number_of_a_later_version"] = 16
       config["a_switch_of_a_later_version"] = false
       config["target_modules"] = ".*(q|v)_proj"
-      config["modules_to_save"] = ["embed_tokens"]  // not in the file: as the base has it
     }
     #expect(values(try read(folder.path, golden)) == expected)
   }
@@ -173,7 +170,8 @@ import Testing
     ("lora_alpha", "1e300"), ("rank_pattern", "{\"q_proj\": 100000}"),
     ("alpha_pattern", "{\"q_proj\": -2}"),
     ("rank_pattern", "{\"q_proj(\": 2}"), ("rank_pattern", "{\"q_proj\": \"2\"}"),
-    ("alpha_pattern", "[1]"), ("use_rslora", "1"),
+    ("alpha_pattern", "[1]"), ("use_rslora", "1"), ("lora_alpha", "null"),
+    ("modules_to_save", "[\"embed_tokens\"]"), ("layers_pattern", "\"layers\""),
   ])
   func settingsOutOfRange(key: String, value: String) throws {
     try expectRefusal("rslora", .invalidArgument, "adapter_config.\(key)") { folder in
@@ -259,6 +257,57 @@ import Testing
       try folder.set(key, to: value)
       _ = try read(folder.path, golden)
     }
+  }
+
+  /// A module that the file has and the config does not target: PEFT would pass over it.
+  @Test(arguments: [
+    ("exclude_modules", #"["v_proj"]"#, "0.self_attn.v_proj"),
+    ("target_modules", #"["q_proj"]"#, "0.self_attn.v_proj"),
+    ("target_modules", "[]", "0.self_attn.q_proj"),
+    ("target_modules", #"".*x_proj""#, "0.self_attn.q_proj"),
+    ("layers_to_transform", "[1]", "0.self_attn.q_proj"),
+  ])
+  func modulesThatAreNotTargeted(key: String, value: String, module: String) throws {
+    let name = "base_model.model.model.layers.\(module).lora_A.weight"
+    try expectRefusal("rslora", .invalidArgument, name) { try $0.set(key, to: value) }
+  }
+
+  /// The list of layers that the numbers are of.
+  @Test func listsOfLayers() throws {
+    let golden = try GoldenModel("llama")
+    for (list, isRight) in [(#""layers""#, true), (#"["h", "layers"]"#, true), (#""h""#, false)] {
+      let folder = try TemporaryFolder(copying: source("rslora"))
+      try folder.set("layers_to_transform", to: "[0, 1]")
+      try folder.set("layers_pattern", to: list)
+      if isRight {
+        _ = try read(folder.path, golden)
+      } else {
+        let error = #expect(throws: EngineError.self) { try read(folder.path, golden) }
+        #expect(error?.code == .invalidArgument)
+      }
+    }
+  }
+
+  /// What an adapter of ours became is read again whatever it is: nobody loses a model that diverged.
+  @Test func whatDivergedIsKept() throws {
+    let golden = try GoldenModel("llama")
+    let adapter = try golden.adapter("all-r3")
+    adapter.startTraining()
+    let training = try #require(adapter.training)
+    adapter.parameters.pointer[3] = .infinity
+    training.secondMoment.pointer[5] = .infinity
+    training.firstMoment.pointer[7] = .nan
+    let (folder, storage) = (try TemporaryFolder(), FileStorage())
+    try AdapterFiles.write(adapter, base: "llama", to: folder.path, storage: storage)
+    try TrainingStateFiles.write(
+      adapter, includesGradient: true, to: folder.path, storage: storage)
+    let again = try TrainingStateFiles.read(
+      folder.path, optimizer: true, model: golden.model, kernels: golden.kernels)
+    #expect(again.parameters.pointer[3] == .infinity)
+    #expect(again.training?.secondMoment.pointer[5] == .infinity)
+    #expect(again.training?.firstMoment.pointer[7].isNaN == true)
+    let error = #expect(throws: EngineError.self) { try read(folder.path, golden) }
+    #expect(error?.message.contains("not finite") == true)
   }
 
   /// The first expression that fits counts, in the file's order.

@@ -83,6 +83,7 @@ import Testing
     let cases: [(key: String, value: Any?, code: EngineError.Code)] = [
       ("hidden_act", "gelu", .unimplemented), ("attention_bias", true, .unimplemented),
       ("mlp_bias", true, .unimplemented), ("quantization_config", [:], .unimplemented),
+      ("is_causal", false, .unimplemented),
       ("hidden_size", "84", .invalidArgument), ("hidden_size", 0, .invalidArgument),
       ("num_key_value_heads", 4, .invalidArgument), ("head_dim", 23, .invalidArgument),
       ("vocab_size", -1, .invalidArgument), ("model_type", nil, .invalidArgument),

@@ -24,7 +24,7 @@ import Testing
 
   @Test func wrappersOfSavedModules() {
     for name in [
-      "lm_head.weight", "base_model.model.lm_head.base_layer.weight",
+      "base_model.model.lm_head.weight", "base_model.model.lm_head.base_layer.weight",
       "base_model.model.lm_head.modules_to_save.default.weight",
       "base_model.model.lm_head.modules_to_save.weight",
     ] {

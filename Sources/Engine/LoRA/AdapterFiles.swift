@@ -36,10 +36,12 @@ package enum AdapterFiles {
     try storage.writeFile(path) { try writer.write(to: $0) }
   }
 
-  /// Reads an adapter for `model`, of ours or of PEFT. Which modules have one is judged by the
-  /// tensors that are there; one that `target_modules` and `layers_to_transform` name must be.
+  /// Reads an adapter for `model`, of ours or of PEFT. The modules that have one are those that the
+  /// config targets: of each there are tensors, and of no other.
   ///
   /// - Parameters:
+  ///   - isForeign: whether it was made elsewhere. What was written here is read as it is: an adapter
+  ///     that has diverged has values that are not finite.
   ///   - seed: of its initial values, where that is known.
   ///   - isTrained: whether it gets an optimizer.
   ///   - admit: is asked before memory is taken.
@@ -47,7 +49,7 @@ package enum AdapterFiles {
   ///   tensor that does not fit; what `admit` throws.
   package static func read(
     _ folder: String, model: BaseModel, kernels: Kernels, seed: UInt64 = 0,
-    isTrained: Bool = false, admit: AdapterAdmission = { _ in nil }
+    isTrained: Bool = false, isForeign: Bool = false, admit: AdapterAdmission = { _ in nil }
   ) throws(EngineError) -> Adapter {
     let settings = try AdapterSettings(path: "\(folder)/\(configName)")
     let file = try Safetensors(
@@ -59,18 +61,15 @@ package enum AdapterFiles {
     guard !sites.isEmpty else {
       throw .invalid(weightsName, "holds no LoRA factor of a linear layer of this model")
     }
-    let present = Set(sites.map(\.index))
-    for site in try settings.targets.filter(model.sites) where !present.contains(site.index) {
-      throw .invalid(
-        PEFTName.tensor(site.module, .a), "is missing, though \(configName) targets \(site.module)"
-      )
-    }
+    try settings.targets.check(Set(tensors.keys), sites, of: model.sites)
     let config = try settings.loraConfig(sites: sites, of: model.sites, seed: seed)
     let charge = try admit(Adapter.bytes(config, sites: model.sites, isTrained: isTrained))
     let adapter = try Adapter(config: config, sites: model.sites)
     adapter.charge = charge
     var rest = Set(tensors.keys)
-    try readTensors(tensors, prefix: "", into: adapter.parameters, adapter, kernels, &rest)
+    try readTensors(
+      tensors, prefix: "", mustBeFinite: isForeign, into: adapter.parameters, adapter, kernels,
+      &rest)
     for name in rest.sorted() {
       if let tensor = tensors[name] { try checkBaseCopy(name, tensor, model) }
     }
@@ -81,8 +80,8 @@ package enum AdapterFiles {
 
   /// Fills a block from tensors by name, striking their names off `rest`.
   static func readTensors(
-    _ tensors: [String: StoredTensor], prefix: String, into block: FloatBlock, _ adapter: Adapter,
-    _ kernels: Kernels, _ rest: inout Set<String>
+    _ tensors: [String: StoredTensor], prefix: String, mustBeFinite: Bool,
+    into block: FloatBlock, _ adapter: Adapter, _ kernels: Kernels, _ rest: inout Set<String>
   ) throws(EngineError) {
     for place in adapter.tensors.flatMap(\.factors) {
       let name = prefix + place.name
@@ -91,7 +90,7 @@ package enum AdapterFiles {
         throw .invalid(stored.name, "has shape \(stored.shape), expected \(place.shape)")
       }
       let values = try stored.floats(kernels)
-      guard kernels.allFinite(values, count: values.count) else {
+      guard !mustBeFinite || kernels.allFinite(values, count: values.count) else {
         throw .invalid(stored.name, "holds a value that is not finite")
       }
       (block.pointer + place.offset).update(from: values, count: values.count)

@@ -16,7 +16,8 @@ package enum AdapterImport {
   ) throws(EngineError) -> Adapter {
     do throws(EngineError) {
       return try AdapterFiles.read(
-        folder, model: model, kernels: kernels, seed: seed, isTrained: true, admit: admit)
+        folder, model: model, kernels: kernels, seed: seed, isTrained: true, isForeign: true,
+        admit: admit)
     } catch {
       // What is damage in a file of ours is a wrong argument in one that was brought here; and
       // where it was put meanwhile concerns nobody.

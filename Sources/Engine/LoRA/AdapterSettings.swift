@@ -75,6 +75,7 @@ struct AdapterSettings {
       throw Self.unsupported("ensure_weight_tying", "an adapter that head and embedding share")
     }
     guard let r = try value("r", "an integer", \.int) else { throw Self.invalid("r", "is absent") }
+    if object["lora_alpha"]?.isNull ?? false { throw Self.invalid("lora_alpha", "is null") }
     let alpha = try Self.alpha(try value("lora_alpha", "a number", Self.number) ?? 8, "lora_alpha")
     try Self.check(rank: r, "r")
     var config = try LoRAConfig(

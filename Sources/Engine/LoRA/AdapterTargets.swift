@@ -31,10 +31,12 @@ struct AdapterTargets {
   private let names: Names?
   private let excluded: Names?
   private let layers: Set<Int>?
+  /// The names of lists of layers in which `layers` counts; empty for any.
+  private let layerLists: [String]
   private let saved: [String]
   private let isAllLinear: Bool
 
-  /// - Throws: errors of `ModuleExpression`.
+  /// - Throws: errors of `ModuleExpression`; `invalidArgument` and `unimplemented` naming a setting.
   init(_ config: JSONObject) throws(EngineError) {
     isAllLinear = config["target_modules"]?.string == "all-linear"
     names = try Names(config["target_modules"], "target_modules")
@@ -45,12 +47,54 @@ struct AdapterTargets {
     let list = chosen?.int.map { [$0] } ?? chosen?.array?.compactMap(\.int) ?? []
     // An expression says itself for which layers it is.
     if case .ends = names, !list.isEmpty { layers = Set(list) } else { layers = nil }
+    let patterns = config["layers_pattern"]
+    layerLists =
+      patterns?.string.map { $0.isEmpty ? [] : [$0] } ?? patterns?.array?.compactMap(\.string) ?? []
+    try checkLayerLists(isGiven: !list.isEmpty)
+  }
+
+  private func checkLayerLists(isGiven: Bool) throws(EngineError) {
+    let setting = "adapter_config.layers_pattern"
+    guard layerLists.isEmpty || isGiven else {
+      throw .invalid(setting, "says where layers_to_transform counts, and that is not given")
+    }
+    for name in layerLists where !name.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) {
+      throw EngineError(
+        .unimplemented, "the expression \"\(name.prefix(40))\" is not supported", field: setting)
+    }
+  }
+
+  /// Checks that a file has the factors of every module that is targeted and of no other: PEFT makes
+  /// those up in the first case and passes over them in the second.
+  ///
+  /// - Parameters:
+  ///   - tensors: the canonical names of the file's tensors.
+  ///   - sites: those that have a factor in it.
+  /// - Throws: `invalidArgument` naming a tensor or setting, or for expressions that take too long.
+  func check(
+    _ tensors: Set<String>, _ sites: [AdapterSite], of all: [AdapterSite]
+  ) throws(EngineError) {
+    let (config, present) = (AdapterFiles.configName, Set(sites.map(\.index)))
+    let wanted = try filter(all)
+    for site in wanted where !present.contains(site.index) {
+      throw .invalid(
+        PEFTName.tensor(site.module, .a), "is missing, though \(config) targets \(site.module)")
+    }
+    let targeted = Set(wanted.map(\.index))
+    for site in sites where !targeted.contains(site.index) {
+      throw .invalid(
+        PEFTName.tensor(site.module, .a),
+        "is there, though \(config) does not target \(site.module)")
+    }
+    let paths = tensors.map { $0.split(separator: ".").map(String.init) }
+    for name in saved where !paths.contains(where: { $0.contains(name) }) {
+      throw .invalid(
+        "adapter_config.modules_to_save", "names \(name.prefix(80)), of which there is no tensor")
+    }
   }
 
   /// Which of the linear layers of a model must have an adapter.
-  ///
-  /// - Throws: `invalidArgument` for expressions that take too long.
-  func filter(_ sites: [AdapterSite]) throws(EngineError) -> [AdapterSite] {
+  private func filter(_ sites: [AdapterSite]) throws(EngineError) -> [AdapterSite] {
     var steps = 8_000_000
     var chosen: [AdapterSite] = []
     for site in sites where try contains(site, &steps) { chosen.append(site) }
@@ -64,6 +108,9 @@ struct AdapterTargets {
     if isAllLinear { return site.group != .unembedding }
     guard try names?.contains(site.module, steps: &steps) ?? false else { return false }
     guard let layers else { return true }
-    return parts.first { Int($0) != nil }.flatMap { Int($0) }.map(layers.contains) ?? false
+    guard let at = parts.firstIndex(where: { Int($0) != nil }), at > 0, let layer = Int(parts[at]),
+      layerLists.isEmpty || layerLists.contains(String(parts[at - 1]))
+    else { return false }
+    return layers.contains(layer)
   }
 }

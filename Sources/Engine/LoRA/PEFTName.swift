@@ -28,11 +28,12 @@ enum PEFTName {
   }
 
   /// The name as PEFT saves it today, of one as it stands in a state dict or came from an older
-  /// version: without the prefix, with an adapter's name (`lora_A.default.weight`), with the
-  /// wrapper that a module had while it was trained (`modules_to_save`, `base_layer`).
-  static func canonical(_ name: String) -> String {
-    let path = name.hasPrefix(prefix) ? name.dropFirst(prefix.count) : name[...]
-    var parts = path.split(separator: ".")
+  /// version: with an adapter's name (`lora_A.default.weight`), with the wrapper that a module had
+  /// while it was trained (`modules_to_save`, `base_layer`). Nil for one without the prefix: PEFT
+  /// passes over such tensors.
+  static func canonical(_ name: String) -> String? {
+    guard name.hasPrefix(prefix) else { return nil }
+    var parts = name.dropFirst(prefix.count).split(separator: ".")
     if let at = parts.firstIndex(where: { Factor(rawValue: String($0)) != nil }) {
       if parts.count == at + 3 { parts.remove(at: at + 1) }
     } else if let at = parts.firstIndex(of: "modules_to_save") {
@@ -45,13 +46,16 @@ enum PEFTName {
 
   /// Tensors by their canonical names.
   ///
-  /// - Throws: `invalidArgument` naming two tensors that mean the same.
+  /// - Throws: `invalidArgument` naming a tensor without the prefix, or two that mean the same.
   static func canonical(
     _ tensors: [String: StoredTensor]
   ) throws(EngineError) -> [String: StoredTensor] {
     var result: [String: StoredTensor] = [:]
-    for (name, tensor) in tensors {
-      if let other = result.updateValue(tensor, forKey: canonical(name)) {
+    for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
+      guard let canonical = canonical(name) else {
+        throw .invalid(name, "does not begin with \(prefix), so PEFT would pass over it")
+      }
+      if let other = result.updateValue(tensor, forKey: canonical) {
         let names = [name, other.name].sorted()
         throw .invalid(names[1], "means the same tensor as \(names[0])")
       }

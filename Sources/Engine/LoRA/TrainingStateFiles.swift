@@ -73,7 +73,7 @@ package enum TrainingStateFiles {
     if state.hasGradient { blocks.append(("gradient.", training.gradients)) }
     for (prefix, block) in blocks {
       try AdapterFiles.readTensors(
-        file.tensors, prefix: prefix, into: block, adapter, kernels, &rest)
+        file.tensors, prefix: prefix, mustBeFinite: false, into: block, adapter, kernels, &rest)
     }
     training.stepCount = state.step
     training.restoreGradient(present: state.hasGradient)

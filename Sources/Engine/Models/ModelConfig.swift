@@ -102,7 +102,8 @@ package struct ModelConfig: Sendable {
     "chunk_size_feed_forward", "cross_attention_hidden_size", "decoder_start_token_id",
     "diversity_penalty", "do_sample", "dtype", "early_stopping", "encoder_no_repeat_ngram_size",
     "exponential_decay_length_penalty", "finetuning_task", "forced_bos_token_id",
-    "forced_eos_token_id", "head_dim", "id2label", "is_decoder", "is_encoder_decoder", "label2id",
+    "forced_eos_token_id", "head_dim", "id2label", "is_causal", "is_decoder", "is_encoder_decoder",
+    "label2id",
     "length_penalty", "max_length", "max_window_layers", "min_length", "mlp_bias", "name_or_path",
     "no_repeat_ngram_size", "num_beam_groups", "num_beams", "num_labels", "num_return_sequences",
     "original_max_position_embeddings", "output_attentions", "output_hidden_states",
@@ -129,6 +130,7 @@ package struct ModelConfig: Sendable {
     if act != "silu", act != "swish" { throw refuse("hidden_act", "\"\(act)\"") }
     if table.flag("attention_bias") { throw refuse("attention_bias", "a bias in attention") }
     if let bias = table["mlp_bias"]?.bool, bias { throw refuse("mlp_bias", "a bias in the MLP") }
+    if table["is_causal"]?.bool == false { throw refuse("is_causal", "attention to what follows") }
     for (key, what) in [
       ("quantization_config", "a quantised checkpoint"),
       ("per_layer_config", "a config of its own for a layer"),
