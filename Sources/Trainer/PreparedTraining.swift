@@ -112,8 +112,7 @@ extension PreparedTraining {
   func response(_ result: TrainingResult) -> ForwardBackwardResponse {
     let outputs = zip(result.logprobs, data).map { values, datum in
       let flat = Tensor(values)
-      let k = datum.targetsPerToken
-      return ["logprobs": k == 1 ? flat : flat.reshaped([datum.tokens.count, k]) ?? flat]
+      return ["logprobs": flat.reshaped(datum.targetShape) ?? flat]
     }
     return ForwardBackwardResponse(lossFnOutputs: outputs, metrics: result.metrics)
   }

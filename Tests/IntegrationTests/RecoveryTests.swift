@@ -34,6 +34,46 @@ import Tinsmith
     await service.close()
   }
 
+  /// A model that has diverged is its owner's to throw away: it survives as any other, is saved and
+  /// loaded, and what cannot be computed with it says why.
+  @Test(arguments: [true, false])
+  func modelsThatHaveDiverged(byGradient: Bool) async throws {
+    try await TestFolder.with { folder in
+      let options = [
+        "--workers", "1", "--threads", "1",
+        "--base", "\(TestService.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
+      ]
+      let first = try await ServeProcess(data: folder, options)
+      let service = ServiceClient(endpoint: first.endpoint, timeout: nil)
+      let training = try await TestService.model(service)
+      var datum = Batches.batch(0)[0]
+      if byGradient {
+        // Each gradient is finite, the square of one is not.
+        let weights = [Float](repeating: 1e25, count: datum.modelInput.length)
+        datum.lossFnInputs["weights"] = TensorData(weights)
+      }
+      _ = try await training.forwardBackward([datum], loss: .crossEntropy).value()
+      var settings = AdamParams(learningRate: 1)
+      if !byGradient { settings.weightDecay = 3.4e38 }
+      for _ in 0..<3 { _ = try await training.optimStep(settings).value() }
+      let path = try await training.saveState(name: "wild").value()
+      first.signal(SIGTERM)
+      await first.ended()
+      let second = try await ServeProcess(data: folder, listen: first.endpoint, options)
+      #expect(try await training.getInfo().value().step == 3)
+      try await training.loadState(path: path, optimizer: true).value()
+      let sampler = try await training.saveWeightsAndGetSamplingClient().value()
+      if !byGradient {
+        let answer = sampler.sample([1, 2, 3], params: SamplingParams(maxTokens: 2))
+        let error = await #expect(throws: TinsmithError.self) { try await answer.value() }
+        #expect(error?.code == .failedPrecondition)
+      }
+      await service.close()
+      second.signal(SIGTERM)
+      await second.ended()
+    }
+  }
+
   @Test("The whole service killed and started again: the client goes on where it was")
   func killedService() async throws {
     let expected = try await RecordedTraining.undisturbed(30..<31)

@@ -25,6 +25,23 @@ import Tinsmith
     await service.close()
   }
 
+  /// Log-probs have the shape of the targets, one target a token or several.
+  @Test(arguments: [[3], [3, 1], [3, 2]])
+  func logprobsHaveTheShapeOfTheTargets(shape: [Int]) async throws {
+    let service = try await TestService.client()
+    let training = try await TestService.model(service)
+    let count = shape.reduce(1, *)
+    let datum = Datum(
+      modelInput: [1, 2, 3],
+      lossFnInputs: [
+        "target_tokens": TensorData(integers: (0..<count).map { Int64($0) + 2 }, shape: shape),
+        "weights": TensorData([Float](repeating: 1, count: count), shape: shape),
+      ])
+    let answer = try await training.forward([datum], loss: .crossEntropy).value()
+    #expect(answer.lossFnOutputs[0]["logprobs"]?.shape == shape)
+    await service.close()
+  }
+
   /// A checkpoint of another rank, alpha or target is refused, and what is known of the model stays
   /// true; a model created from it takes its shape.
   @Test func anAdapterOfAnotherShapeIsNotLoaded() async throws {

@@ -4,6 +4,8 @@ package struct TrainingDatum: Sendable {
   /// [tokens, targetsPerToken].
   let targets: [Int32]
   package let targetsPerToken: Int
+  /// As the caller gave the targets: [tokens] or [tokens, targetsPerToken].
+  package let targetShape: [Int]
   /// Weight (cross entropy; one per target) or advantage (one per token).
   let weights: [Float]
   /// Behaviour policy's log-probs; empty for cross entropy.
@@ -29,6 +31,7 @@ package struct TrainingDatum: Sendable {
       shapes: inputs.mapValues(\.shape), tokens: tokens.count, loss: loss, field: field)
     let count = tokens.count
     self.tokens = tokens
+    targetShape = inputs["target_tokens"]?.shape ?? []
     (targets, targetsPerToken) = try Self.targets(
       inputs["target_tokens"], vocabulary: config.vocabularySize,
       allowsSeveral: !loss.isPolicy, field: path("target_tokens"))
