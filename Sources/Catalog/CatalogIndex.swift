@@ -29,7 +29,7 @@ final class CatalogIndex {
   }
 
   /// Answers stay well below the limit of a frame, whatever users' metadata are.
-  static let pageBytes = 16 << 20
+  static let pageBytes = 4 << 20
 
   private let file: String
   private let store: CheckpointStore

@@ -13,10 +13,10 @@ extension CheckpointKeeper {
   private static let pageItems = 1024
 
   func addListing(to table: inout MethodTable) {
-    handle(.sessionsList, &table, on: queue) { (keeper, request: ListSessionsRequest, context) in
+    handle(.sessionsList, &table) { (keeper, request: ListSessionsRequest, context) in
       try keeper.list(request, String(context.tenant))
     }
-    handle(.sessionsInfo, &table, on: queue) { (keeper, request: SessionInfoRequest, context) in
+    handle(.sessionsInfo, &table) { (keeper, request: SessionInfoRequest, context) in
       guard keeper.register.has(request.sessionID, of: String(context.tenant)),
         let info = keeper.info(
           of: request.sessionID, models: keeper.register.records.models(of: [request.sessionID]))
@@ -26,7 +26,7 @@ extension CheckpointKeeper {
       }
       return info
     }
-    handle(.sessionsSampler, &table, on: queue) { (keeper, request: SamplerRequest, context) in
+    handle(.sessionsSampler, &table) { (keeper, request: SamplerRequest, context) in
       let id = request.samplingSessionID
       guard keeper.register.has(SessionFolders.session(of: id), of: String(context.tenant)),
         let sampler = keeper.register.records.sampler(id)
@@ -38,10 +38,10 @@ extension CheckpointKeeper {
         samplingSessionID: id, baseModel: sampler.baseModel, modelPath: sampler.modelPath ?? "",
         createdUnixMilliseconds: sampler.createdUnixMilliseconds)
     }
-    handle(.sessionsListRuns, &table, on: queue) { (keeper, request: ListRunsRequest, context) in
+    handle(.sessionsListRuns, &table) { (keeper, request: ListRunsRequest, context) in
       try keeper.list(request, String(context.tenant))
     }
-    handle(.sessionsRun, &table, on: queue) { (keeper, request: RunRequest, context) in
+    handle(.sessionsRun, &table) { (keeper, request: RunRequest, context) in
       try CheckpointPath.check(request.modelID, field: "model_id")
       guard let run = try keeper.run(request.modelID, for: String(context.tenant)) else {
         throw RPCError(.notFound, "there is no model \(request.modelID)", field: "model_id")
@@ -77,22 +77,22 @@ extension CheckpointKeeper {
         sessionID: id, createdUnixMilliseconds: session.createdUnixMilliseconds,
         displayName: session.displayName, tags: session.tags,
         userMetadata: session.userMetadata, projectID: session.projectID,
-        modelIDs: models, samplingSessionIDs: register.records.samplers(of: id))
+        modelIDs: models.sorted { $0.compare($1, options: .numeric) == .orderedAscending },
+        samplingSessionIDs: register.records.samplers(of: id))
     }
   }
 
   // MARK: Models
 
   private func list(_ request: ListRunsRequest, _ tenant: String) throws -> ListRunsResponse {
-    let start = request.pageToken
-    if !start.isEmpty { try CheckpointPath.check(start, field: "page_token") }
+    let start = try request.pageToken.isEmpty ? "" : RunToken.read(request.pageToken)
     let sessions = Set(register.sessions(of: tenant).map(\.id))
     let created = register.records.models(of: sessions).filter { $0 > start }
     let saved = try catalog.value.models(tenant: tenant, after: start)
     var page = Page<RunInfo>(limit: request.limit)
     for id in Set(created + saved).sorted() {
       guard let run = try run(id, for: tenant) else { continue }
-      guard page.add(run, token: id) else { break }
+      guard page.add(run, token: RunToken.text(id)) else { break }
     }
     return ListRunsResponse(runs: page.items, nextPageToken: page.nextToken)
   }
@@ -153,15 +153,28 @@ extension CheckpointKeeper {
 
 /// `page_token` of a list of sessions: the last one of the page before, which may be over by now.
 enum SessionToken {
-  static func text(_ entry: SessionRegister.Entry) -> String { "\(entry.created):\(entry.id)" }
+  static func text(_ entry: SessionRegister.Entry) -> String { "s:\(entry.created):\(entry.id)" }
 
   /// - Throws: INVALID_ARGUMENT.
   static func read(_ text: String) throws(RPCError) -> (created: UInt64, id: String) {
-    let parts = text.split(separator: ":", maxSplits: 1)
-    guard parts.count == 2, let created = UInt64(parts[0]) else {
-      throw RPCError(.invalidArgument, "is not a token of an answer", field: "page_token")
+    let parts = text.split(separator: ":", maxSplits: 2)
+    guard parts.count == 3, parts[0] == "s", let created = UInt64(parts[1]) else {
+      throw PageToken.refusal
     }
-    return (created, String(parts[1]))
+    return (created, String(parts[2]))
+  }
+}
+
+/// `page_token` of a list of models: the last one of the page before.
+private enum RunToken {
+  static func text(_ model: String) -> String { "r:\(model)" }
+
+  /// - Throws: INVALID_ARGUMENT.
+  static func read(_ text: String) throws(RPCError) -> String {
+    let model = String(text.dropFirst(2))
+    let isName = (try? CheckpointPath.check(model, field: "page_token")) != nil
+    guard text.hasPrefix("r:"), isName else { throw PageToken.refusal }
+    return model
   }
 }
 

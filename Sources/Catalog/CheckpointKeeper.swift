@@ -16,8 +16,8 @@ package final class CheckpointKeeper: Sendable {
   let exports: ModelExports
   let log = Logger(label: "tinsmith.catalog")
   let catalog: Confined<CatalogIndex>
-  let queue: DispatchQueue
   let register: SessionRegister
+  private let requests: FairQueueOfWork
   private let transfers = FairQueueOfWork(label: "tinsmith.transfers")
   private let folders: SessionFolders
   private let sweep: Mutex<SessionSweep>
@@ -38,7 +38,7 @@ package final class CheckpointKeeper: Sendable {
     folders = SessionFolders(dataFolder: dataFolder, storage: storage)
     register = SessionRegister(dataFolder: dataFolder, storage: storage)
     let queue = DispatchQueue(label: "tinsmith.catalog")
-    self.queue = queue
+    requests = FairQueueOfWork(on: queue)
     catalog = Confined(CatalogIndex(file: "\(dataFolder)/catalog.sqlite", store: store), to: queue)
     timers = [
       Self.timer(every: 60, on: queue) { [weak self] in self?.removeExpired() },
@@ -53,29 +53,29 @@ package final class CheckpointKeeper: Sendable {
   /// The methods, for `RouterServer`.
   package var methods: MethodTable {
     var table = MethodTable()
-    handle(.checkpointsList, &table, on: queue) { keeper, request, context in
+    handle(.checkpointsList, &table) { keeper, request, context in
       try keeper.list(request, context)
     }
-    handle(.checkpointsInfo, &table, on: queue) {
+    handle(.checkpointsInfo, &table) {
       (keeper, request: CheckpointRequest, context) in
       let path = try CheckpointPath(request.path, field: "path")
       return Checkpoint(try keeper.store.manifest(path, for: context.tenant), path)
     }
-    handle(.checkpointsDelete, &table, on: queue) {
+    handle(.checkpointsDelete, &table) {
       (keeper, request: CheckpointRequest, context) in
       try keeper.store.remove(keeper.removable(request.path, context))
       return DeleteCheckpointResponse()
     }
-    handle(.checkpointsSetTTL, &table, on: queue) {
+    handle(.checkpointsSetTTL, &table) {
       (keeper, request: SetCheckpointTTLRequest, context) in
       let expires = Self.expiry(request.ttlSeconds)
       return try keeper.change(request.path, context) { $0.expiresUnixMilliseconds = expires }
     }
-    handle(.checkpointsPublish, &table, on: queue) {
+    handle(.checkpointsPublish, &table) {
       (keeper, request: CheckpointRequest, context) in
       try keeper.change(request.path, context) { $0.isPublished = true }
     }
-    handle(.checkpointsUnpublish, &table, on: queue) {
+    handle(.checkpointsUnpublish, &table) {
       (keeper, request: CheckpointRequest, context) in
       try keeper.change(request.path, context) { $0.isPublished = false }
     }
@@ -93,13 +93,15 @@ package final class CheckpointKeeper: Sendable {
     return table
   }
 
-  /// Short work, in the order in which it came.
+  /// Short work, tenants in turns.
   func handle<Request: WireMessage, Response: WireMessage>(
-    _ method: Method, _ table: inout MethodTable, on queue: DispatchQueue,
+    _ method: Method, _ table: inout MethodTable,
     _ body: @escaping @Sendable (CheckpointKeeper, Request, CallContext) throws -> Response
   ) {
     table.handle(method, Request.self, Response.self) { [self] request, context, reply in
-      queue.async { [self] in answer(reply, context) { try body($0, request, context) } }
+      requests.add(for: String(context.tenant)) { [self] in
+        answer(reply, context) { try body($0, request, context) }
+      }
     }
   }
 
@@ -294,21 +296,24 @@ package final class CheckpointKeeper: Sendable {
   }
 }
 
-/// `page_token`: where a page ended.
+/// `page_token`: where a page ended. Those of other lists begin with other letters: one of them would
+/// find a wrong place without a word.
 enum PageToken {
   static func text(_ position: CatalogIndex.Position) -> String {
-    "\(position.created):\(position.path)"
+    "c:\(position.created):\(position.path)"
   }
 
   /// - Throws: INVALID_ARGUMENT.
   static func read(_ text: String) throws(RPCError) -> CatalogIndex.Position {
-    let parts = text.split(separator: ":", maxSplits: 1)
-    guard parts.count == 2, let created = UInt64(parts[0]),
-      let path = try? CheckpointPath(String(parts[1]), field: "page_token")
-    else {
-      throw RPCError(.invalidArgument, "is not a token of an answer", field: "page_token")
-    }
+    let parts = text.split(separator: ":", maxSplits: 2)
+    guard parts.count == 3, parts[0] == "c", let created = UInt64(parts[1]),
+      let path = try? CheckpointPath(String(parts[2]), field: "page_token")
+    else { throw refusal }
     return CatalogIndex.Position(created: created, path: path.text)
+  }
+
+  static var refusal: RPCError {
+    RPCError(.invalidArgument, "is not a token of an answer of this list", field: "page_token")
   }
 }
 

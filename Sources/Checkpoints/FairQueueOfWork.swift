@@ -1,7 +1,7 @@
-import Dispatch
+package import Dispatch
 import Synchronization
 
-/// Runs long pieces of work one at a time, tenants in turns: whoever has much to do waits for himself,
+/// Runs pieces of work one at a time, tenants in turns: whoever has much to do waits for himself,
 /// and others for one piece of his.
 package final class FairQueueOfWork: Sendable {
   package typealias Work = @Sendable () -> Void
@@ -10,7 +10,12 @@ package final class FairQueueOfWork: Sendable {
   private let turns = Mutex(Turns<Work>())
 
   /// - Parameter label: of the queue, for people.
-  package init(label: String) { queue = DispatchQueue(label: label, qos: .utility) }
+  package convenience init(label: String) {
+    self.init(on: DispatchQueue(label: label, qos: .utility))
+  }
+
+  /// On a serial queue, which may have other things to do, too.
+  package init(on queue: DispatchQueue) { self.queue = queue }
 
   /// Adds a piece of a tenant. From any thread.
   package func add(for tenant: String, _ work: @escaping Work) {

@@ -55,13 +55,16 @@ package struct ModelExports: Sendable {
   package func read(
     _ request: ReadExportRequest, for tenant: some StringProtocol, _ store: CheckpointStore
   ) throws -> ReadExportResponse {
-    guard let manifest = try? manifest(request.exportID) else {
+    // Whose it is, nobody else is told.
+    guard let manifest = try? manifest(request.exportID),
+      let path = try? CheckpointPath(manifest.checkpoint, field: "export_id"),
+      (try? store.manifest(path, for: tenant)) != nil
+    else {
       throw RPCError(
-        .notFound, "there is no export \(request.exportID); it may have been removed after a day",
+        .notFound,
+        "there is no export \(request.exportID); it goes after a day, or with its checkpoint",
         field: "export_id")
     }
-    _ = try store.manifest(
-      CheckpointPath(manifest.checkpoint, field: "export_id"), for: tenant, field: "export_id")
     guard let file = manifest.files[request.file] else {
       throw RPCError(.notFound, "the export has no file \(request.file)", field: "file")
     }

@@ -156,7 +156,7 @@ extension ImportCheckpointRequest: RequestRoot {
     kind = try Check.kind(UInt32(c.kind.rawValue))
     baseModel = try Check.present(reader.text(c.base_model), "base_model")
     files = try reader.files(c.files, c.n_files)
-    userMetadata = try reader.metadata(c.user_metadata, c.n_user_metadata)
+    userMetadata = try reader.givenMetadata(c.user_metadata, c.n_user_metadata)
   }
 
   func fill(_ c: inout Tinsmith__V1__ImportCheckpointRequest, _ writer: Writer) {

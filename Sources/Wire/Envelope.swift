@@ -15,6 +15,8 @@ package struct RequestHeader: Sendable, Equatable {
     package static let applyPartial = Flags(rawValue: 2)
     /// Router to owner: record `refusalCode` for this seq instead of running the request.
     package static let tombstone = Flags(rawValue: 4)
+    /// All that there are.
+    package static let all = Flags(rawValue: 7)
   }
 
   /// Protocol version of the sender.
@@ -121,8 +123,8 @@ package struct RequestHeader: Sendable, Equatable {
     var reader = FieldReader(frame)
     while let (field, type) = try reader.next() {
       switch (field, type) {
-      case (1, 0): version = UInt32(truncatingIfNeeded: try reader.varint())
-      case (2, 0): methodNumber = UInt32(truncatingIfNeeded: try reader.varint())
+      case (1, 0): version = UInt32(clamping: try reader.varint())
+      case (2, 0): methodNumber = UInt32(clamping: try reader.varint())
       case (3, 2): stream = try reader.text(limit: Limits.maxStreamBytes)
       case (4, 0): seq = try reader.varint()
       case (5, 0): acked = try reader.varint()
@@ -133,7 +135,7 @@ package struct RequestHeader: Sendable, Equatable {
       case (10, 1): traceID = try reader.fixed64()
       case (11, 0): costPromptTokens = try reader.varint()
       case (12, 0): costNewTokens = try reader.varint()
-      case (13, 0): flags = Flags(rawValue: UInt32(truncatingIfNeeded: try reader.varint()))
+      case (13, 0): flags = Flags(rawValue: UInt32(clamping: try reader.varint()))
       case (14, 0): epoch = try reader.varint()
       case (15, 0): refusalCode = StatusCode(wire: try reader.varint())
       case (16, 2): refusalMessage = try reader.text(limit: Limits.maxMessageBytes)

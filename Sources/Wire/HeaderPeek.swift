@@ -15,6 +15,10 @@ package struct RequestPeek {
   package private(set) var costPromptTokens: UInt64 = 0
   package private(set) var costNewTokens: UInt64 = 0
   package private(set) var flags = RequestHeader.Flags()
+  /// The number of a field that this build does not know, or that occurs twice; 0 for none. With the
+  /// header's key, which is read all the same, its sender can be told.
+  package private(set) var unknownField: UInt32 = 0
+  package private(set) var repeatedField: UInt32 = 0
 
   /// The method, or nil if this build does not know its number.
   package var method: Method? { Method(rawValue: methodNumber) }
@@ -29,10 +33,19 @@ package struct RequestPeek {
   ) throws(WireError) {
     try checkHeaderSize(frame, limit)
     var reader = FieldReader(frame)
+    var seen: UInt32 = 0
     while let tag = try reader.nextTag() {
+      let field = tag >> 3
+      if field > 17 {
+        unknownField = field
+      } else if seen & 1 << field != 0 {
+        repeatedField = field
+      } else {
+        seen |= 1 << field
+      }
       switch tag {
-      case 1 << 3 | 0: version = UInt32(truncatingIfNeeded: try reader.varint())
-      case 2 << 3 | 0: methodNumber = UInt32(truncatingIfNeeded: try reader.varint())
+      case 1 << 3 | 0: version = UInt32(clamping: try reader.varint())
+      case 2 << 3 | 0: methodNumber = UInt32(clamping: try reader.varint())
       case 3 << 3 | 2: stream = try reader.shortText(limit: Limits.maxStreamBytes)
       case 4 << 3 | 0: seq = try reader.varint()
       case 5 << 3 | 0: acked = try reader.varint()
@@ -44,7 +57,7 @@ package struct RequestPeek {
       case 11 << 3 | 0: costPromptTokens = try reader.varint()
       case 12 << 3 | 0: costNewTokens = try reader.varint()
       case 13 << 3 | 0:
-        flags = RequestHeader.Flags(rawValue: UInt32(truncatingIfNeeded: try reader.varint()))
+        flags = RequestHeader.Flags(rawValue: UInt32(clamping: try reader.varint()))
       case 14 << 3 | 0, 15 << 3 | 0: _ = try reader.varint()
       case 16 << 3 | 2, 17 << 3 | 2: _ = try reader.shortText(limit: Limits.maxMessageBytes)
       default: try reader.skip(tag, unless: 1...17)

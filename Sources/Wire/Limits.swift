@@ -52,6 +52,9 @@ package enum Limits {
   package static let maxListItems = 16 << 10
   /// Pairs in a list of pairs.
   package static let maxPairs = 1024
+  /// UTF-8 bytes of the keys and values of a request's user metadata together: lists of checkpoints,
+  /// models and sessions tell it of each.
+  package static let maxMetadataBytes = 256 << 10
   /// Numbers that one worker reports of itself.
   package static let maxWorkerStatistics = 128
   /// Streams that one worker can say it owns.

@@ -34,7 +34,7 @@ extension CreateModelRequest: RequestRoot {
   init(_ c: Tinsmith__V1__CreateModelRequest, _ reader: Reader) throws(WireError) {
     baseModel = reader.text(c.base_model)
     lora = try reader.optional(c.lora, "lora")
-    userMetadata = try reader.metadata(c.user_metadata, c.n_user_metadata)
+    userMetadata = try reader.givenMetadata(c.user_metadata, c.n_user_metadata)
     fromPath = reader.text(c.from_path)
     fromOptimizer = c.from_optimizer != 0
     guard fromPath.isEmpty else { return }

@@ -90,6 +90,20 @@ extension Reader {
     try texts(start, count, "user_metadata")
   }
 
+  /// User metadata that a client gives.
+  func givenMetadata(
+    _ start: UnsafeMutablePointer<UnsafeMutablePointer<Tinsmith__V1__TextPair>?>?, _ count: Int
+  ) throws(WireError) -> [String: String] {
+    let pairs = try metadata(start, count)
+    let bytes = pairs.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+    guard bytes <= Limits.maxMetadataBytes else {
+      throw WireError(
+        .tooLarge, "\(bytes) bytes of keys and values, at most \(Limits.maxMetadataBytes) allowed",
+        field: "user_metadata")
+    }
+    return pairs
+  }
+
   /// Texts by name.
   func texts(
     _ start: UnsafeMutablePointer<UnsafeMutablePointer<Tinsmith__V1__TextPair>?>?, _ count: Int,

@@ -37,7 +37,7 @@ extension SaveWeightsForSamplerRequest: RequestRoot {
       c.ttl_presence_case
       == TINSMITH__V1__SAVE_WEIGHTS_FOR_SAMPLER_REQUEST__TTL_PRESENCE_TTL_SECONDS
     ttlSeconds = hasTTL ? try Check.ttl(c.ttl_seconds) : nil
-    userMetadata = try reader.metadata(c.user_metadata, c.n_user_metadata)
+    userMetadata = try reader.givenMetadata(c.user_metadata, c.n_user_metadata)
     overwrite = c.overwrite != 0
     keepLast = Int(c.keep_last)
   }

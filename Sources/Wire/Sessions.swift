@@ -38,7 +38,7 @@ extension CreateSessionRequest: RequestRoot {
     apiKey = reader.text(c.api_key)
     displayName = reader.text(c.display_name)
     tags = try reader.texts(c.tags, c.n_tags, "tags", limit: Limits.maxPairs)
-    userMetadata = try reader.metadata(c.user_metadata, c.n_user_metadata)
+    userMetadata = try reader.givenMetadata(c.user_metadata, c.n_user_metadata)
     sdkVersion = reader.text(c.sdk_version)
     projectID = reader.text(c.project_id)
   }

@@ -39,7 +39,7 @@ extension SaveStateRequest: RequestRoot {
     let hasTTL = c.ttl_presence_case == TINSMITH__V1__SAVE_STATE_REQUEST__TTL_PRESENCE_TTL_SECONDS
     ttlSeconds = hasTTL ? try Check.ttl(c.ttl_seconds) : nil
     overwrite = c.overwrite != 0
-    userMetadata = try reader.metadata(c.user_metadata, c.n_user_metadata)
+    userMetadata = try reader.givenMetadata(c.user_metadata, c.n_user_metadata)
     includeGradients = c.include_gradients != 0
     keepLast = Int(c.keep_last)
   }

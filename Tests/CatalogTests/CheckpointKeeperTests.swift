@@ -57,7 +57,10 @@ import Wire
   @Test func tokensOfPagesAreChecked() throws {
     let position = CatalogIndex.Position(created: 17, path: "tinsmith://s:train:0/weights/a")
     #expect(try PageToken.read(PageToken.text(position)) == position)
-    for text in ["", "17", "x:tinsmith://m/weights/a", "17:elsewhere", ":", "17:"] {
+    for text in [
+      "", "17", "c:x:tinsmith://m/weights/a", "c:17:elsewhere", "c::", "c:17:",
+      "17:tinsmith://m/weights/a", "s:17:tinsmith://m/weights/a", "r:s:train:0",
+    ] {
       let error = #expect(throws: (any Error).self) { try PageToken.read(text) }
       #expect("\(error!)".contains("page_token"))
     }

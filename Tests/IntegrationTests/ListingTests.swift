@@ -165,7 +165,10 @@ import Wire
     #expect(found == models.sorted())
     for (method, payload, field) in [
       (.sessionsList, ListSessionsRequest(pageToken: "x").encode(), "page_token"),
-      (.sessionsListRuns, ListRunsRequest(pageToken: "../x").encode(), "page_token"),
+      (.sessionsListRuns, ListRunsRequest(pageToken: "r:../x").encode(), "page_token"),
+      (.sessionsListRuns, ListRunsRequest(pageToken: "x").encode(), "page_token"),
+      (.sessionsListRuns, ListRunsRequest(pageToken: "s:1:\(raw.session)").encode(), "page_token"),
+      (.sessionsList, ListSessionsRequest(pageToken: "r:x:train:0").encode(), "page_token"),
       (.sessionsRun, RunRequest(modelID: "../x").encode(), "model_id"),
     ] as [(Wire.Method, Payload, String)] {
       try raw.send(raw.header(method, "checkpoints", seq), payload)

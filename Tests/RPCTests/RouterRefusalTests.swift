@@ -139,6 +139,20 @@ import ZeroMQ
     #expect(bench.actions() == ["answer 1 INVALID_ARGUMENT to 1 field flags", "drop r1"])
   }
 
+  /// An option is never ignored in silence.
+  @Test(arguments: [
+    (Wire.Method.trainingOptimStep, UInt32(8)), (.trainingOptimStep, 1 << 31),
+    (.samplingSample, 16), (.trainingOptimStep, 1), (.trainingGetInfo, 2), (.trainingForward, 3),
+  ])
+  func flagsThatMeanNothingAreRefused(method: Wire.Method, flags: UInt32) {
+    var bench = RouterBench()
+    bench.create()
+    bench.request("r1", method, seq: 1) { $0.flags = RequestHeader.Flags(rawValue: flags) }
+    #expect(bench.actions() == ["answer 1 INVALID_ARGUMENT to 1 field flags", "drop r1"])
+    bench.request("r2", .trainingOptimStep, seq: 1) { $0.flags = .applyPartial }
+    #expect(bench.actions() == ["forward r2 to 101"])
+  }
+
   @Test func tooManyBytesUseUpTheSeq() {
     var bench = RouterBench()
     bench.create()

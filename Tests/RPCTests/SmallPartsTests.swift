@@ -150,6 +150,20 @@ import Wire
     }
   }
 
+  /// The key is read all the same, so that the sender can be told.
+  @Test func unknownAndRepeatedFieldsAreSeen() throws {
+    let header = RequestHeader(method: .adminPing, stream: "s", seq: 5).encoded()
+    func peek(_ more: [UInt8]) throws -> (unknown: UInt32, repeated: UInt32, seq: UInt64) {
+      try (header.withUnsafeBytes { Array($0) } + more).withUnsafeBytes {
+        let peek = try RequestPeek($0)
+        return (peek.unknownField, peek.repeatedField, peek.seq)
+      }
+    }
+    #expect(try peek([]) == (0, 0, 5))
+    #expect(try peek([0xf8, 0x06, 1]) == (111, 0, 5))
+    #expect(try peek([0x20, 7]) == (0, 4, 7))
+  }
+
   // MARK: Outbox
 
   @Test func aClosedOutboxHandsOverWhatComesLater() throws {

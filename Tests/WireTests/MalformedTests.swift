@@ -114,6 +114,12 @@ func proto(_ build: (inout FieldWriter) -> Void) -> [UInt8] {
       request.put(4, block: pair)
       request.put(4, block: pair)
     }
+    let large = SaveStateRequest(
+      name: "x",
+      userMetadata: Dictionary(
+        uniqueKeysWithValues: (0..<5).map { ("k\($0)", String(repeating: "v", count: 60_000)) }))
+    let tooLarge = #expect(throws: WireError.self) { try SaveStateRequest.decode(large.encode()) }
+    #expect(tooLarge?.code == .tooLarge && tooLarge?.field == "user_metadata")
     let duplicate = Self.error(SaveStateRequest.self, metadata)
     #expect(duplicate?.code == .duplicateKey && duplicate?.field == "user_metadata[key]")
   }

@@ -82,28 +82,19 @@ final class RouterBoard: Sendable {
 /// The keeper's built-in methods: sessions, ping, health and numbers. It runs as a worker on a
 /// thread beside the router; a service adds the catalog's methods.
 enum Keeper {
-  /// As `RouterConfiguration.sessionBegins`.
-  typealias SessionBegins =
-    @Sendable (
-      String, String, CreateSessionRequest, _ done: @escaping @Sendable (String?) -> Void
-    ) -> Void
-
   /// - Parameters:
   ///   - endings: where clients that finish their sessions have them ended.
   ///   - capabilities: what is to be served; nil for a router that does not know.
   static func methods(
     authority: SessionAuthority, tenants: TenantDirectory, board: RouterBoard,
-    rules: RouterRules, sessionBegins: @escaping SessionBegins, endings: SessionEndings,
-    capabilities: CapabilitiesResponse?
+    rules: RouterRules, sessionBegins: @escaping RouterConfiguration.SessionBegins,
+    endings: SessionEndings, capabilities: CapabilitiesResponse?
   ) -> MethodTable {
     var table = MethodTable()
     addSessions(to: &table, authority, tenants, rules, sessionBegins)
     addFinish(to: &table, authority, endings)
     let started = Monotonic.milliseconds()
-    table.handle(.adminPing, Payload.self, Payload.self) { request, _, reply in
-      // PingRequest and PingResponse have the same form.
-      reply.finish(request)
-    }
+    table.answer(.adminPing) { (request: PingRequest, _) in PingResponse(payload: request.payload) }
     // What workers found wrong with a base model, and what the router did.
     let refusedModels: @Sendable () -> [String: String] = {
       board.refusedModels.merging(capabilities?.refusedModels ?? [:]) { first, _ in first }
@@ -129,7 +120,7 @@ enum Keeper {
 
   private static func addSessions(
     to table: inout MethodTable, _ authority: SessionAuthority, _ tenants: TenantDirectory,
-    _ rules: RouterRules, _ sessionBegins: @escaping SessionBegins
+    _ rules: RouterRules, _ sessionBegins: @escaping RouterConfiguration.SessionBegins
   ) {
     let leaseSeconds = Int(max(1, rules.leaseMilliseconds / 1000))
     table.handle(.sessionsCreate, CreateSessionRequest.self, CreateSessionResponse.self) {

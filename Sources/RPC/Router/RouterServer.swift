@@ -21,10 +21,11 @@ package struct RouterConfiguration: Sendable {
   /// Called on the keeper's thread when a session is opened, with its id, its tenant and the request,
   /// so it must not wait: the client is answered when the last argument is called, with what to warn
   /// it of, if anything.
-  package var sessionBegins:
+  package typealias SessionBegins =
     @Sendable (
       String, String, CreateSessionRequest, _ done: @escaping @Sendable (String?) -> Void
-    ) -> Void = { _, _, _, done in done(nil) }
+    ) -> Void
+  package var sessionBegins: SessionBegins = { _, _, _, done in done(nil) }
   /// Called on any thread when the end of a session is recorded, before its client hears of it.
   package var sessionEnded: @Sendable (String) -> Void = { _ in }
   /// What `Admin.Capabilities` says, less the base models that workers cannot serve; nil where that is

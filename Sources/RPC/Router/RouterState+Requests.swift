@@ -27,9 +27,7 @@ extension RouterState {
           "protocol version \(peek.version); this service speaks \(RequestHeader.currentVersion)",
           field: "protocol_version")
       }
-      guard !peek.flags.contains(.tombstone) else {
-        throw RPCError(.invalidArgument, "a flag for routers only", field: "flags")
-      }
+      try Self.checkOptions(of: peek)
       let connection = try connectionPlace(client, now)
       let session = try session(of: peek, connection, now)
       let place = try stream(of: peek, session: session, connection, now)
@@ -46,6 +44,33 @@ extension RouterState {
         error, stream: String(decoding: peek.stream, as: UTF8.self), seq: peek.seq,
         traceID: peek.traceID, to: client)
       actions.append(.drop(parcel))
+    }
+  }
+
+  /// An option is never ignored in silence.
+  private static func checkOptions(of peek: RequestPeek) throws(RPCError) {
+    guard peek.unknownField == 0, peek.repeatedField == 0 else {
+      throw RPCError(
+        .invalidArgument,
+        peek.unknownField != 0
+          ? "has a field \(peek.unknownField), which this service does not know"
+          : "has field \(peek.repeatedField) more than once", field: "header")
+    }
+    let flags = peek.flags
+    guard flags != [] else { return }
+    guard flags.isSubset(of: [.stream, .applyPartial]) else {
+      throw RPCError(
+        .invalidArgument,
+        flags.isSubset(of: .all)
+          ? "a flag for routers only" : "\(flags.rawValue) has a bit that is no flag",
+        field: "flags")
+    }
+    guard let method = peek.method else { return }
+    guard !flags.contains(.stream) || method == .samplingSample else {
+      throw RPCError(.invalidArgument, "\(method) has no events to stream", field: "flags")
+    }
+    guard !flags.contains(.applyPartial) || method == .trainingOptimStep else {
+      throw RPCError(.invalidArgument, "\(method) applies no gradients", field: "flags")
     }
   }
 
