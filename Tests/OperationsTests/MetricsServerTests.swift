@@ -50,11 +50,9 @@ import Testing
   @Test(arguments: ["", "x", "65536", "-1", "1.2.3:80", "1.2.3.256:80", "localhost:80", "a:b:c"])
   func otherTextIsNoAddress(text: String) { #expect(MetricsAddress(text) == nil) }
 
-  /// Connects, sends `text`, and reads to the end.
-  private static func exchange(_ server: MetricsServer, _ text: String) throws -> String {
+  private static func connected(to server: MetricsServer) throws -> Int32 {
     let port = try #require(UInt16(server.url.split(separator: ":")[2].prefix { $0 != "/" }))
     let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(socket) }
     var place = sockaddr_in()
     place.sin_family = sa_family_t(AF_INET)
     place.sin_port = port.bigEndian
@@ -64,7 +62,17 @@ import Testing
         connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
       }
     }
-    guard connected == 0 else { return "refused" }
+    guard connected == 0 else {
+      close(socket)
+      throw POSIXError(.ECONNREFUSED)
+    }
+    return socket
+  }
+
+  /// Connects, sends `text`, and reads to the end.
+  private static func exchange(_ server: MetricsServer, _ text: String) throws -> String {
+    let socket = try connected(to: server)
+    defer { close(socket) }
     send(socket, text, text.utf8.count, Int32(MSG_NOSIGNAL))
     var result: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65536)
@@ -98,6 +106,17 @@ import Testing
     let server = try MetricsServer(try #require(MetricsAddress("0"))) { "x" }
     server.start()
     #expect(try Self.exchange(server, "GET /met").hasPrefix("HTTP/1.1 408"))
+    #expect(try Self.exchange(server, "GET /metrics HTTP/1.1\r\n\r\n").hasSuffix("\r\n\r\nx"))
+    server.stop()
+  }
+
+  /// However many connections say nothing, the page is served.
+  @Test func connectionsThatSayNothingKeepNobodyOut() throws {
+    let server = try MetricsServer(try #require(MetricsAddress("0"))) { "x" }
+    server.start()
+    var silent: [Int32] = []
+    defer { for socket in silent { close(socket) } }
+    for _ in 0..<100 { silent.append(try Self.connected(to: server)) }
     #expect(try Self.exchange(server, "GET /metrics HTTP/1.1\r\n\r\n").hasSuffix("\r\n\r\nx"))
     server.stop()
   }

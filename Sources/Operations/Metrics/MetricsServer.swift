@@ -2,8 +2,8 @@ internal import Foundation
 internal import Glibc
 internal import Synchronization
 
-/// Serves one page over HTTP on a thread of its own: one connection after the other, each with a
-/// few seconds and a bounded request. For a scraper, not for the world.
+/// Serves one page over HTTP on a thread of its own: to some connections at once, each with a few
+/// seconds and a bounded request. For a scraper, not for the world.
 package final class MetricsServer: Sendable {
   /// Why the page cannot be served.
   package struct Problem: Error, CustomStringConvertible {
@@ -12,6 +12,9 @@ package final class MetricsServer: Sendable {
 
   /// Milliseconds that a request may take to arrive, and an answer to leave.
   private static let patience: Int64 = 3000
+  /// With one more the oldest that has not asked yet is closed: connections that say nothing keep
+  /// nobody out.
+  private static let maximumConnections = 64
 
   /// The page's address.
   package var url: String { "http://\(address.text)\(HTTPExchange.path)" }
@@ -53,70 +56,104 @@ package final class MetricsServer: Sendable {
   /// Serves until `stop`.
   package func start() {
     let thread = Thread { [self] in
-      while !isStopping.load(ordering: .acquiring) { serveOne() }
+      var connections: [Connection] = []
+      while !isStopping.load(ordering: .acquiring) { serve(&connections) }
+      for connection in connections { close(connection.socket) }
     }
     thread.name = "metrics"
     thread.start()
   }
 
-  /// Ends the thread; a connection that is being served is finished first.
+  /// Ends the thread, and its connections with it.
   package func stop() {
     isStopping.store(true, ordering: .releasing)
-    // Wakes the thread out of `accept`.
+    // Wakes the thread out of `poll`.
     shutdown(socket, Int32(SHUT_RDWR))
   }
 
-  // MARK: One connection
+  // MARK: Connections
 
-  private func serveOne() {
-    let connection = accept(socket, nil, nil)
-    guard connection >= 0 else {
+  private struct Connection {
+    let socket: Int32
+    /// When it is given up.
+    var deadline = now + patience
+    /// What it said so far.
+    var bytes: [UInt8] = []
+    /// What it has not taken of its answer; nil before there is one.
+    var answer: ArraySlice<UInt8>?
+  }
+
+  /// Waits for something to do, and does it without waiting.
+  private func serve(_ connections: inout [Connection]) {
+    var entries = [pollfd(fd: socket, events: Int16(POLLIN), revents: 0)]
+    entries += connections.map {
+      pollfd(fd: $0.socket, events: Int16($0.answer == nil ? POLLIN : POLLOUT), revents: 0)
+    }
+    let end = connections.map(\.deadline).min()
+    let left = end.map { Int32(clamping: max($0 - Self.now, 0)) } ?? -1
+    guard poll(&entries, nfds_t(entries.count), left) >= 0 else { return }
+    var kept: [Connection] = []
+    for (connection, entry) in zip(connections, entries.dropFirst()) {
+      var connection = connection
+      if go(on: &connection, isReady: entry.revents != 0) {
+        kept.append(connection)
+      } else {
+        close(connection.socket)
+      }
+    }
+    if entries[0].revents != 0 { accept(into: &kept) }
+    connections = kept
+  }
+
+  private func accept(into connections: inout [Connection]) {
+    let new = Glibc.accept(socket, nil, nil)
+    guard new >= 0 else {
       // No descriptors or memory: time brings some.
       if !isStopping.load(ordering: .acquiring) { usleep(50_000) }
       return
     }
-    defer { close(connection) }
-    _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
-    let deadline = Self.now + Self.patience
-    var bytes: [UInt8] = []
-    var request = HTTPExchange.Request.incomplete
-    while request == .incomplete {
-      guard Self.wait(connection, POLLIN, until: deadline) else { break }
-      var buffer = [UInt8](repeating: 0, count: 2048)
-      let count = recv(connection, &buffer, buffer.count, Int32(MSG_DONTWAIT))
-      if count < 0, errno == EINTR || errno == EAGAIN { continue }
-      guard count > 0 else { return }
-      bytes += buffer.prefix(count)
-      request = HTTPExchange.request(bytes)
-    }
-    let answer = HTTPExchange.answer(request, page: page)
-    Self.send(answer, to: connection, until: Self.now + Self.patience)
-    shutdown(connection, Int32(SHUT_WR))
+    _ = fcntl(new, F_SETFD, FD_CLOEXEC)
+    connections.append(Connection(socket: new))
+    guard connections.count > Self.maximumConnections else { return }
+    let oldest = connections.firstIndex { $0.answer == nil } ?? 0
+    close(connections.remove(at: oldest).socket)
   }
 
-  private static func send(_ bytes: [UInt8], to connection: Int32, until deadline: Int64) {
-    var rest = bytes[...]
-    while !rest.isEmpty, wait(connection, POLLOUT, until: deadline) {
+  /// - Returns: false when the connection has ended.
+  private func go(on connection: inout Connection, isReady: Bool) -> Bool {
+    let isLate = connection.deadline <= Self.now
+    if connection.answer == nil {
+      guard isReady ? receive(&connection) : true else { return false }
+      let request = HTTPExchange.request(connection.bytes)
+      guard request != .incomplete || isLate else { return true }
+      connection.answer = HTTPExchange.answer(request, page: page)[...]
+      connection.deadline = Self.now + Self.patience
+      return send(to: &connection)
+    }
+    return isReady ? send(to: &connection) : !isLate
+  }
+
+  private func receive(_ connection: inout Connection) -> Bool {
+    var buffer = [UInt8](repeating: 0, count: 2048)
+    let count = recv(connection.socket, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+    if count < 0 { return errno == EINTR || errno == EAGAIN }
+    connection.bytes += buffer.prefix(count)
+    return count > 0
+  }
+
+  private func send(to connection: inout Connection) -> Bool {
+    while let rest = connection.answer, !rest.isEmpty {
       let count = rest.withUnsafeBytes {
         Glibc.send(
-          connection, $0.baseAddress, $0.count,
-          Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+          connection.socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
       }
-      if count < 0, errno == EINTR || errno == EAGAIN { continue }
-      guard count > 0 else { return }
-      rest = rest.dropFirst(count)
-    }
-  }
-
-  private static func wait(_ connection: Int32, _ event: Int32, until deadline: Int64) -> Bool {
-    while true {
-      let left = deadline - now
-      guard left > 0 else { return false }
-      var entry = pollfd(fd: connection, events: Int16(event), revents: 0)
-      let count = poll(&entry, 1, Int32(left))
       if count < 0, errno == EINTR { continue }
-      return count > 0
+      if count < 0, errno == EAGAIN { return true }
+      guard count > 0 else { return false }
+      connection.answer = rest.dropFirst(count)
     }
+    shutdown(connection.socket, Int32(SHUT_WR))
+    return false
   }
 
   /// Milliseconds of a clock that never goes back.
