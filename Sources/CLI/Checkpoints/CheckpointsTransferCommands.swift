@@ -29,7 +29,7 @@ struct CheckpointsExportCommand: AsyncParsableCommand {
       }
       let files = try await service.exportCheckpoint(path: path).value()
       try target.check(files.map { ($0.name, ExportFolder.digest(of: $0.content)) })
-      for file in files { try target.write(file.content, to: file.name) }
+      for file in files { try await target.write(file.content, to: file.name) }
       return files.map { UInt64($0.content.count) }
     }
     let size = NumberText.bytes(Double(sizes.reduce(0, +)))

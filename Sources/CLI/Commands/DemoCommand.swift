@@ -84,7 +84,7 @@ struct DemoCommand: AsyncParsableCommand {
     )
     let folder = try ExportFolder(out)
     for file in try await service.exportCheckpoint(path: path).value() {
-      try folder.write(file.content, to: file.name)
+      try await folder.write(file.content, to: file.name)
     }
     await service.close()
   }
