@@ -1,5 +1,6 @@
 """Checkpoints through the client: what is kept, for whom, and for how long."""
 
+import asyncio
 import pathlib
 
 import pytest
@@ -35,6 +36,8 @@ def test_checkpoints(
     assert info.expires_at is not None
     unlimited = rest.set_checkpoint_ttl_from_tinker_path(state, None).result(60)
     assert unlimited.expires_at is None
+    limited = asyncio.run(rest.set_checkpoint_ttl_from_tinker_path_async(state, 60))
+    assert limited.expires_at is not None
     assert rest.get_weights_info_by_tinker_path(state).result(60).base_model == BASE
 
     again = client.create_training_client_from_state_with_optimizer(state)
@@ -79,6 +82,8 @@ def test_what_is_published_can_be_copied(
         with pytest.raises(tinsmith.PermissionDeniedError):
             others.delete_checkpoint_from_tinker_path(path).result(60)
         assert not rest.unpublish_checkpoint_from_tinker_path(path).result(60).public
+        assert asyncio.run(rest.publish_checkpoint_from_tinker_path_async(path)).public
+        assert not asyncio.run(rest.unpublish_checkpoint_from_tinker_path_async(path)).public
         with pytest.raises(tinsmith.NotFoundError):
             others.get_checkpoint(path).result(60)
         assert others.list_user_checkpoints().result(60).checkpoints == [copy]

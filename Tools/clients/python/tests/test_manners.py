@@ -283,6 +283,120 @@ def test_weights_may_be_named_with_their_base_model(
         client.create_sampling_client()
 
 
+def test_the_base_model_of_a_state_is_checked(
+    client: tinsmith.ServiceClient, training: tinsmith.TrainingClient
+) -> None:
+    path = training.save_state("of-a-base").result(60).path
+    made = {"a": "b"}
+    again = client.create_training_client_from_state(path, BASE, made).result(60)
+    assert again.get_info().user_metadata == made
+    for create in (
+        client.create_training_client_from_state,
+        client.create_training_client_from_state_with_optimizer,
+    ):
+        with pytest.raises(tinsmith.InvalidArgumentError, match=BASE) as caught:
+            create(path, base_model="other").result(60)
+        assert caught.value.field == "base_model"
+
+
+def test_what_means_nothing_here_is_taken_or_refused_in_words(
+    client: tinsmith.ServiceClient, training: tinsmith.TrainingClient
+) -> None:
+    hints = {"retry_config": object(), "record_stability_info": True}
+    adam = types.AdamOptimizerConfig()
+    model = client.create_lora_training_client(BASE, rank=2, optimizer=adam).result(60)
+    path = model.save_weights_for_sampler("hints").result(60).path
+    for create in (
+        lambda: client.create_sampling_client(base_model=BASE, **hints),
+        lambda: model.create_sampling_client(path, **hints),
+        lambda: model.save_weights_and_get_sampling_client(kind="snapshot", **hints),
+    ):
+        create().result(60)
+    state = "tinsmith://s:train:0/weights/a"
+    rest = client.create_rest_client()
+    refusals: list[tuple[str, Callable[..., Any], tuple[object, ...]]] = [
+        ("optimizer", client.create_lora_training_client, (BASE,)),
+        ("optimizer", client.create_training_client_from_state, (state,)),
+        ("weights_access_token", client.create_training_client_from_state, (state,)),
+        ("weights_access_token", training.load_state_with_optimizer, (state,)),
+        ("kind", training.save_weights_and_get_sampling_client, ()),
+        ("loss_type_input", training.forward_backward_custom, ([], weighted)),
+        ("default_headers_overrides", tinsmith.ServiceClient, ()),
+        ("project_id", rest.list_training_runs, ()),
+        ("base_url", tinsmith.RestClient, (client._session,)),
+        ("model_input_spans", types.Datum, (types.ModelInput.from_ints([1]),)),
+    ]
+    for field, call, arguments in refusals:
+        other = {"x": "y"} if field.startswith("default") else "other"
+        with pytest.raises(tinsmith.InvalidArgumentError) as caught:
+            call(*arguments, **{field: other})
+        assert caught.value.field == field
+
+
+def test_a_rest_client_needs_nothing_else(service: Service) -> None:
+    rest = tinsmith.RestClient(base_url=service.endpoint)
+    assert rest.get_server_capabilities().result(60).supported_models
+    assert isinstance(rest.list_user_checkpoints().result(60).checkpoints, list)
+    assert tinsmith.RestClient(base_url=service.endpoint)._session is rest._session
+
+
+def test_what_is_of_another_kind_is_refused_by_its_field(
+    client: tinsmith.ServiceClient, training: tinsmith.TrainingClient, examples: Examples
+) -> None:
+    sampler = client.create_sampling_client(base_model=BASE)
+    rest = client.create_rest_client()
+    prompt = types.ModelInput.from_ints(PROMPT)
+    data = examples(0)
+    state = "tinsmith://s:train:0/weights/a"
+    make: Any = client.create_lora_training_client
+    refusals: list[tuple[str, Callable[[], object]]] = [
+        ("lora.rank", lambda: make(BASE, rank=None)),
+        ("lora.rank", lambda: make(BASE, rank=2.0)),
+        ("lora.train_mlp", lambda: make(BASE, train_mlp=None)),
+        ("lora.seed", lambda: make(BASE, seed=1.5)),
+        ("lora.alpha", lambda: make(BASE, alpha="32")),
+        ("base_model", lambda: make(None)),
+        ("user_metadata[a]", lambda: make(BASE, user_metadata={"a": 1})),
+        ("tags", lambda: tinsmith.ServiceClient(tags="abc")),
+        ("patience", lambda: tinsmith.ServiceClient(patience=-1)),
+        ("ttl_seconds", lambda: training.save_state("a", ttl_seconds=-1)),
+        ("ttl_seconds", lambda: rest.set_checkpoint_ttl_from_tinker_path(state, -1)),
+        ("keep_last", lambda: training.save_state("a", keep_last="2")),  # type: ignore[arg-type]
+        ("name", lambda: training.save_state(None)),  # type: ignore[arg-type]
+        ("path", lambda: training.load_state(5)),  # type: ignore[arg-type]
+        ("optim_params", lambda: training.optim_step({"learning_rate": 1})),  # type: ignore[arg-type]
+        ("adam_params", lambda: training.optim_step(ADAM, adam_params=ADAM)),
+        ("data", lambda: training.forward(5, "cross_entropy")),  # type: ignore[arg-type]
+        ("data[0]", lambda: training.forward([5], "cross_entropy")),  # type: ignore[list-item]
+        ("loss_fn", lambda: training.forward(data, None)),  # type: ignore[arg-type]
+        ("loss_fn", lambda: training.forward_backward_custom(data, None)),  # type: ignore[arg-type]
+        ("loss_fn_config[beta]", lambda: training.forward(data, "dro", {"beta": None})),  # type: ignore[dict-item]
+        ("prompt", lambda: sampler.sample(PROMPT, 1, DRAW)),  # type: ignore[arg-type]
+        ("num_samples", lambda: sampler.sample(prompt, 1.5, DRAW)),  # type: ignore[arg-type]
+        ("sampling_params", lambda: sampler.sample(prompt, 1, None)),  # type: ignore[arg-type]
+        ("topk_prompt_logprobs", lambda: sampler.sample(prompt, 1, DRAW, False, -1)),
+        (
+            "target_prompt_logprobs[0]",
+            lambda: sampler.sample(prompt, 1, DRAW, target_prompt_logprobs=[[1.5]]),  # type: ignore[list-item]
+        ),
+        ("tinker_path", lambda: rest.get_checkpoint(None)),  # type: ignore[arg-type]
+        ("limit", lambda: rest.list_sessions(limit="1")),  # type: ignore[arg-type]
+        ("payload", lambda: rest.ping("abc")),  # type: ignore[arg-type]
+        ("folder", lambda: rest.import_checkpoint(5, BASE)),  # type: ignore[arg-type]
+        ("tokens", lambda: types.ModelInput.from_ints(5)),  # type: ignore[arg-type]
+        ("chunks[0]", lambda: types.ModelInput([5])),  # type: ignore[list-item]
+        ("model_input", lambda: types.Datum([5], {})),  # type: ignore[arg-type]
+        ("loss_fn_inputs[weights]", lambda: types.Datum(prompt, {"weights": None})),
+    ]
+    for field, call in refusals:
+        with pytest.raises(tinsmith.InvalidArgumentError) as caught:
+            call()
+        assert caught.value.field == field
+    # Nothing was sent: the model goes on, and numpy's numbers are numbers.
+    training.optim_step(ADAM).result(60)
+    assert make(BASE, rank=np.int64(2), seed=np.int64(3)).result(60)
+
+
 def test_training_runs_and_their_checkpoints(client: tinsmith.ServiceClient) -> None:
     made = {"renderer": "qwen3"}
     model = client.create_lora_training_client(BASE, rank=4, user_metadata=made)
@@ -342,6 +456,12 @@ def test_sessions_and_samplers_while_they_live(service: Service) -> None:
         assert rest.list_sessions(limit=1, offset=1).result(60).sessions == []
         with pytest.raises(tinsmith.InvalidArgumentError, match="limit"):
             rest.list_sessions(limit=0)
+        assert rest.list_sessions(access_scope="owned").result(60).sessions == [session]
+        assert rest.get_session(session, access_scope="accessible").result(60) == found
+        with pytest.raises(tinsmith.InvalidArgumentError, match="access_scope"):
+            rest.list_training_runs(access_scope="accessible")
+        with pytest.raises(tinsmith.InvalidArgumentError, match="access_scope"):
+            rest.get_training_run(model.model_id, access_scope="everybody's")  # type: ignore[arg-type]
         others = bob.create_rest_client()
         assert session not in others.list_sessions().result(60).sessions
         for call in (

@@ -5,6 +5,7 @@ URL. Start with `ServiceClient`.
 """
 
 from tinsmith import types
+from tinsmith._rpc.endpoint import DEFAULT_BASE_URL
 from tinsmith.errors import (
     AbortedError,
     AlreadyExistsError,
@@ -38,9 +39,10 @@ from tinsmith.future import APIFuture
 from tinsmith.rest_client import RestClient
 from tinsmith.sample_stream import SampleStream
 from tinsmith.sampling_client import SamplingClient
-from tinsmith.service_client import DEFAULT_BASE_URL, ServiceClient
+from tinsmith.service_client import ServiceClient
 from tinsmith.training_client import TrainingClient
 from tinsmith.types import (
+    AdamOptimizerConfig,
     AdamParams,
     Checkpoint,
     CheckpointType,
@@ -74,6 +76,7 @@ __all__ = [
     "APIStatusError",
     "APITimeoutError",
     "AbortedError",
+    "AdamOptimizerConfig",
     "AdamParams",
     "AlreadyExistsError",
     "AuthenticationError",

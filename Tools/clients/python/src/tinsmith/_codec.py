@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinsmith import types
+from tinsmith._arguments import text_by_key, whole
 from tinsmith.errors import InternalError, InvalidArgumentError, UnimplementedError
 from tinsmith.types.sampling import TopkLogprobs
 from tinsmith.v1 import (
@@ -71,7 +72,8 @@ class Writer:
                     f"a {type(chunk).__name__}: the models of this service read text only",
                     f"chunks[{index}]",
                 )
-            self.put(target.chunks.add().encoded_text, token_ids(chunk.tokens, "tokens"))
+            ids = token_ids(chunk.tokens, f"chunks[{index}].tokens")
+            self.put(target.chunks.add().encoded_text, ids)
 
     def tensor(self, target: tensor_pb2.Tensor, value: types.TensorData) -> None:
         """Encodes a tensor."""
@@ -164,16 +166,23 @@ def token_ids(tokens: npt.ArrayLike, field: str) -> npt.NDArray[np.int32]:
     Raises:
         InvalidArgumentError: they are none.
     """
-    ids = np.asarray(tokens)
+    try:
+        ids = np.asarray(tokens)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidArgumentError(f"token ids are whole numbers from 0: {error}", field) from error
     is_whole = ids.ndim == 1 and (ids.size == 0 or ids.dtype.kind in "iu")
     if not is_whole or (ids.size and (ids.min() < 0 or ids.max() >= 1 << 31)):
         raise InvalidArgumentError("token ids are whole numbers from 0", field)
     return ids.astype("<i4")
 
 
-def text_pairs(target: Any, pairs: Mapping[str, str] | None) -> None:
-    """Encodes text by key."""
-    for key, value in (pairs or {}).items():
+def text_pairs(target: Any, pairs: Mapping[str, str] | None, field: str = "user_metadata") -> None:
+    """Encodes text by key.
+
+    Raises:
+        InvalidArgumentError: it is something else.
+    """
+    for key, value in text_by_key(pairs, field).items():
         target.add(key=key, value=value)
 
 
@@ -191,8 +200,10 @@ def seed_bits(seed: int, field: str) -> int:
     """A seed as 64 bits; negative ones as two's complement.
 
     Raises:
-        InvalidArgumentError: it has more bits, so that others would mean the same.
+        InvalidArgumentError: it is no whole number, or has more bits, so that others would mean
+            the same.
     """
+    seed = whole(seed, field)
     if not -(1 << 63) <= seed < 1 << 64:
         raise InvalidArgumentError(f"must be a number of 64 bits, not {seed}", field)
     return seed % (1 << 64)
@@ -201,12 +212,12 @@ def seed_bits(seed: int, field: str) -> int:
 def sampling_params(value: types.SamplingParams) -> sampling_pb2.SamplingParams:
     """Encodes sampling parameters."""
     message = sampling_pb2.SamplingParams(
-        temperature=value.temperature, top_k=max(value.top_k, 0), top_p=value.top_p
+        temperature=value.temperature,
+        top_k=whole(max(value.top_k, 0), "sampling_params.top_k", bits=32),
+        top_p=value.top_p,
     )
     if value.max_tokens is not None:
-        if value.max_tokens < 1:
-            raise InvalidArgumentError("must be at least 1", "sampling_params.max_tokens")
-        message.max_tokens = value.max_tokens
+        message.max_tokens = whole(value.max_tokens, "sampling_params.max_tokens", 1, bits=32)
     if value.seed is not None:
         message.seed = seed_bits(value.seed, "sampling_params.seed")
     stop = [value.stop] if isinstance(value.stop, str) else value.stop

@@ -47,7 +47,7 @@ def combine(parts: Sequence[types.ForwardBackwardOutput]) -> types.ForwardBackwa
         if len(values) == len(parts):
             metrics.update(_reduce(key, values, weights))
     outputs = [output for part in parts for output in part.loss_fn_outputs]
-    return types.ForwardBackwardOutput(outputs, metrics)
+    return types.ForwardBackwardOutput("ArrayRecord", outputs, metrics)
 
 
 def _reduce(key: str, values: list[float], weights: list[int]) -> dict[str, float]:

@@ -10,6 +10,7 @@ import os
 import random
 import threading
 
+from tinsmith._arguments import optional, text
 from tinsmith._rpc.channel import Channel
 from tinsmith._session import Description, Established, Session
 from tinsmith.errors import InvalidArgumentError
@@ -59,20 +60,30 @@ class SamplerHandle:
 
     def session(self, api_key: str | None = None) -> Session:
         """The session to sample in; one for all handles of a session that this process reads."""
-        key = api_key or os.environ.get("TINSMITH_API_KEY", "")
-        place = (self.endpoint, self.session_id, key)
-        with _lock:
-            session = _sessions.get(place)
-            if session is None or not session.channel.is_open:
-                session = _sessions[place] = self._open(key)
-        return session
+        return shared_session(self.endpoint, api_key, self.session_id, self.token)
 
-    def _open(self, api_key: str) -> Session:
-        session = Session(Channel(self.endpoint), Description(api_key, "", "", (), {}))
-        if self.session_id:
-            first = FIRST_SAMPLER + random.getrandbits(48)
-            session.adopt(Established(self.session_id, self.token), 0, first)
-        return session
+
+def shared_session(
+    endpoint: str, api_key: str | None = None, session_id: str = "", token: str = ""
+) -> Session:
+    """A session that lives as long as this process, one for each place and key.
+
+    Args:
+        endpoint: of the service.
+        api_key: the user's key; else `TINSMITH_API_KEY`.
+        session_id: a session that exists; "" for one of this process.
+        token: its token.
+    """
+    key = optional(text, api_key, "api_key") or os.environ.get("TINSMITH_API_KEY", "")
+    place = (endpoint, session_id, key)
+    with _lock:
+        session = _sessions.get(place)
+        if session is None or not session.channel.is_open:
+            session = _sessions[place] = Session(Channel(endpoint), Description(key))
+            if session_id:
+                first = FIRST_SAMPLER + random.getrandbits(48)
+                session.adopt(Established(session_id, token), 0, first)
+    return session
 
 
 _sessions: dict[tuple[str, str, str], Session] = {}

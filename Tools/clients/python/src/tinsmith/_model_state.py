@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from tinsmith import types
+from tinsmith._arguments import filled, flag, no_access_token, only, optional, text, whole
 from tinsmith._codec import text_pairs
 from tinsmith._resume import ResumePoint, first_untaken
 from tinsmith._rpc.call import Answer, Call
 from tinsmith._sender import StreamSender
 from tinsmith._session import Session
-from tinsmith.errors import InvalidArgumentError
 from tinsmith.future import APIFuture, then
 from tinsmith.sampling_client import SamplingClient, Source
 from tinsmith.v1 import envelope_pb2 as pb
@@ -50,7 +50,10 @@ class ModelState:
                 one counted and published ones not; None keeps all.
         """
         request = training_pb2.SaveStateRequest(
-            name=name, overwrite=overwrite, ttl_seconds=ttl_seconds, keep_last=_count(keep_last)
+            name=text(name, "name"),
+            overwrite=flag(overwrite, "overwrite"),
+            ttl_seconds=seconds(ttl_seconds),
+            keep_last=_count(keep_last),
         )
         text_pairs(request.user_metadata, user_metadata)
         return self._ask(pb.METHOD_TRAINING_SAVE_STATE, request, _saved_state)
@@ -66,25 +69,40 @@ class ModelState:
         """As `save_state`."""
         return self.save_state(name, ttl_seconds, overwrite, user_metadata, keep_last)
 
-    def load_state(self, path: str) -> APIFuture[types.LoadWeightsResponse]:
-        """Replaces the adapter by that of a checkpoint; the optimizer starts afresh."""
-        return self._load(path, optimizer=False)
+    def load_state(
+        self, path: str, weights_access_token: None = None
+    ) -> APIFuture[types.LoadWeightsResponse]:
+        """Replaces the adapter by that of a checkpoint; the optimizer starts afresh.
 
-    async def load_state_async(self, path: str) -> APIFuture[types.LoadWeightsResponse]:
+        Args:
+            path: of the checkpoint.
+            weights_access_token: as the tinker SDK has it; here what is published needs none.
+        """
+        return self._load(path, weights_access_token, optimizer=False)
+
+    async def load_state_async(
+        self, path: str, weights_access_token: None = None
+    ) -> APIFuture[types.LoadWeightsResponse]:
         """As `load_state`."""
-        return self.load_state(path)
+        return self.load_state(path, weights_access_token)
 
-    def load_state_with_optimizer(self, path: str) -> APIFuture[types.LoadWeightsResponse]:
-        """Replaces adapter and optimizer state by those of a checkpoint."""
-        return self._load(path, optimizer=True)
+    def load_state_with_optimizer(
+        self, path: str, weights_access_token: None = None
+    ) -> APIFuture[types.LoadWeightsResponse]:
+        """Replaces adapter and optimizer state by those of a checkpoint. As `load_state`."""
+        return self._load(path, weights_access_token, optimizer=True)
 
     async def load_state_with_optimizer_async(
-        self, path: str
+        self, path: str, weights_access_token: None = None
     ) -> APIFuture[types.LoadWeightsResponse]:
         """As `load_state_with_optimizer`."""
-        return self.load_state_with_optimizer(path)
+        return self.load_state_with_optimizer(path, weights_access_token)
 
-    def _load(self, path: str, optimizer: bool) -> APIFuture[types.LoadWeightsResponse]:
+    def _load(
+        self, path: str, weights_access_token: None, *, optimizer: bool
+    ) -> APIFuture[types.LoadWeightsResponse]:
+        no_access_token(weights_access_token)
+        text(path, "path")
         return self._ask(
             pb.METHOD_TRAINING_LOAD_STATE,
             training_pb2.LoadStateRequest(path=path, optimizer=optimizer),
@@ -100,10 +118,11 @@ class ModelState:
         keep_last: int | None = None,
     ) -> APIFuture[types.SaveWeightsForSamplerResponse]:
         """Writes a checkpoint to sample from: the adapter alone. As `save_state`."""
-        if not name:
-            raise InvalidArgumentError("must not be empty", "name")
         request = sampling_pb2.SaveWeightsForSamplerRequest(
-            name=name, overwrite=overwrite, ttl_seconds=ttl_seconds, keep_last=_count(keep_last)
+            name=filled(name, "name"),
+            overwrite=flag(overwrite, "overwrite"),
+            ttl_seconds=seconds(ttl_seconds),
+            keep_last=_count(keep_last),
         )
         text_pairs(request.user_metadata, user_metadata)
         return self._ask(pb.METHOD_SAMPLING_SAVE_WEIGHTS_FOR_SAMPLER, request, _saved_weights)
@@ -120,33 +139,58 @@ class ModelState:
         return self.save_weights_for_sampler(name, ttl_seconds, user_metadata, overwrite, keep_last)
 
     def save_weights_and_get_sampling_client(
-        self, name: str | None = None, keep_last: int | None = None
+        self,
+        name: str | None = None,
+        retry_config: Any = None,
+        record_stability_info: bool = False,
+        kind: Literal["snapshot"] = "snapshot",
+        *,
+        keep_last: int | None = None,
     ) -> SamplingClient:
         """A client that samples from the adapter as it is after the calls before this one.
 
         Args:
             name: of the checkpoint; without one the weights are gone with the session.
+            retry_config: without effect, as of `ServiceClient.create_sampling_client`.
+            record_stability_info: likewise.
+            kind: as the tinker SDK has it; no client here samples from weights that change.
             keep_last: delete the oldest of the model's sampler checkpoints beyond so many.
         """
+        only("snapshot", kind, "kind", "a sampling client keeps the weights that it began with")
         call = self._call(
             pb.METHOD_SAMPLING_SAVE_WEIGHTS_FOR_SAMPLER,
-            sampling_pb2.SaveWeightsForSamplerRequest(name=name or "", keep_last=_count(keep_last)),
+            sampling_pb2.SaveWeightsForSamplerRequest(
+                name=optional(text, name, "name"), keep_last=_count(keep_last)
+            ),
         )
         call.taken = True
         source = then(call.future, lambda answer: Source(model_path=_saved_weights(answer).path))
         return SamplingClient(self._session, source)
 
     async def save_weights_and_get_sampling_client_async(
-        self, name: str | None = None, keep_last: int | None = None
+        self,
+        name: str | None = None,
+        retry_config: Any = None,
+        record_stability_info: bool = False,
+        kind: Literal["snapshot"] = "snapshot",
+        *,
+        keep_last: int | None = None,
     ) -> SamplingClient:
         """As `save_weights_and_get_sampling_client`."""
-        return await self.save_weights_and_get_sampling_client(name, keep_last)
+        return await self.save_weights_and_get_sampling_client(name, kind=kind, keep_last=keep_last)
 
-    def create_sampling_client(self, model_path: str) -> SamplingClient:
-        """A client that samples from a checkpoint of `save_weights_for_sampler`."""
-        return SamplingClient.of(self._session, model_path=model_path)
+    def create_sampling_client(
+        self, model_path: str, retry_config: Any = None, record_stability_info: bool = False
+    ) -> SamplingClient:
+        """A client that samples from a checkpoint of `save_weights_for_sampler`.
 
-    async def create_sampling_client_async(self, model_path: str) -> SamplingClient:
+        As `ServiceClient.create_sampling_client`.
+        """
+        return SamplingClient.of(self._session, model_path=text(model_path, "model_path"))
+
+    async def create_sampling_client_async(
+        self, model_path: str, retry_config: Any = None, record_stability_info: bool = False
+    ) -> SamplingClient:
         """As `create_sampling_client`."""
         return await self.create_sampling_client(model_path)
 
@@ -185,12 +229,17 @@ class ModelState:
         return APIFuture(call.future, decode, [call], lambda: self._sender.cancel([call]))
 
 
+def seconds(ttl_seconds: int | None) -> int | None:
+    """When a checkpoint is deleted; None for never.
+
+    Raises:
+        InvalidArgumentError: it is before now.
+    """
+    return optional(whole, ttl_seconds, "ttl_seconds", 1, 64)
+
+
 def _count(keep_last: int | None) -> int:
-    if keep_last is None:
-        return 0
-    if keep_last < 1:
-        raise InvalidArgumentError("must be at least 1, or None to keep all", "keep_last")
-    return keep_last
+    return 0 if keep_last is None else whole(keep_last, "keep_last", 1, bits=32)
 
 
 def _saved_state(answer: Answer) -> types.SaveWeightsResponse:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinsmith import types
+from tinsmith._arguments import number
 from tinsmith._optional import optional
 from tinsmith.errors import InvalidArgumentError
 from tinsmith.future import then
@@ -113,11 +114,17 @@ class CustomPass:
         leaves = [
             out["logprobs"].to_torch().clone().requires_grad_() for out in output.loss_fn_outputs
         ]
-        loss, metrics = _pair(self._loss_fn(self._data, leaves))
-        gradients: Any = torch.autograd.grad(loss, leaves, allow_unused=True)
+        # Copies of the data: what the loss changes in them is not what is sent.
+        loss, metrics = _pair(self._loss_fn([datum.copy() for datum in self._data], leaves))
+        for leaf in leaves:
+            leaf.grad = None  # Of this loss alone, whatever its function has differentiated.
+        # Not `autograd.grad`: parameters of the caller's own learn from this loss, too.
+        torch.autograd.backward(loss)
+        if all(leaf.grad is None for leaf in leaves):
+            raise _no_loss(loss)
         weighted = []
-        for datum, leaf, gradient in zip(self._data, leaves, gradients, strict=True):
-            weights = torch.zeros_like(leaf) if gradient is None else -gradient
+        for datum, leaf in zip(self._data, leaves, strict=True):
+            weights = torch.zeros_like(leaf) if leaf.grad is None else -leaf.grad
             weighted.append(_datum(datum, types.TensorData.from_torch(weights)))
         return float(loss.detach()), metrics, weighted
 
@@ -138,12 +145,16 @@ def _pair(result: Any) -> tuple[torch.Tensor, dict[str, float]]:
         )
     loss, metrics = result
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1 or not loss.requires_grad:
-        raise InvalidArgumentError(
-            "a custom loss is one number as a torch tensor that depends on the log-probs; this one "
-            f"is {loss!r}",
-            "loss_fn",
-        )
-    return loss, {name: float(value) for name, value in metrics.items()}
+        raise _no_loss(loss)
+    return loss, {name: number(value, f"metrics[{name}]") for name, value in metrics.items()}
+
+
+def _no_loss(loss: Any) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "a custom loss is one number as a torch tensor that depends on the log-probs; this one is "
+        f"{loss!r}",
+        "loss_fn",
+    )
 
 
 def _datum(datum: types.Datum, weights: types.TensorData) -> types.Datum:

@@ -6,9 +6,19 @@ import hashlib
 import pathlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from tinsmith import types
+from tinsmith._arguments import (
+    choice,
+    filled,
+    instance,
+    only,
+    optional,
+    refused,
+    text,
+    whole,
+)
 from tinsmith._codec import (
     Reader,
     capabilities,
@@ -19,7 +29,10 @@ from tinsmith._codec import (
     text_pairs,
     training_run,
 )
+from tinsmith._handle import shared_session
+from tinsmith._model_state import seconds
 from tinsmith._rpc.call import Answer
+from tinsmith._rpc.endpoint import endpoint_of
 from tinsmith._session import Session
 from tinsmith.errors import DataLossError, InvalidArgumentError
 from tinsmith.future import APIFuture, flat_then
@@ -28,6 +41,8 @@ from tinsmith.v1 import admin_pb2, checkpoints_pb2, sessions_pb2
 from tinsmith.v1 import envelope_pb2 as pb
 
 T = TypeVar("T")
+AccessScope = Literal["owned", "accessible"]
+"""What is the user's, or what others have published, too."""
 PIECE_BYTES = 8 << 20
 """Of a file that is fetched piece by piece; the most that the service sends at once."""
 
@@ -39,11 +54,32 @@ class RestClient:
     has checkpoints as long as one of them is there. Everybody sees their own.
 
     The name is that of the tinker SDK, whose calls these are; they travel as all others do.
-    `ServiceClient.create_rest_client()` makes one.
+    `ServiceClient.create_rest_client()` makes one in its session. One that is made without needs
+    nothing else and no closing: it shares a session of this process, which begins with the first
+    call that needs one.
+
+    Args:
+        session: of a service client.
+        base_url: as of `ServiceClient`, where there is none.
+        api_key: likewise.
+
+    Raises:
+        InvalidArgumentError: it is no address, or there are both.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(
+        self,
+        session: Session | None = None,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+    ) -> None:
+        if session is None:
+            session = shared_session(endpoint_of(base_url), api_key)
+        else:
+            only(None, base_url, "base_url", "the session has its own")
+            only(None, api_key, "api_key", "the session has its own")
+        self._session = instance(session, Session, "session")
 
     # The service.
 
@@ -62,7 +98,7 @@ class RestClient:
     def ping(self, payload: bytes = b"") -> APIFuture[bytes]:
         """A round trip to the service's router; answers the payload. Needs no session."""
         request = admin_pb2.PingRequest()
-        if payload:
+        if instance(payload, bytes, "payload"):
             request.payload.raw = payload
         answer = self._session.call_without_session(pb.METHOD_ADMIN_PING, request)
         return APIFuture(answer, _payload)
@@ -73,6 +109,7 @@ class RestClient:
         self, training_run_id: types.ModelID
     ) -> APIFuture[types.CheckpointsListResponse]:
         """All checkpoints of a model, newest first."""
+        filled(training_run_id, "training_run_id")
         return APIFuture(self._checkpoints(training_run_id, None), types.CheckpointsListResponse)
 
     async def list_checkpoints_async(
@@ -123,22 +160,33 @@ class RestClient:
                 message.train_attn,
             )
 
-        request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
-        return self._session.ask(pb.METHOD_CHECKPOINTS_INFO, request, decode)
+        return self._session.ask(pb.METHOD_CHECKPOINTS_INFO, _of_path(tinker_path), decode)
 
     # Models.
 
-    def get_training_run(self, training_run_id: types.ModelID) -> APIFuture[types.TrainingRun]:
-        """What a model is; also another user's, as far as its checkpoints are published."""
-        request = sessions_pb2.RunRequest(model_id=training_run_id)
+    def get_training_run(
+        self, training_run_id: types.ModelID, access_scope: AccessScope = "owned"
+    ) -> APIFuture[types.TrainingRun]:
+        """What a model is; also another user's, as far as its checkpoints are published.
+
+        Args:
+            access_scope: one that is asked for by its id is found in either.
+        """
+        _check_scope(access_scope)
+        request = sessions_pb2.RunRequest(model_id=text(training_run_id, "training_run_id"))
         return self._session.ask(pb.METHOD_SESSIONS_RUN, request, _training_run)
 
-    async def get_training_run_async(self, training_run_id: types.ModelID) -> types.TrainingRun:
+    async def get_training_run_async(
+        self, training_run_id: types.ModelID, access_scope: AccessScope = "owned"
+    ) -> types.TrainingRun:
         """As `get_training_run`."""
-        return await self.get_training_run(training_run_id)
+        return await self.get_training_run(training_run_id, access_scope)
 
-    def get_training_run_by_tinker_path(self, tinker_path: str) -> APIFuture[types.TrainingRun]:
-        """The model that wrote a checkpoint."""
+    def get_training_run_by_tinker_path(
+        self, tinker_path: str, access_scope: AccessScope = "owned"
+    ) -> APIFuture[types.TrainingRun]:
+        """The model that wrote a checkpoint; `access_scope` as of `get_training_run`."""
+        _check_scope(access_scope)
 
         def ask(answer: Answer) -> Future[Answer]:
             model = answer.read(checkpoints_pb2.Checkpoint).model_id
@@ -146,19 +194,31 @@ class RestClient:
                 pb.METHOD_SESSIONS_RUN, sessions_pb2.RunRequest(model_id=model)
             )
 
-        request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
-        found = self._session.call(pb.METHOD_CHECKPOINTS_INFO, request)
+        found = self._session.call(pb.METHOD_CHECKPOINTS_INFO, _of_path(tinker_path))
         return APIFuture(flat_then(found, ask), _training_run)
 
-    async def get_training_run_by_tinker_path_async(self, tinker_path: str) -> types.TrainingRun:
+    async def get_training_run_by_tinker_path_async(
+        self, tinker_path: str, access_scope: AccessScope = "owned"
+    ) -> types.TrainingRun:
         """As `get_training_run_by_tinker_path`."""
-        return await self.get_training_run_by_tinker_path(tinker_path)
+        return await self.get_training_run_by_tinker_path(tinker_path, access_scope)
 
     def list_training_runs(
-        self, limit: int = 20, offset: int = 0
+        self,
+        limit: int = 20,
+        offset: int = 0,
+        access_scope: AccessScope = "owned",
+        project_id: None = None,
     ) -> APIFuture[types.TrainingRunsResponse]:
-        """The user's models, the one that changed last first."""
+        """The user's models, the one that changed last first.
+
+        Raises:
+            InvalidArgumentError: an `access_scope` of others' models, as lists are of one's own; or
+                a project, as models are not kept by their session's.
+        """
         _check_part(limit, offset)
+        _check_scope(access_scope, lists=True)
+        only(None, project_id, "project_id", "models are not kept by project")
 
         def read(answer: Answer) -> tuple[Iterable[types.TrainingRun], str]:
             page = answer.read(sessions_pb2.ListRunsResponse)
@@ -175,31 +235,45 @@ class RestClient:
         return APIFuture(self._pages(pb.METHOD_SESSIONS_LIST_RUNS, request, read), decode)
 
     async def list_training_runs_async(
-        self, limit: int = 20, offset: int = 0
+        self,
+        limit: int = 20,
+        offset: int = 0,
+        access_scope: AccessScope = "owned",
+        project_id: None = None,
     ) -> types.TrainingRunsResponse:
         """As `list_training_runs`."""
-        return await self.list_training_runs(limit, offset)
+        return await self.list_training_runs(limit, offset, access_scope, project_id)
 
     # Sessions.
 
-    def get_session(self, session_id: str) -> APIFuture[types.GetSessionResponse]:
-        """What a session is, and what was made in it."""
-        request = sessions_pb2.SessionInfoRequest(session_id=session_id)
+    def get_session(
+        self, session_id: str, access_scope: AccessScope = "owned"
+    ) -> APIFuture[types.GetSessionResponse]:
+        """What a session is, and what was made in it; nobody sees another's in any scope."""
+        _check_scope(access_scope)
+        request = sessions_pb2.SessionInfoRequest(session_id=text(session_id, "session_id"))
         return self._session.ask(
             pb.METHOD_SESSIONS_INFO,
             request,
             lambda answer: session(answer.read(sessions_pb2.SessionInfo)),
         )
 
-    async def get_session_async(self, session_id: str) -> types.GetSessionResponse:
+    async def get_session_async(
+        self, session_id: str, access_scope: AccessScope = "owned"
+    ) -> types.GetSessionResponse:
         """As `get_session`."""
-        return await self.get_session(session_id)
+        return await self.get_session(session_id, access_scope)
 
     def list_sessions(
-        self, limit: int = 20, offset: int = 0
+        self, limit: int = 20, offset: int = 0, access_scope: AccessScope = "owned"
     ) -> APIFuture[types.ListSessionsResponse]:
-        """The user's sessions, newest first."""
+        """The user's sessions, newest first.
+
+        Raises:
+            InvalidArgumentError: an `access_scope` of others' sessions; lists are of one's own.
+        """
         _check_part(limit, offset)
+        _check_scope(access_scope, lists=True)
 
         def read(answer: Answer) -> tuple[Iterable[str], str]:
             page = answer.read(sessions_pb2.ListSessionsResponse)
@@ -214,14 +288,14 @@ class RestClient:
         )
 
     async def list_sessions_async(
-        self, limit: int = 20, offset: int = 0
+        self, limit: int = 20, offset: int = 0, access_scope: AccessScope = "owned"
     ) -> types.ListSessionsResponse:
         """As `list_sessions`."""
-        return await self.list_sessions(limit, offset)
+        return await self.list_sessions(limit, offset, access_scope)
 
     def get_sampler(self, sampler_id: str) -> APIFuture[types.GetSamplerResponse]:
         """What a sampling session samples from; of the last 1,024 of a session."""
-        request = sessions_pb2.SamplerRequest(sampling_session_id=sampler_id)
+        request = sessions_pb2.SamplerRequest(sampling_session_id=text(sampler_id, "sampler_id"))
         return self._session.ask(
             pb.METHOD_SESSIONS_SAMPLER,
             request,
@@ -238,7 +312,8 @@ class RestClient:
         self, training_run_id: types.ModelID, checkpoint_id: str
     ) -> APIFuture[None]:
         """Deletes a checkpoint; `checkpoint_id` is `weights/<name>` or `sampler_weights/<name>`."""
-        return self.delete_checkpoint_from_tinker_path(f"{SCHEME}{training_run_id}/{checkpoint_id}")
+        model, name = text(training_run_id, "training_run_id"), text(checkpoint_id, "checkpoint_id")
+        return self.delete_checkpoint_from_tinker_path(f"{SCHEME}{model}/{name}")
 
     async def delete_checkpoint_async(
         self, training_run_id: types.ModelID, checkpoint_id: str
@@ -248,7 +323,7 @@ class RestClient:
 
     def delete_checkpoint_from_tinker_path(self, tinker_path: str) -> APIFuture[None]:
         """Deletes a checkpoint."""
-        request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
+        request = _of_path(tinker_path)
         return self._session.ask(pb.METHOD_CHECKPOINTS_DELETE, request, lambda answer: None)
 
     async def delete_checkpoint_from_tinker_path_async(self, tinker_path: str) -> None:
@@ -259,18 +334,36 @@ class RestClient:
         self, tinker_path: str, ttl_seconds: int | None
     ) -> APIFuture[types.Checkpoint]:
         """Changes when a checkpoint is deleted: seconds from now, or None for never."""
-        request = checkpoints_pb2.SetCheckpointTtlRequest(path=tinker_path, ttl_seconds=ttl_seconds)
+        request = checkpoints_pb2.SetCheckpointTtlRequest(
+            path=text(tinker_path, "tinker_path"), ttl_seconds=seconds(ttl_seconds)
+        )
         return self._session.ask(pb.METHOD_CHECKPOINTS_SET_TTL, request, _checkpoint)
+
+    async def set_checkpoint_ttl_from_tinker_path_async(
+        self, tinker_path: str, ttl_seconds: int | None
+    ) -> types.Checkpoint:
+        """As `set_checkpoint_ttl_from_tinker_path`."""
+        return await self.set_checkpoint_ttl_from_tinker_path(tinker_path, ttl_seconds)
 
     def publish_checkpoint_from_tinker_path(self, tinker_path: str) -> APIFuture[types.Checkpoint]:
         """Makes a checkpoint readable by other users."""
         return self._ask_of_path(pb.METHOD_CHECKPOINTS_PUBLISH, tinker_path)
+
+    async def publish_checkpoint_from_tinker_path_async(self, tinker_path: str) -> types.Checkpoint:
+        """As `publish_checkpoint_from_tinker_path`."""
+        return await self.publish_checkpoint_from_tinker_path(tinker_path)
 
     def unpublish_checkpoint_from_tinker_path(
         self, tinker_path: str
     ) -> APIFuture[types.Checkpoint]:
         """Ends that."""
         return self._ask_of_path(pb.METHOD_CHECKPOINTS_UNPUBLISH, tinker_path)
+
+    async def unpublish_checkpoint_from_tinker_path_async(
+        self, tinker_path: str
+    ) -> types.Checkpoint:
+        """As `unpublish_checkpoint_from_tinker_path`."""
+        return await self.unpublish_checkpoint_from_tinker_path(tinker_path)
 
     def export_checkpoint(self, tinker_path: str) -> APIFuture[dict[str, bytes]]:
         """The files of a checkpoint by name; those of a sampler checkpoint are what PEFT loads."""
@@ -280,8 +373,7 @@ class RestClient:
             reader = Reader(answer.attachments)
             return {file.name: reader.content(file.content, "place") for file in message.files}
 
-        request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
-        return self._session.ask(pb.METHOD_CHECKPOINTS_EXPORT, request, decode)
+        return self._session.ask(pb.METHOD_CHECKPOINTS_EXPORT, _of_path(tinker_path), decode)
 
     def download_checkpoint(self, tinker_path: str, folder: str | pathlib.Path) -> list[str]:
         """Writes the files of a checkpoint into a folder, which is made; returns their names.
@@ -289,7 +381,8 @@ class RestClient:
         Raises:
             OSError: a file cannot be written.
         """
-        target = pathlib.Path(folder)
+        text(tinker_path, "tinker_path")
+        target = _folder(folder)
         target.mkdir(parents=True, exist_ok=True)
         files = self.export_checkpoint(tinker_path).result()
         for name, content in files.items():
@@ -308,7 +401,9 @@ class RestClient:
             ttl_seconds: when the copy is deleted; None for never.
         """
         request = checkpoints_pb2.CopyCheckpointRequest(
-            path=tinker_path, name=name or "", ttl_seconds=ttl_seconds
+            path=text(tinker_path, "tinker_path"),
+            name=optional(text, name, "name"),
+            ttl_seconds=seconds(ttl_seconds),
         )
         return self._session.ask(pb.METHOD_CHECKPOINTS_COPY, request, _checkpoint)
 
@@ -332,13 +427,15 @@ class RestClient:
         Raises:
             OSError: a file cannot be read.
         """
-        source = pathlib.Path(folder)
+        source = _folder(folder)
         kinds = {
             "training": checkpoints_pb2.CHECKPOINT_KIND_TRAINING,
             "sampler": checkpoints_pb2.CHECKPOINT_KIND_SAMPLER,
         }
         request = checkpoints_pb2.ImportCheckpointRequest(
-            name=name or source.resolve().name, kind=kinds[checkpoint_type], base_model=base_model
+            name=optional(text, name, "name") or source.resolve().name,
+            kind=kinds[choice(checkpoint_type, kinds, "checkpoint_type")],
+            base_model=text(base_model, "base_model"),
         )
         for file in ("adapter_config.json", "adapter_model.safetensors"):
             request.files.add(name=file).content.raw = (source / file).read_bytes()
@@ -353,9 +450,9 @@ class RestClient:
         Raises:
             OSError: a file cannot be written.
         """
-        target = pathlib.Path(folder)
+        request = _of_path(tinker_path)
+        target = _folder(folder)
         target.mkdir(parents=True, exist_ok=True)
-        request = checkpoints_pb2.CheckpointRequest(path=tinker_path)
         export = self._session.ask(
             pb.METHOD_CHECKPOINTS_EXPORT_MERGED,
             request,
@@ -388,8 +485,7 @@ class RestClient:
         return piece
 
     def _ask_of_path(self, method: pb.Method, path: str) -> APIFuture[types.Checkpoint]:
-        request = checkpoints_pb2.CheckpointRequest(path=path)
-        return self._session.ask(method, request, _checkpoint)
+        return self._session.ask(method, _of_path(path), _checkpoint)
 
     def _checkpoints(self, model_id: str, limit: int | None) -> Future[list[types.Checkpoint]]:
         """Checkpoints of a model, or of all, until there are `limit` or no more."""
@@ -436,8 +532,26 @@ class RestClient:
 
 
 def _check_part(limit: int, offset: int) -> None:
-    if limit < 1 or offset < 0:
-        raise InvalidArgumentError("limit must be at least 1 and offset at least 0", "limit")
+    whole(limit, "limit", 1)
+    whole(offset, "offset", 0)
+
+
+def _check_scope(scope: str, *, lists: bool = False) -> None:
+    choice(scope, get_args(AccessScope), "access_scope")
+    if lists:
+        reason = "lists are of one's own; what others have published is asked for by its id or path"
+        only("owned", scope, "access_scope", reason)
+
+
+def _of_path(tinker_path: str) -> checkpoints_pb2.CheckpointRequest:
+    return checkpoints_pb2.CheckpointRequest(path=text(tinker_path, "tinker_path"))
+
+
+def _folder(folder: str | pathlib.Path) -> pathlib.Path:
+    try:
+        return pathlib.Path(folder)
+    except TypeError:
+        raise refused("a path", folder, "folder") from None
 
 
 def _training_run(answer: Answer) -> types.TrainingRun:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 
 from tinsmith import types
+from tinsmith._arguments import flag, instance, optional, refused, text, whole
 from tinsmith._codec import Reader, Writer, sampling_params
 from tinsmith._handle import SamplerHandle
 from tinsmith._rpc.call import Answer, Call, Stream
@@ -20,6 +21,7 @@ from tinsmith.future import APIFuture, flat_then, then
 from tinsmith.sample_stream import PieceCollector, SampleStream
 from tinsmith.tokenizer import load_tokenizer
 from tinsmith.types.sampling import optional_floats
+from tinsmith.types.tensor_data import numbers
 from tinsmith.v1 import envelope_pb2 as pb
 from tinsmith.v1 import sampling_pb2
 
@@ -69,6 +71,8 @@ class SamplingClient:
         cls, session: Session, model_path: str | None = None, base_model: str | None = None
     ) -> SamplingClient:
         """A client whose weights exist already."""
+        optional(text, model_path, "model_path")
+        optional(text, base_model, "base_model")
         source: Future[Source] = Future()
         if model_path is None:
             source.set_result(Source(base_model=base_model))
@@ -234,8 +238,8 @@ class SamplingClient:
                 raise InvalidArgumentError(
                     "needs include_prompt_logprobs", "prompt_logprobs_last_n"
                 )
-            _check_last_n(prompt_logprobs_last_n, prompt)
-        if prompt_alt_tokens_k:
+            prompt_logprobs_last_n = _last_n(prompt_logprobs_last_n, prompt)
+        if whole(prompt_alt_tokens_k, "prompt_alt_tokens_k", 0):
             raise UnimplementedError(
                 "this service draws no alternatives to a prompt's tokens", "prompt_alt_tokens_k"
             )
@@ -243,12 +247,12 @@ class SamplingClient:
             prompt,
             num_samples,
             sampling_params,
-            prompt_logprobs=include_prompt_logprobs,
-            topk_prompt_logprobs=topk_prompt_logprobs,
-            topk_sample_logprobs=topk_sample_logprobs,
+            prompt_logprobs=flag(include_prompt_logprobs, "include_prompt_logprobs"),
+            topk_prompt_logprobs=whole(topk_prompt_logprobs, "topk_prompt_logprobs", 0, bits=32),
+            topk_sample_logprobs=whole(topk_sample_logprobs, "topk_sample_logprobs", 0, bits=32),
             targets=targets,
             prompt_logprobs_last_n=prompt_logprobs_last_n or 0,
-            model_logprobs=include_model_logprobs,
+            model_logprobs=flag(include_model_logprobs, "include_model_logprobs"),
         )
         self._sender.send([call])
         return APIFuture(
@@ -320,12 +324,12 @@ class SamplingClient:
             InvalidArgumentError: n is not between 1 and the number of tokens less 1.
         """
         if prompt_logprobs_last_n is not None:
-            _check_last_n(prompt_logprobs_last_n, prompt)
+            prompt_logprobs_last_n = _last_n(prompt_logprobs_last_n, prompt)
         writer = Writer()
         request = sampling_pb2.ComputeLogprobsRequest(
             prompt_logprobs_last_n=prompt_logprobs_last_n or 0
         )
-        writer.model_input(request.prompt, prompt)
+        writer.model_input(request.prompt, instance(prompt, types.ModelInput, "prompt"))
         call = Call(
             pb.METHOD_SAMPLING_COMPUTE_LOGPROBS,
             writer.frames(request),
@@ -355,15 +359,15 @@ class SamplingClient:
         targets: types.TensorData | None = None,
         **fields: Any,
     ) -> Call:
-        if not 0 < num_samples < 1 << 31:
-            raise InvalidArgumentError("must be at least 1", "num_samples")
+        instance(params, types.SamplingParams, "sampling_params")
+        num_samples = whole(num_samples, "num_samples", 1, bits=31)
         writer = Writer()
         request = sampling_pb2.SampleRequest(
             num_samples=num_samples,
             sampling_params=sampling_params(params),
             **fields,
         )
-        writer.model_input(request.prompt, prompt)
+        writer.model_input(request.prompt, instance(prompt, types.ModelInput, "prompt"))
         if targets is not None:
             writer.tensor(request.target_prompt_logprobs, targets)
         return Call(
@@ -388,7 +392,9 @@ def _targets(value: types.TensorData | Sequence[Sequence[int]]) -> types.TensorD
                 f"must be int64 (prompt length - 1, k), not {value.dtype} {value.shape}", field
             )
         return value.copy()
-    rows = [np.asarray(row, dtype=np.int64) for row in value]
+    if not isinstance(value, Iterable):
+        raise refused("a tensor, or a list of token ids for each row", value, field)
+    rows = [numbers(row, "int64", f"{field}[{index}]") for index, row in enumerate(value)]
     if any(row.ndim != 1 for row in rows):
         raise InvalidArgumentError("must have a list of token ids for each row", field)
     matrix = np.full((len(rows), max((len(row) for row in rows), default=0)), -1, np.int64)
@@ -397,11 +403,14 @@ def _targets(value: types.TensorData | Sequence[Sequence[int]]) -> types.TensorD
     return types.TensorData.from_numpy(matrix)
 
 
-def _check_last_n(last: int, prompt: types.ModelInput) -> None:
+def _last_n(last: int, prompt: types.ModelInput) -> int:
+    instance(prompt, types.ModelInput, "prompt")
+    last = whole(last, "prompt_logprobs_last_n")
     if not 0 < last < max(2, prompt.length):
         raise InvalidArgumentError(
             "must be between 1 and the number of tokens less 1", "prompt_logprobs_last_n"
         )
+    return last
 
 
 def _response(answer: Answer, targets: types.TensorData | None = None) -> types.SampleResponse:
@@ -414,11 +423,11 @@ def _response(answer: Answer, targets: types.TensorData | None = None) -> types.
         reader.topk(message.topk_prompt_logprobs)
         if message.HasField("topk_prompt_logprobs")
         else None,
-        answer.header.cache_hit_tokens,
-        message.seed,
         targets.with_values(reader.array(message.target_prompt_logprobs))
         if targets is not None
         else None,
+        answer.header.cache_hit_tokens,
+        seed=message.seed,
     )
 
 

@@ -8,13 +8,28 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from tinsmith import types
+from tinsmith._arguments import (
+    choice,
+    filled,
+    flag,
+    no_access_token,
+    number,
+    only,
+    optional,
+    refused,
+    text,
+    text_by_key,
+    texts,
+    whole,
+)
 from tinsmith._codec import model_info, seed_bits, text_pairs
 from tinsmith._resume import ResumePoint
 from tinsmith._rpc.call import Answer, Call, Stream
 from tinsmith._rpc.channel import Channel
+from tinsmith._rpc.endpoint import endpoint_of
 from tinsmith._session import Description, Established, Session
 from tinsmith.errors import InvalidArgumentError, TinsmithError
 from tinsmith.future import APIFuture, then
@@ -23,9 +38,6 @@ from tinsmith.sampling_client import SamplingClient
 from tinsmith.training_client import TrainingClient
 from tinsmith.v1 import envelope_pb2 as pb
 from tinsmith.v1 import sessions_pb2, training_pb2
-
-DEFAULT_BASE_URL = "tcp://127.0.0.1:7410"
-"""Where `tinsmith serve` listens unless told otherwise."""
 
 LONGEST_FAREWELL = 5.0
 """Seconds that the answer to the end of a session is waited for."""
@@ -52,10 +64,14 @@ class ServiceClient:
             `TINSMITH_BASE_URL`, else the port of this machine that `tinsmith serve` uses. Anything
             else is an `InvalidArgumentError`.
         api_key: the user's key; else `TINSMITH_API_KEY`. Empty where the service asks for none.
+        default_headers_overrides: as the tinker SDK has it; there are no HTTP headers here.
         tags: free labels.
         timeout: seconds that each answer is wanted; None for ever.
         patience: seconds that a service that cannot be reached, or is too busy, is waited for.
         max_inflight_bytes: encoded requests kept in this process; calls wait while there are more.
+
+    Raises:
+        InvalidArgumentError: one is of another kind.
     """
 
     def __init__(
@@ -66,21 +82,31 @@ class ServiceClient:
         display_name: str | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
+        default_headers_overrides: Mapping[str, str] | None = None,
         tags: Sequence[str] = (),
         timeout: float | None = None,
         patience: float = 300.0,
         max_inflight_bytes: int = 256 << 20,
     ) -> None:
-        endpoint = base_url or os.environ.get("TINSMITH_BASE_URL") or DEFAULT_BASE_URL
-        description = Description(
-            api_key or os.environ.get("TINSMITH_API_KEY", ""),
-            display_name or "",
-            project_id or "",
-            tags,
-            user_metadata or {},
+        only(
+            {},
+            text_by_key(default_headers_overrides, "default_headers_overrides"),
+            "default_headers_overrides",
+            "the service is not reached over HTTP",
         )
-        channel = Channel(endpoint, max_inflight_bytes=max_inflight_bytes, patience=patience)
-        self._session = Session(channel, description, timeout)
+        description = Description(
+            optional(text, api_key, "api_key") or os.environ.get("TINSMITH_API_KEY", ""),
+            optional(text, display_name, "display_name") or "",
+            optional(text, project_id, "project_id") or "",
+            texts(tags, "tags"),
+            text_by_key(user_metadata, "user_metadata"),
+        )
+        channel = Channel(
+            endpoint_of(base_url),
+            max_inflight_bytes=whole(max_inflight_bytes, "max_inflight_bytes", 1),
+            patience=number(patience, "patience", 0),
+        )
+        self._session = Session(channel, description, optional(number, timeout, "timeout", 0))
 
     # Training.
 
@@ -93,6 +119,7 @@ class ServiceClient:
         train_attn: bool = True,
         train_unembed: bool = True,
         user_metadata: Mapping[str, str] | None = None,
+        optimizer: types.AdamOptimizerConfig | None = None,
         *,
         alpha: float | None = None,
     ) -> TrainingClient:
@@ -106,22 +133,24 @@ class ServiceClient:
             train_attn: whether the attention layers have one.
             train_unembed: whether the output head has one.
             user_metadata: free text, kept with the model.
+            optimizer: None or AdamW.
             alpha: the adapter's product is scaled by alpha / rank; None is 32.
 
         Raises:
-            InvalidArgumentError: the rank is not positive.
+            InvalidArgumentError: one is of another kind, or the rank is not positive.
         """
-        if rank < 1:
-            raise InvalidArgumentError("must be at least 1", "lora.rank")
+        _check_adamw(optimizer)
         lora = training_pb2.LoraConfig(
-            rank=rank,
-            seed=None if seed is None else seed_bits(seed, "lora.seed"),
-            alpha=alpha,
-            train_mlp=train_mlp,
-            train_attn=train_attn,
-            train_unembed=train_unembed,
+            rank=whole(rank, "lora.rank", 1, bits=32),
+            seed=optional(seed_bits, seed, "lora.seed"),
+            alpha=optional(number, alpha, "lora.alpha"),
+            train_mlp=flag(train_mlp, "lora.train_mlp"),
+            train_attn=flag(train_attn, "lora.train_attn"),
+            train_unembed=flag(train_unembed, "lora.train_unembed"),
         )
-        request = training_pb2.CreateModelRequest(base_model=base_model, lora=lora)
+        request = training_pb2.CreateModelRequest(
+            base_model=text(base_model, "base_model"), lora=lora
+        )
         return self._create(request, user_metadata)
 
     async def create_lora_training_client_async(
@@ -133,6 +162,7 @@ class ServiceClient:
         train_attn: bool = True,
         train_unembed: bool = True,
         user_metadata: Mapping[str, str] | None = None,
+        optimizer: types.AdamOptimizerConfig | None = None,
         *,
         alpha: float | None = None,
     ) -> TrainingClient:
@@ -145,38 +175,70 @@ class ServiceClient:
             train_attn,
             train_unembed,
             user_metadata,
+            optimizer,
             alpha=alpha,
         )
 
     def create_training_client_from_state(
-        self, path: str, user_metadata: Mapping[str, str] | None = None
+        self,
+        path: str,
+        base_model: str | None = None,
+        user_metadata: Mapping[str, str] | None = None,
+        weights_access_token: None = None,
+        optimizer: types.AdamOptimizerConfig | None = None,
     ) -> TrainingClient:
         """A model that continues from a checkpoint's weights with a fresh optimizer.
 
         Args:
             path: of a checkpoint that `save_state` wrote; rank and targets are the checkpoint's.
+            base_model: name of the base model that the checkpoint must be of, if it matters.
             user_metadata: free text, kept with the model.
+            weights_access_token: as the tinker SDK has it; here what is published needs none.
+            optimizer: None or AdamW.
+
+        Raises:
+            InvalidArgumentError: something cannot be sent, or is not there.
         """
-        return self._create(training_pb2.CreateModelRequest(from_path=path), user_metadata)
+        _check_adamw(optimizer)
+        return self._create_from(path, False, base_model, user_metadata, weights_access_token)
 
     async def create_training_client_from_state_async(
-        self, path: str, user_metadata: Mapping[str, str] | None = None
+        self,
+        path: str,
+        base_model: str | None = None,
+        user_metadata: Mapping[str, str] | None = None,
+        weights_access_token: None = None,
+        optimizer: types.AdamOptimizerConfig | None = None,
     ) -> TrainingClient:
         """As `create_training_client_from_state`."""
-        return await self.create_training_client_from_state(path, user_metadata)
+        return await self.create_training_client_from_state(
+            path, base_model, user_metadata, weights_access_token, optimizer
+        )
 
     def create_training_client_from_state_with_optimizer(
-        self, path: str, user_metadata: Mapping[str, str] | None = None
+        self,
+        path: str,
+        base_model: str | None = None,
+        user_metadata: Mapping[str, str] | None = None,
+        weights_access_token: None = None,
     ) -> TrainingClient:
-        """A model that continues from a checkpoint as if there had been no interruption."""
-        request = training_pb2.CreateModelRequest(from_path=path, from_optimizer=True)
-        return self._create(request, user_metadata)
+        """A model that continues from a checkpoint as if there had been no interruption.
+
+        As `create_training_client_from_state`.
+        """
+        return self._create_from(path, True, base_model, user_metadata, weights_access_token)
 
     async def create_training_client_from_state_with_optimizer_async(
-        self, path: str, user_metadata: Mapping[str, str] | None = None
+        self,
+        path: str,
+        base_model: str | None = None,
+        user_metadata: Mapping[str, str] | None = None,
+        weights_access_token: None = None,
     ) -> TrainingClient:
         """As `create_training_client_from_state_with_optimizer`."""
-        return await self.create_training_client_from_state_with_optimizer(path, user_metadata)
+        return await self.create_training_client_from_state_with_optimizer(
+            path, base_model, user_metadata, weights_access_token
+        )
 
     def resume_training_client(self, handle: str) -> TrainingClient:
         """Goes on where another process was: the same model, from the next request on.
@@ -201,6 +263,22 @@ class ServiceClient:
         info.set_result(point.info)
         return TrainingClient(self._session, sender, info)
 
+    def _create_from(
+        self,
+        path: str,
+        with_optimizer: bool,
+        base_model: str | None,
+        user_metadata: Mapping[str, str] | None,
+        weights_access_token: None,
+    ) -> TrainingClient:
+        no_access_token(weights_access_token)
+        request = training_pb2.CreateModelRequest(
+            from_path=filled(path, "path"),
+            from_optimizer=with_optimizer,
+            base_model=optional(text, base_model, "base_model"),
+        )
+        return self._create(request, user_metadata)
+
     def _create(
         self, request: training_pb2.CreateModelRequest, user_metadata: Mapping[str, str] | None
     ) -> TrainingClient:
@@ -219,23 +297,34 @@ class ServiceClient:
     # Sampling and the rest.
 
     def create_sampling_client(
-        self, model_path: str | None = None, base_model: str | None = None
+        self,
+        model_path: str | None = None,
+        base_model: str | None = None,
+        retry_config: Any = None,
+        record_stability_info: bool = False,
     ) -> SamplingClient:
         """Samples from a checkpoint of `save_weights_for_sampler`, or from a base model as it is.
 
         Args:
             model_path: of the checkpoint.
             base_model: name of the base model; with a checkpoint, of the one that it must be of.
+            retry_config: as the tinker SDK has it, without effect: every client here asks again by
+                itself, for as long as its `patience`.
+            record_stability_info: likewise: no loss of this service reads such records.
 
         Raises:
-            InvalidArgumentError: neither was given.
+            InvalidArgumentError: neither a path nor a base model was given.
         """
         if model_path is None and base_model is None:
             raise InvalidArgumentError("give a model_path or a base_model", "source")
         return SamplingClient.of(self._session, model_path, base_model)
 
     async def create_sampling_client_async(
-        self, model_path: str | None = None, base_model: str | None = None
+        self,
+        model_path: str | None = None,
+        base_model: str | None = None,
+        retry_config: Any = None,
+        record_stability_info: bool = False,
     ) -> SamplingClient:
         """As `create_sampling_client`."""
         return await self.create_sampling_client(model_path, base_model)
@@ -272,16 +361,14 @@ class ServiceClient:
             A future that is done when both have ended, after some seconds at most. Waiting for it
             is not necessary: the end of the program does.
         """
-        if status not in _REASONS:
-            raise InvalidArgumentError(f"must be one of {', '.join(_REASONS)}", "status")
+        reason = _REASONS[choice(status, _REASONS, "status")]
+        detail = optional(text, detail, "detail") or ""
         channel = self._session.channel
         established = self._session.started()
         done: Future[None] = Future()
         finished: Future[Answer] | None = None
         if established is not None and established.done() and established.exception() is None:
-            request = sessions_pb2.FinishSessionRequest(
-                reason=_REASONS[status], detail=detail or ""
-            )
+            request = sessions_pb2.FinishSessionRequest(reason=reason, detail=detail)
             try:
                 finished = self._session.call(pb.METHOD_SESSIONS_FINISH, request)
             except TinsmithError:
@@ -316,6 +403,11 @@ class ServiceClient:
             self.close("interrupted").result()
         else:
             self.close("errored", repr(error)[:1000]).result()
+
+
+def _check_adamw(optimizer: Any) -> None:
+    if optimizer is not None and getattr(optimizer, "type", None) != "adamw":
+        raise refused("AdamW, the one that this service has", optimizer, "optimizer")
 
 
 def _created(answer: Answer) -> types.GetInfoResponse:

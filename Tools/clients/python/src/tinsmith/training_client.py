@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Literal
 
 from tinsmith import types
+from tinsmith._arguments import filled, flag, instance, mapping, number, only, refused, text
 from tinsmith._codec import Reader, Writer, model_info, numbers
 from tinsmith._combine import combine, split
 from tinsmith._model_state import ModelState
@@ -127,23 +128,39 @@ class TrainingClient(ModelState):
         return self.forward_backward(data, loss_fn, loss_fn_config)
 
     def forward_backward_custom(
-        self, data: list[types.Datum], loss_fn: CustomLossFn
+        self,
+        data: list[types.Datum],
+        loss_fn: CustomLossFn,
+        *,
+        loss_type_input: Literal["logprobs"] | None = None,
     ) -> APIFuture[types.ForwardBackwardOutput]:
         """`forward_backward` with any differentiable function of the log-probs, run here by torch.
 
         A forward pass gives the log-probs of `target_tokens`; `loss_fn(data, logprobs)` gets them
         as one tensor for each datum and returns (loss, metrics); a backward pass of
         `cross_entropy` weighted by -dloss/dlogprob gives exactly the gradient of that loss. Calls
-        made meanwhile run behind it, in their order. `loss_fn` runs on a thread of its own.
+        made meanwhile run behind it, in their order. `loss_fn` runs on a thread of its own. Torch
+        parameters of the caller's own that the loss depends on get their gradients added to
+        `.grad`, as by `loss.backward()`, before the answer is there.
 
-        Data, also what is inside, may be changed as soon as the call returns. The metrics are
-        those of `loss_fn`, `loss:sum` (its loss) and `surrogate_loss:sum` (what
+        Data, also what is inside, may be changed as soon as the call returns, also by `loss_fn`.
+        The metrics are those of `loss_fn`, `loss:sum` (its loss) and `surrogate_loss:sum` (what
         the service computed).
+
+        Args:
+            data: at least one datum, with `target_tokens`.
+            loss_fn: the loss.
+            loss_type_input: as the tinker SDK has it; log-probs are what there is.
 
         Raises:
             InvalidArgumentError: there are no data, or they cannot be sent.
             ImportError: torch is not installed.
         """
+        if loss_type_input is not None:
+            only("logprobs", loss_type_input, "loss_type_input", "a loss gets log-probs")
+        if not callable(loss_fn):
+            raise refused("a function", loss_fn, "loss_fn")
+        data = _datums(data)
         custom = CustomPass(data, loss_fn)
         forward = self._pass_calls(pb.METHOD_TRAINING_FORWARD, custom.forward_data, "cross_entropy")
         answers = then(gather([call.future for call in forward]), _outputs)
@@ -167,10 +184,14 @@ class TrainingClient(ModelState):
         return then(gather([call.future for call in calls]), _outputs)
 
     async def forward_backward_custom_async(
-        self, data: list[types.Datum], loss_fn: CustomLossFn
+        self,
+        data: list[types.Datum],
+        loss_fn: CustomLossFn,
+        *,
+        loss_type_input: Literal["logprobs"] | None = None,
     ) -> APIFuture[types.ForwardBackwardOutput]:
         """As `forward_backward_custom`."""
-        return self.forward_backward_custom(data, loss_fn)
+        return self.forward_backward_custom(data, loss_fn, loss_type_input=loss_type_input)
 
     def optim_step(
         self,
@@ -186,8 +207,15 @@ class TrainingClient(ModelState):
             adam_params: the same, by its old name.
             apply_partial: apply what there is also after a `forward_backward` that failed or was
                 cancelled; otherwise the step fails then and drops all gradients.
+
+        Raises:
+            InvalidArgumentError: the parameters are given twice, or are those of another optimizer.
         """
-        params = optim_params or adam_params or types.AdamParams()
+        field = "optim_params" if adam_params is None else "adam_params"
+        if optim_params is not None and adam_params is not None:
+            raise InvalidArgumentError("is optim_params by its old name: give one of them", field)
+        params = optim_params if adam_params is None else adam_params
+        params = types.AdamParams() if params is None else instance(params, types.AdamParams, field)
         request = training_pb2.OptimStepRequest(
             adam=training_pb2.AdamParams(
                 learning_rate=params.learning_rate,
@@ -198,7 +226,7 @@ class TrainingClient(ModelState):
                 grad_clip_norm=params.grad_clip_norm,
             )
         )
-        flags = pb.REQUEST_FLAG_APPLY_PARTIAL if apply_partial else 0
+        flags = pb.REQUEST_FLAG_APPLY_PARTIAL if flag(apply_partial, "apply_partial") else 0
         return self._ask(pb.METHOD_TRAINING_OPTIM_STEP, request, _optim_step, flags)
 
     async def optim_step_async(
@@ -231,19 +259,20 @@ class TrainingClient(ModelState):
         config: Mapping[str, float | str] | None = None,
     ) -> list[Call]:
         """The requests of one pass over the data."""
-        if not data:
-            raise InvalidArgumentError("needs at least one datum", "data")
+        data = _datums(data)
+        filled(loss_fn, "loss_fn")
+        options = {} if config is None else mapping(config, "loss_fn_config")
         calls = []
         index = 0
         for part in split(data):
             writer = Writer()
             request = training_pb2.ForwardBackwardRequest(loss_fn=loss_fn)
-            for name, value in (config or {}).items():
-                option = request.loss_fn_config.add(name=name)
+            for name, value in options.items():
+                option = request.loss_fn_config.add(name=text(name, "loss_fn_config"))
                 if isinstance(value, str):
                     option.text = value
                 else:
-                    option.number = value
+                    option.number = number(value, f"loss_fn_config[{name}]")
             tokens = 0
             for datum in part:
                 try:
@@ -259,6 +288,20 @@ class TrainingClient(ModelState):
         return calls
 
 
+def _datums(data: Any) -> list[types.Datum]:
+    """The data of a pass.
+
+    Raises:
+        InvalidArgumentError: there are none.
+    """
+    if not isinstance(data, Iterable):
+        raise refused("a list of Datum", data, "data")
+    datums = [instance(datum, types.Datum, f"data[{i}]") for i, datum in enumerate(data)]
+    if not datums:
+        raise InvalidArgumentError("needs at least one datum", "data")
+    return datums
+
+
 def _outputs(answers: list[Answer]) -> types.ForwardBackwardOutput:
     parts = []
     for answer in answers:
@@ -268,7 +311,7 @@ def _outputs(answers: list[Answer]) -> types.ForwardBackwardOutput:
             {pair.name: reader.tensor(pair.tensor) for pair in output.outputs}
             for output in message.loss_fn_outputs
         ]
-        parts.append(types.ForwardBackwardOutput(outputs, numbers(message.metrics)))
+        parts.append(types.ForwardBackwardOutput("ArrayRecord", outputs, numbers(message.metrics)))
     return combine(parts)
 
 

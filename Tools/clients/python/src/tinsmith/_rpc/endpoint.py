@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 
+from tinsmith._arguments import optional, text
 from tinsmith.errors import InvalidArgumentError
+
+DEFAULT_BASE_URL = "tcp://127.0.0.1:7410"
+"""Where `tinsmith serve` listens unless told otherwise."""
 
 _TCP = re.compile(r"tcp://(\[[0-9A-Fa-f:.%]+\]|[^\s/:\[\]]+):(\d{1,5})", re.ASCII)
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?([^\s/:]+|\[[^\]]+\]):(\d{1,5})(/.*)?")
+
+
+def endpoint_of(base_url: str | None) -> str:
+    """The endpoint that a client was given, else that of the environment, else the usual one."""
+    given = optional(text, base_url, "base_url")
+    return given or os.environ.get("TINSMITH_BASE_URL") or DEFAULT_BASE_URL
 
 
 def check_endpoint(endpoint: str) -> str:

@@ -24,7 +24,7 @@ from tinsmith.types.model_input import (
     ModelInput,
     ModelInputChunk,
 )
-from tinsmith.types.params import AdamParams, LoraConfig, SamplingParams
+from tinsmith.types.params import AdamOptimizerConfig, AdamParams, LoraConfig, SamplingParams
 from tinsmith.types.runs import (
     Cursor,
     GetSamplerResponse,
@@ -51,6 +51,7 @@ from tinsmith.types.training import (
 ModelID = str
 
 __all__ = [
+    "AdamOptimizerConfig",
     "AdamParams",
     "Checkpoint",
     "CheckpointType",

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from tinsmith._arguments import text
+from tinsmith.errors import InvalidArgumentError
 from tinsmith.types.value import Value
 
 CheckpointType = Literal["training", "sampler"]
@@ -33,12 +35,15 @@ class ParsedCheckpointTinkerPath(Value):
         """Takes a path apart.
 
         Raises:
-            ValueError: it is not the path of a checkpoint.
+            InvalidArgumentError: it is not the path of a checkpoint.
         """
+        text(tinker_path, "tinker_path")
         parts = tinker_path.removeprefix(SCHEME).split("/")
         kinds: dict[str, CheckpointType] = {"weights": "training", "sampler_weights": "sampler"}
         if not tinker_path.startswith(SCHEME) or len(parts) != 3 or parts[1] not in kinds:
-            raise ValueError(f"not the path of a checkpoint: {tinker_path}")
+            raise InvalidArgumentError(
+                f"not the path of a checkpoint: {tinker_path}", "tinker_path"
+            )
         return cls(tinker_path, parts[0], kinds[parts[1]], f"{parts[1]}/{parts[2]}")
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tinsmith._arguments import instance, mapping, only
+from tinsmith.errors import InvalidArgumentError
 from tinsmith.types.model_input import EncodedTextChunk, ModelInput
 from tinsmith.types.tensor_data import TensorData, TensorDtype
 from tinsmith.types.value import Value
@@ -20,9 +22,12 @@ _DTYPE_OF_LIST: dict[str, TensorDtype] = {
     "weights": "float32",
     "advantages": "float32",
     "logprobs": "float32",
+    "clip_low_threshold": "float32",
+    "clip_high_threshold": "float32",
     "sequence_ratio_mask": "float32",
 }
 _MAY_BE_SPARSE = ("target_tokens", "weights")
+_NO_SPANS = "no loss of this service reads where tokens come from"
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,25 @@ class Datum(Value):
     `TensorData`. `target_tokens` has the token that should follow each position: the caller shifts.
 
     Raises:
-        ValueError: an input cannot be made a tensor.
+        InvalidArgumentError: an input cannot be made a tensor, or has provenance
+            (`model_input_spans`, `loss_fn_input_spans`), which no loss of this service reads.
     """
 
     model_input: ModelInput
     loss_fn_inputs: LossFnInputs = field(default_factory=dict)
 
-    def __init__(self, model_input: ModelInput, loss_fn_inputs: Mapping[str, Any]) -> None:
-        object.__setattr__(self, "model_input", model_input)
-        inputs = {name: _tensor(name, value) for name, value in loss_fn_inputs.items()}
+    def __init__(
+        self,
+        model_input: ModelInput,
+        loss_fn_inputs: Mapping[str, Any] | None = None,
+        model_input_spans: None = None,
+        loss_fn_input_spans: None = None,
+    ) -> None:
+        only(None, model_input_spans, "model_input_spans", _NO_SPANS)
+        only(None, loss_fn_input_spans, "loss_fn_input_spans", _NO_SPANS)
+        object.__setattr__(self, "model_input", instance(model_input, ModelInput, "model_input"))
+        given = {} if loss_fn_inputs is None else mapping(loss_fn_inputs, "loss_fn_inputs")
+        inputs = {name: _tensor(name, value) for name, value in given.items()}
         object.__setattr__(self, "loss_fn_inputs", inputs)
 
     @property
@@ -60,6 +75,22 @@ class Datum(Value):
 
 
 def _tensor(name: str, value: Any) -> TensorData:
+    """An input of a loss; a list is of the type that its name says.
+
+    Raises:
+        InvalidArgumentError: it cannot be made one, or has floats for tokens.
+    """
+    field = f"loss_fn_inputs[{name}]"
+    try:
+        tensor = _convert(name, value)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(error.message, field) from error
+    if name == "target_tokens" and tensor.dtype == "float32" and tensor.values.size:
+        raise InvalidArgumentError("token ids are whole numbers from 0, not floats", field)
+    return tensor
+
+
+def _convert(name: str, value: Any) -> TensorData:
     if isinstance(value, TensorData):
         return value
     torch = sys.modules.get("torch")  # Whoever has a torch tensor has imported it.
@@ -72,12 +103,7 @@ def _tensor(name: str, value: Any) -> TensorData:
     if isinstance(value, np.ndarray):
         return TensorData.from_numpy(value)
     if name not in _DTYPE_OF_LIST:
-        raise ValueError(f"loss_fn_inputs[{name}]: give a TensorData, to say of which dtype it is")
-    dtype = _DTYPE_OF_LIST[name]
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"loss_fn_inputs[{name}]: {error}") from error
-    if array.size and array.dtype.kind not in "fiub":
-        raise ValueError(f"loss_fn_inputs[{name}]: not numbers")
-    return TensorData(array.astype(dtype), dtype)
+        raise InvalidArgumentError("give a TensorData, to say of which dtype it is", "data")
+    if value is None:
+        raise InvalidArgumentError("must not be None", "data")
+    return TensorData(value, _DTYPE_OF_LIST[name])

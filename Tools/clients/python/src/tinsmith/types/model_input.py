@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from tinsmith._arguments import refused
 from tinsmith.types.value import Value
 
 ImageFormat = Literal["png", "jpeg"]
@@ -26,7 +27,10 @@ class EncodedTextChunk(Value):
         if isinstance(tokens, np.ndarray):
             tokens = tokens.copy()
         else:
-            tokens = tokens.tolist() if hasattr(tokens, "tolist") else list(tokens)
+            try:
+                tokens = tokens.tolist() if hasattr(tokens, "tolist") else list(tokens)
+            except TypeError:
+                raise refused("a list of token ids", tokens, "tokens") from None
         object.__setattr__(self, "tokens", tokens)
 
     @property
@@ -51,7 +55,13 @@ class ImageChunk(Value):
     type: str = field(default="image", repr=False)
 
     def __post_init__(self) -> None:
-        data = base64.b64decode(self.data) if isinstance(self.data, str) else bytes(self.data)
+        data: bytes | str = self.data
+        if not isinstance(data, (bytes, bytearray, memoryview, str)):
+            raise refused("bytes, or those in base64", data, "data")
+        try:
+            data = base64.b64decode(data) if isinstance(data, str) else bytes(data)
+        except ValueError:
+            raise refused("bytes, or those in base64", data, "data") from None
         object.__setattr__(self, "data", data)
 
     @property
@@ -95,12 +105,23 @@ ModelInputChunk = EncodedTextChunk | ImageChunk | ImageAssetPointerChunk
 
 @dataclass(frozen=True)
 class ModelInput(Value):
-    """The input of a model: chunks, one after the other."""
+    """The input of a model: chunks, one after the other.
+
+    Raises:
+        InvalidArgumentError: there is something else among them.
+    """
 
     chunks: list[ModelInputChunk]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "chunks", list(self.chunks))
+        try:
+            chunks = list(self.chunks)
+        except TypeError:
+            raise refused("a list of chunks", self.chunks, "chunks") from None
+        for index, chunk in enumerate(chunks):
+            if not isinstance(chunk, ModelInputChunk):
+                raise refused("a chunk of text or an image", chunk, f"chunks[{index}]")
+        object.__setattr__(self, "chunks", chunks)
 
     @classmethod
     def from_ints(cls, tokens: Sequence[int]) -> ModelInput:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -90,18 +90,18 @@ class SampleResponse(Value):
         sequences: as many as were asked for.
         prompt_logprobs_np: float32 (prompt length), NaN where there is none; if asked for.
         topk_prompt_logprobs_np: the most probable tokens at each prompt position; if asked for.
-        prompt_cache_hit_tokens: prompt tokens that were found in the prefix cache.
-        seed: the seed that was used.
         target_prompt_logprobs: the log-probs of the tokens to score, in their shape and cells; 0
             where there was none; if asked for.
+        prompt_cache_hit_tokens: prompt tokens that were found in the prefix cache.
+        seed: the seed that was used.
     """
 
     sequences: Sequence[SampledSequence]
     prompt_logprobs_np: npt.NDArray[np.float32] | None = None
     topk_prompt_logprobs_np: TopkLogprobs | None = None
-    prompt_cache_hit_tokens: int = 0
-    seed: int = 0
     target_prompt_logprobs: TensorData | None = None
+    prompt_cache_hit_tokens: int = 0
+    seed: int = field(default=0, kw_only=True)
 
     @cached_property
     def prompt_logprobs(self) -> list[float | None] | None:

@@ -17,14 +17,14 @@ class ForwardBackwardOutput(Value):
     """What the loss gave.
 
     Attributes:
+        loss_fn_output_type: as the tinker SDK has it; always "ArrayRecord".
         loss_fn_outputs: for each datum `logprobs`, of the shape of its `target_tokens`.
         metrics: numbers by `name:reduction`; `loss:sum` is the sum over all tokens and data.
-        loss_fn_output_type: as the tinker SDK has it; always "ArrayRecord".
     """
 
+    loss_fn_output_type: str
     loss_fn_outputs: list[LossFnOutput]
     metrics: dict[str, float] = field(default_factory=dict)
-    loss_fn_output_type: str = "ArrayRecord"
 
     @property
     def loss(self) -> float:
