@@ -25,6 +25,8 @@ package struct ChatTemplate: Sendable {
     guard !sources.isEmpty else {
       throw TokenizerError(.missingFile, "no chat template in \(directory.path)")
     }
+    // What templates call tokens is wrong, too.
+    if let fault = config.fault { throw fault }
     try self.init(
       sources: sources, specialTokens: config.named.map { (name: $0.name, text: $0.text) })
   }

@@ -38,7 +38,7 @@ package struct EndTokens: Sendable {
     if let named = config?.named.first(where: { $0.name == "eos_token" }) {
       if let id = id(named.text) {
         ids = [id]
-      } else {
+      } else if config?.saysEnd ?? false {
         warnings.append("tokenizer_config.json: eos_token is \"\(named.text)\", which is no token")
       }
     }

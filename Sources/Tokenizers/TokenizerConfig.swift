@@ -38,6 +38,8 @@ struct TokenizerConfig: Sendable {
   /// In the order in which they get their ids.
   let additions: [Addition]
   let kind: TokenizerClass
+  /// Whether a file names the end token, if there is one; else its class does.
+  let saysEnd: Bool
   /// Why no tokenizer can be made of it: a special token is no token.
   let fault: TokenizerError?
 
@@ -67,9 +69,9 @@ struct TokenizerConfig: Sendable {
       })
     for (key, value) in map?.members ?? [] { fields.append(key, value) }
     kind = TokenizerClass(config, modelType: modelType)
-    for key in kind.namedTokens where Self.saysNothing(fields[key]) {
-      fields.append(key, .string(TokenizerClass.endOfText))
-    }
+    let defaults = kind.namedTokens.filter { Self.saysNothing(fields[$0]) }
+    for key in defaults { fields.append(key, .string(TokenizerClass.endOfText)) }
+    saysEnd = !defaults.contains("eos_token")
     self.fields = fields
     let extra = try Self.limited(Self.extraTokens(fields))
     named = Self.namedTokens(fields, try Self.limited(Self.otherTokens(fields)))

@@ -6,7 +6,7 @@ import Testing
 @testable import Engine
 
 /// What is read of folders that others made: regular files of a sensible size, also behind links.
-@Suite(.timeLimit(.minutes(1))) struct RegularFileTests {
+@Suite(.timeLimit(.minutes(30))) struct RegularFileTests {
   private func error(_ path: String, limit: Int = 100) -> EngineError? {
     do throws(EngineError) {
       _ = try RegularFile.read(path, limit: limit)

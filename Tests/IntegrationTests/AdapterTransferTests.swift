@@ -4,7 +4,7 @@ import Tinsmith
 import Wire
 
 /// Adapters that leave the service and come in, and models with one merged into them.
-@Suite(.timeLimit(.minutes(3))) struct AdapterTransferTests {
+@Suite(.timeLimit(.minutes(30))) struct AdapterTransferTests {
   private static let prompt = ModelInput(tokens: Batches.tokens(12, seed: 5))
 
   /// A trained model and its sampler checkpoint.

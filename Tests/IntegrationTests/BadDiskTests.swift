@@ -7,7 +7,7 @@ import Wire
 /// Disks that cannot be written, or lie: a request fails and says why, the service goes on, and what
 /// was there before is as it was. What root may not do either stands for missing permissions: a file
 /// where a folder should be.
-@Suite(.timeLimit(.minutes(3))) struct BadDiskTests {
+@Suite(.timeLimit(.minutes(30))) struct BadDiskTests {
   /// A service of its own whose data folder the test may spoil.
   private static func with(_ body: (ServeProcess, ServiceClient) async throws -> Void) async throws
   {

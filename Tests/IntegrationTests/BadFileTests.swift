@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Model folders and adapters that are wrong: the program says what and where, and ends with 1.
-@Suite(.timeLimit(.minutes(3))) struct BadFileTests {
+@Suite(.timeLimit(.minutes(30))) struct BadFileTests {
   /// Changes to a file of a copied golden model, and what the message must name.
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String

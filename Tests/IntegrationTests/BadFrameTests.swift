@@ -3,7 +3,7 @@ import Tinsmith
 import Wire
 
 /// Messages that no client of ours sends.
-@Suite(.timeLimit(.minutes(3))) struct BadFrameTests {
+@Suite(.timeLimit(.minutes(30))) struct BadFrameTests {
   /// The service still trains.
   private func goesOn() async throws {
     let service = try await TestService.client()

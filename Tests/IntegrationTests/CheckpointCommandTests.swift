@@ -3,7 +3,7 @@ import Testing
 import Tinsmith
 
 /// `tinsmith checkpoints`.
-@Suite(.timeLimit(.minutes(3))) struct CheckpointCommandTests {
+@Suite(.timeLimit(.minutes(30))) struct CheckpointCommandTests {
   private static func run(_ arguments: [String]) async throws -> (Int32, String, String) {
     let endpoint = try await TestService.running().endpoint
     let result = try await Program.run(["checkpoints"] + arguments + ["--endpoint", endpoint])

@@ -4,7 +4,7 @@ import Tinsmith
 import Wire
 
 /// Whose checkpoints are whose, and how long they stay.
-@Suite(.timeLimit(.minutes(3))) struct CheckpointTests {
+@Suite(.timeLimit(.minutes(30))) struct CheckpointTests {
   /// A user of the service under test, which has no list of tenants: each key is one.
   private static func user(_ key: String) async throws -> ServiceClient {
     ServiceClient(

@@ -5,7 +5,7 @@ import Testing
 @testable import CLI
 
 /// What the commands print, and where.
-@Suite(.timeLimit(.minutes(3))) struct CommandTests {
+@Suite(.timeLimit(.minutes(30))) struct CommandTests {
   @Test func modelsListsWhatIsServed() async throws {
     let endpoint = try await TestService.running().endpoint
     let (status, output, _) = try await Program.run(["models", "--endpoint", endpoint])

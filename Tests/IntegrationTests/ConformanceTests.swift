@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The scenario that clients of every language execute, by Swift's runner.
-@Suite(.timeLimit(.minutes(3))) struct ConformanceTests {
+@Suite(.timeLimit(.minutes(30))) struct ConformanceTests {
   private static let folder = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
     .deletingLastPathComponent().appendingPathComponent("../Conformance").standardized
 

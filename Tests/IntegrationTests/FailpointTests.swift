@@ -6,7 +6,7 @@ import Tinsmith
 
 /// Workers that die, or stop for a while, at the worst places: nothing is lost, nothing happens
 /// twice, and all bits are those of an undisturbed run.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct FailpointTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct FailpointTests {
   private static let seeds: Range<UInt64> = 40..<42
   private static let expected = Task { try await RecordedTraining.undisturbed(seeds) }
 

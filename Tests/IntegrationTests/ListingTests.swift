@@ -5,7 +5,7 @@ import Tinsmith
 import Wire
 
 /// Sessions, sampling sessions and models are told of while they are there, to those whose they are.
-@Suite(.timeLimit(.minutes(4))) struct ListingTests {
+@Suite(.timeLimit(.minutes(30))) struct ListingTests {
   private static func code<Value>(_ call: Pending<Value>) async -> TinsmithError.Code? {
     do throws(TinsmithError) {
       _ = try await call.value()

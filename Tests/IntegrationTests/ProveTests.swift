@@ -5,7 +5,7 @@ import Tinsmith
 @testable import CLI
 
 /// The program that proves the promise: its parts, and that it can fail.
-@Suite(.timeLimit(.minutes(5))) struct ProveTests {
+@Suite(.timeLimit(.minutes(30))) struct ProveTests {
   // MARK: What is compared
 
   private static func record(adapter: [UInt8] = [UInt8](0..<100)) -> RunRecord {

@@ -4,7 +4,7 @@ import Testing
 import Tinsmith
 
 /// Models outlive workers, routers and whole services: same answers, same bytes, nothing twice.
-@Suite(.timeLimit(.minutes(5))) struct RecoveryTests {
+@Suite(.timeLimit(.minutes(30))) struct RecoveryTests {
   @Test("Workers killed at any time: as if nothing had happened", arguments: [SIGKILL, SIGSEGV])
   func killedWorkers(signal: Int32) async throws {
     let seeds: Range<UInt64> = 20..<23

@@ -4,7 +4,7 @@ import Tinsmith
 import Wire
 
 /// Base models that cannot be loaded: the service serves the others, and says why not those.
-@Suite(.timeLimit(.minutes(3))) struct RefusedBaseTests {
+@Suite(.timeLimit(.minutes(30))) struct RefusedBaseTests {
   /// A copy of a golden model in which something is wrong.
   private static func spoiled(
     _ folder: String, _ name: String, _ spoil: (String) throws -> Void

@@ -2,7 +2,7 @@ import Testing
 import Tinsmith
 
 /// Log-probs are one thing, however they are asked for.
-@Suite(.timeLimit(.minutes(3))) struct SamplingTests {
+@Suite(.timeLimit(.minutes(30))) struct SamplingTests {
   /// Bit patterns, so that equal means equal.
   private func bits(_ values: [Float?]) -> [UInt32?] { values.map { $0?.bitPattern } }
 

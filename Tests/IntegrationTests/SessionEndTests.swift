@@ -5,7 +5,7 @@ import Tinsmith
 import Wire
 
 /// What a session leaves on disk: what was saved under a name, and nothing else.
-@Suite(.timeLimit(.minutes(4))) struct SessionEndTests {
+@Suite(.timeLimit(.minutes(30))) struct SessionEndTests {
   private static func with(
     workers: Int = 1, _ body: (ServeProcess, String) async throws -> Void
   ) async throws {

@@ -2,7 +2,7 @@ import Testing
 import Tinsmith
 
 /// Checkpoints: what is saved is what comes back.
-@Suite(.timeLimit(.minutes(3))) struct StateTests {
+@Suite(.timeLimit(.minutes(30))) struct StateTests {
   @Test func trainingGoesOnAsIfNothingHadHappened() async throws {
     let service = try await TestService.client()
     let training = try await TestService.model(service)

@@ -6,7 +6,7 @@ import Tinsmith
 import Wire
 
 /// Router and workers are children of the supervisor: what ends or stops one costs a moment.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct SupervisedChildrenTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct SupervisedChildrenTests {
   private static let tiny = [
     "--threads", "1", "--base", "\(TestService.tiny)=\(Program.fixture("qwen3"))",
   ]

@@ -5,7 +5,7 @@ import Testing
 import Tinsmith
 
 /// Workers that die, a router that dies, a supervisor that dies, workers that join.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct SupervisionTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct SupervisionTests {
   private static let tiny = [
     "--threads", "1", "--base", "\(TestService.tiny)=\(Program.fixture("qwen3"))",
   ]

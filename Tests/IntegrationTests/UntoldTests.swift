@@ -5,7 +5,7 @@ import Testing
 import Tinsmith
 
 /// Requests whose worker died when they were done, before anybody was told.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct UntoldTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct UntoldTests {
   private static func save(_ training: TrainingClient, forSampler: Bool) -> Pending<String> {
     forSampler ? training.saveWeightsForSampler(name: "x") : training.saveState(name: "x")
   }

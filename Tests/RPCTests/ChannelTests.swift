@@ -6,7 +6,7 @@ import ZeroMQ
 @testable import RPC
 
 /// Client, router and worker together.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(30)))
 struct ChannelTests {
   @Test(arguments: [false, true])
   func twentyPipelinedRequestsRunInOrder(tcp: Bool) async throws {

@@ -7,7 +7,7 @@ import ZeroMQ
 @testable import RPC
 
 /// A token ends with its session and with its tenant's key, also over restarts.
-@Suite(.timeLimit(.minutes(5))) struct EndedSessionsTests {
+@Suite(.timeLimit(.minutes(30))) struct EndedSessionsTests {
   private static func path() -> String {
     FileManager.default.temporaryDirectory
       .appendingPathComponent("ended-\(UInt64.random(in: 0 ... .max))").path

@@ -6,7 +6,7 @@ import ZeroMQ
 @testable import RPC
 
 /// Lost connections, routers and workers.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(30)))
 struct ReconnectTests {
   /// A router on a fixed port that can be stopped and started again.
   private func router(_ port: String, _ key: [UInt8], _ context: Context) throws -> RouterServer {

@@ -5,7 +5,7 @@ import ZeroMQ
 @testable import RPC
 
 /// Lost, repeated, scrambled and broken messages, with real sockets.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(30)))
 struct RobustnessTests {
   private func header(
     _ fixture: Fixture, _ method: Method, seq: UInt64, acked: UInt64 = 0

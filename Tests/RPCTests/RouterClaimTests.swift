@@ -86,7 +86,7 @@ import Wire
     #expect(bench.state.statistics.workers == 1)
   }
 
-  @Test(.timeLimit(.minutes(1))) func aRefusedWorkerEndsWithTheReason() async throws {
+  @Test(.timeLimit(.minutes(30))) func aRefusedWorkerEndsWithTheReason() async throws {
     var rules = RouterRules()
     rules.numerics = NumericsClass(version: "4", precision: "f32")
     let fixture = try Fixture(rules: rules) { worker in

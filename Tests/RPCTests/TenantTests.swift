@@ -59,7 +59,7 @@ import Wire
     #expect(bench.actions() == ["command open(stream: \"s:train:0\", epoch: 1) to 101"])
   }
 
-  @Test(.timeLimit(.minutes(1))) func workersAreToldTheTenant() async throws {
+  @Test(.timeLimit(.minutes(30))) func workersAreToldTheTenant() async throws {
     let fixture = try Fixture(tenants: [try Tenant(name: "acme", key: "k-acme")])
     let (channel, session) = try await fixture.session(apiKey: "k-acme")
     let seen = try await channel.stream("\(session):sample:0").call(

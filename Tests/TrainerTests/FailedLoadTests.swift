@@ -11,7 +11,7 @@ import ZeroMQ
 
 /// `load_state` on a disk that fails at the worst moment: what the client is told is what the next
 /// owner finds.
-@Suite(.timeLimit(.minutes(3))) struct FailedLoadTests {
+@Suite(.timeLimit(.minutes(30))) struct FailedLoadTests {
   /// Router and one worker at a time in this process, on storage that fails on demand.
   private final class Service {
     let folder: TemporaryFolder

@@ -11,7 +11,7 @@ import ZeroMQ
 
 /// More models than a worker's memory holds: those that nothing is asked of are on disk meanwhile, and
 /// go on with the same bits.
-@Suite(.timeLimit(.minutes(5))) struct ParkingTests {
+@Suite(.timeLimit(.minutes(30))) struct ParkingTests {
   private static let base = ServedModels.miniName
   private static let rank = 64
 

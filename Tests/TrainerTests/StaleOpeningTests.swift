@@ -10,7 +10,7 @@ import Wire
 
 /// A stream that is closed and opened again at one worker while its compute thread is still at work on
 /// the model of the opening before: what the new opening reads does not change any more.
-@Suite(.timeLimit(.minutes(2))) struct StaleOpeningTests {
+@Suite(.timeLimit(.minutes(30))) struct StaleOpeningTests {
   private static let stream = "s:train:0"
 
   /// The jobs of a compute thread that runs them when the test says so.

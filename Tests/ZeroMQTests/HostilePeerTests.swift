@@ -4,7 +4,7 @@ import Testing
 @testable import ZeroMQ
 
 /// Peers that mean no good, and a polite one beside them that is served all the same.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(30)))
 struct HostilePeerTests {
   private static let limits: ListenerLimits = {
     var limits = ListenerLimits()

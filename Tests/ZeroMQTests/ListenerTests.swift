@@ -4,7 +4,7 @@ import Testing
 @testable import ZeroMQ
 
 /// The listener with polite peers: libzmq's own sockets.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(30)))
 struct ListenerTests {
   private func dealer(_ endpoint: String, _ context: Context) throws -> Socket {
     let socket = try Socket(context, .dealer)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import ZeroMQ
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(30)))
 struct SocketTests {
   /// A ROUTER and a DEALER that are connected.
   private func pair(_ context: Context) throws -> (router: Socket, dealer: Socket) {

@@ -8,7 +8,7 @@
 # Not among them: IntegrationTests and ProveTests, which start the program as processes of its own and
 # kill them by the clock, the load generator's real time, and the power cuts of a whole model, which
 # are one thread's arithmetic and take longer than their limit here. Parsers, kernels and engine run
-# under both.
+# under both. Of the simulated lives a part is run: they are one thread's, and slow here.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -20,7 +20,7 @@ run() { # sanitizer, scratch folder
   bundle=$(ls "$(Tools/swift.sh build --sanitize="$1" --scratch-path "$2" --show-bin-path)"/*.xctest)
   echo "== tests under the $1 sanitizer"
   shift 2
-  env "$@" "$bundle" --testing-library swift-testing "${skip[@]}" >"$log" 2>&1 || {
+  env TINSMITH_SCHEDULES=3000 "$@" "$bundle" --testing-library swift-testing "${skip[@]}" >"$log" 2>&1 || {
     grep -E "ERROR: AddressSanitizer|WARNING: ThreadSanitizer|SUMMARY|✘" "$log" | head -50 >&2
     echo "sanitizers: failed; the whole of it is in $log" >&2
     exit 1
