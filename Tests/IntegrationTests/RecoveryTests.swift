@@ -5,6 +5,12 @@ import Tinsmith
 
 /// Models outlive workers, routers and whole services: same answers, same bytes, nothing twice.
 @Suite(.timeLimit(.minutes(30))) struct RecoveryTests {
+  /// Of a service that the test starts.
+  private static let options = [
+    "--workers", "1", "--threads", "1",
+    "--base", "\(TestService.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
+  ]
+
   @Test("Workers killed at any time: as if nothing had happened", arguments: [SIGKILL, SIGSEGV])
   func killedWorkers(signal: Int32) async throws {
     let seeds: Range<UInt64> = 20..<23
@@ -39,11 +45,7 @@ import Tinsmith
   @Test(arguments: [true, false])
   func modelsThatHaveDiverged(byGradient: Bool) async throws {
     try await TestFolder.with { folder in
-      let options = [
-        "--workers", "1", "--threads", "1",
-        "--base", "\(TestService.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
-      ]
-      let first = try await ServeProcess(data: folder, options)
+      let first = try await ServeProcess(data: folder, Self.options)
       let service = ServiceClient(endpoint: first.endpoint, timeout: nil)
       let training = try await TestService.model(service)
       var datum = Batches.batch(0)[0]
@@ -59,7 +61,7 @@ import Tinsmith
       let path = try await training.saveState(name: "wild").value()
       first.signal(SIGTERM)
       await first.ended()
-      let second = try await ServeProcess(data: folder, listen: first.endpoint, options)
+      let second = try await ServeProcess(data: folder, listen: first.endpoint, Self.options)
       #expect(try await training.getInfo().value().step == 3)
       try await training.loadState(path: path, optimizer: true).value()
       let sampler = try await training.saveWeightsAndGetSamplingClient().value()
@@ -78,11 +80,7 @@ import Tinsmith
   func killedService() async throws {
     let expected = try await RecordedTraining.undisturbed(30..<31)
     try await TestFolder.with { folder in
-      let options = [
-        "--workers", "1", "--threads", "1",
-        "--base", "\(TestService.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
-      ]
-      let first = try await ServeProcess(data: folder, options)
+      let first = try await ServeProcess(data: folder, Self.options)
       let service = ServiceClient(endpoint: first.endpoint, timeout: nil)
       let training = try await TestService.model(service, seed: 30)
       let work = Task { try await RecordedTraining.run(service, training) }
@@ -93,7 +91,7 @@ import Tinsmith
         current.signal(SIGKILL)
         for worker in workers { kill(worker, SIGKILL) }
         await current.ended()
-        current = try await ServeProcess(data: folder, listen: first.endpoint, options)
+        current = try await ServeProcess(data: folder, listen: first.endpoint, Self.options)
         try await Task.sleep(for: .milliseconds(400))
       }
       #expect(try await work.value == expected[0])
@@ -105,11 +103,7 @@ import Tinsmith
   @Test("A damaged journal stops its model and names it; the others go on")
   func damage() async throws {
     try await TestFolder.with { folder in
-      let options = [
-        "--workers", "1", "--threads", "1",
-        "--base", "\(TestService.tiny)=\(Program.fixture("qwen3"))", "--log", "error",
-      ]
-      let first = try await ServeProcess(data: folder, options)
+      let first = try await ServeProcess(data: folder, Self.options)
       let service = ServiceClient(endpoint: first.endpoint, timeout: .seconds(60))
       let damaged = try await TestService.model(service, seed: 1)
       let sound = try await TestService.model(service, seed: 2)
@@ -124,7 +118,7 @@ import Tinsmith
       var bytes = try Data(contentsOf: file)
       bytes[bytes.count / 2] ^= 4
       try bytes.write(to: file)
-      let second = try await ServeProcess(data: folder, listen: first.endpoint, options)
+      let second = try await ServeProcess(data: folder, listen: first.endpoint, Self.options)
       let error = await #expect(throws: TinsmithError.self) {
         _ = try await damaged.forwardBackward(Batches.batch(0), loss: .crossEntropy).value()
       }
