@@ -72,5 +72,8 @@ struct BenchMain: AsyncParsableCommand {
       ).run()
     case .router: RouterSuite(reporter: reporter, runs: runs).run()
     }
+    guard reporter.count > 0 else {
+      throw ValidationError("no figure of \(suite.rawValue) has a name that begins with \(only)")
+    }
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// One measured figure, printed as a line.
 struct Figure: Encodable {
@@ -13,14 +14,28 @@ struct Figure: Encodable {
 
 /// Prints figures as they come, as JSON lines or as a table, those whose name was asked for.
 struct Reporter {
+  private final class Count: Sendable {
+    let value = Atomic(0)
+  }
+
   let json: Bool
   let only: String
+  private let printed = Count()
+
+  init(json: Bool, only: String) {
+    self.json = json
+    self.only = only
+  }
+
+  /// How many figures were printed.
+  var count: Int { printed.value.load(ordering: .relaxed) }
 
   /// Whether figures that start with `name` are wanted, so that others need not be measured.
   func wants(_ name: String) -> Bool { name.hasPrefix(only) || only.hasPrefix(name) }
 
   func report(_ name: String, samples: [Double], unit: String) {
     guard name.hasPrefix(only), !samples.isEmpty else { return }
+    printed.value.add(1, ordering: .relaxed)
     let sorted = samples.sorted()
     let median = sorted[sorted.count / 2]
     let spread = median == 0 ? 0 : (sorted[sorted.count - 1] - sorted[0]) / median
