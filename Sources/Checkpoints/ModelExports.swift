@@ -55,15 +55,17 @@ package struct ModelExports: Sendable {
   package func read(
     _ request: ReadExportRequest, for tenant: some StringProtocol, _ store: CheckpointStore
   ) throws -> ReadExportResponse {
-    // Whose it is, nobody else is told.
-    guard let manifest = try? manifest(request.exportID),
-      let path = try? CheckpointPath(manifest.checkpoint, field: "export_id"),
-      (try? store.manifest(path, for: tenant)) != nil
-    else {
-      throw RPCError(
-        .notFound,
-        "there is no export \(request.exportID); it goes after a day, or with its checkpoint",
-        field: "export_id")
+    let missing = RPCError(
+      .notFound,
+      "there is no export \(request.exportID); it goes after a day, or with its checkpoint",
+      field: "export_id")
+    guard let manifest = try? manifest(request.exportID) else { throw missing }
+    let path = try CheckpointPath(manifest.checkpoint, field: "export_id")
+    do throws(EngineError) {
+      _ = try store.manifest(path, for: tenant, field: "export_id")
+    } catch {
+      // Whose it is, nobody else is told.
+      throw error.code == .notFound ? missing : RPCError(error)
     }
     guard let file = manifest.files[request.file] else {
       throw RPCError(.notFound, "the export has no file \(request.file)", field: "file")

@@ -41,9 +41,6 @@ struct BytePairEncoder: Sendable {
   }
 
   private static func checkOptions(_ model: JSONObject) throws(TokenizerError) {
-    guard (model["type"] ?? "BPE").string == "BPE" else {
-      throw TokenizerError(.unsupported, "model: type \((model["type"] ?? nil).text.prefix(80))")
-    }
     let texts = ["unk_token", "continuing_subword_prefix", "end_of_word_suffix"]
     let flags = ["fuse_unk", "byte_fallback", "ignore_merges"]
     for (names, isGood) in [

@@ -99,10 +99,11 @@ package struct Tokenizer: Sendable {
   /// SentencePiece tokenizers are told apart at once: what would be refused of them first is a
   /// detail, and its name would help nobody.
   private static func checkKind(_ model: JSONObject) throws(TokenizerError) {
-    if let type = model["type"]?.string, type != "BPE" {
+    let type = model["type"] ?? "BPE"
+    guard type.string == "BPE" else {
       throw TokenizerError(
         .unsupported,
-        "tokenizer.json: a model of type \(type.prefix(40)); only byte-level BPE (Llama 3, Qwen, GPT-2 "
+        "tokenizer.json: a model of type \(type.text.prefix(80)); only byte-level BPE (Llama 3, Qwen, GPT-2 "
           + "style) is read")
     }
     let hasBytes = model["vocab"]?.object?["<0x41>"] != nil

@@ -1,5 +1,4 @@
 import Engine
-import Foundation
 import Logging
 import Tokenizers
 
@@ -28,29 +27,9 @@ final class LoadedBase {
     decoder = Decoder(
       Generator(model: model, kernels: worker.kernels, arena: worker.arena, cache: pages),
       worker.statistics)
-    let directory = URL(fileURLWithPath: folder)
-    tokenizer = Result { () throws(TokenizerError) in try Tokenizer(directory: directory) }
-    switch tokenizer {
-    case .success(let tokenizer): endTokens = Set(tokenizer.eosTokenIds)
-    case .failure: endTokens = Set(EndTokens(withoutTokenizer: directory).ids)
-    }
-    let warnings = model.warnings + Self.warnings(tokenizer, directory)
+    let text = FolderTokenizer(folder)
+    (tokenizer, endTokens) = (text.tokenizer, text.endTokens)
+    let warnings = model.warnings + text.warnings
     for warning in warnings { worker.log.warning("base model \(name): \(warning)") }
-  }
-
-  /// What of a folder's tokenizer has no effect or cannot be used, in words.
-  static func warnings(
-    _ tokenizer: Result<Tokenizer, TokenizerError>, _ directory: URL
-  ) -> [String] {
-    switch tokenizer {
-    case .success(let tokenizer): tokenizer.warnings
-    case .failure(let error):
-      [warning(noTokenizer: error)] + EndTokens(withoutTokenizer: directory).warnings
-    }
-  }
-
-  /// What a model lacks without its tokenizer.
-  private static func warning(noTokenizer error: TokenizerError) -> String {
-    "the tokenizer cannot be read, so stop strings are refused: \(error.message)"
   }
 }

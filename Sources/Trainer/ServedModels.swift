@@ -1,6 +1,5 @@
 package import Engine
 import Foundation
-import Tokenizers
 package import Wire
 
 /// The base models that a service offers, by public name. `tinsmith/mini` is always among them.
@@ -59,9 +58,7 @@ package struct ServedModels: Sendable {
       let weights = try? StoredWeights(folder: folder, config: config)
       warnings = config.warnings + (weights?.warnings ?? [])
     }
-    let directory = URL(fileURLWithPath: folder)
-    let tokenizer = Result { () throws(TokenizerError) in try Tokenizer(directory: directory) }
-    return warnings + LoadedBase.warnings(tokenizer, directory)
+    return warnings + FolderTokenizer(folder).warnings
   }
 
   /// What a worker maps of weights.

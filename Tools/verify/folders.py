@@ -346,14 +346,16 @@ def begin(description):
     return options
 
 
-def main():
-    options = begin(__doc__.splitlines()[0])
-    write(options.work / "tokens.json", [TOKENS])
+def changed(options, start, parts):
+    """Copies of a folder of each family, each changed in one way: its family, the change, it.
+
+    `start` makes the folder of a family; `parts` yield names and changes for one.
+    """
     cases = []
     for family in ("llama", "qwen3"):
         base = options.work / family
-        make(family).save_pretrained(base)
-        for part in (configs, weights):
+        start(family, base)
+        for part in parts:
             for name, change in part(family):
                 if options.only not in f"{family} {name}":
                     continue
@@ -361,6 +363,15 @@ def main():
                 shutil.copytree(base, folder)
                 change(folder)
                 cases.append((family, name, folder))
+    return cases
+
+
+def main():
+    options = begin(__doc__.splitlines()[0])
+    write(options.work / "tokens.json", [TOKENS])
+    cases = changed(
+        options, lambda family, folder: make(family).save_pretrained(folder), (configs, weights)
+    )
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         answers = pool.map(lambda case: ours(options.tinsmith, case[2], options.work), cases)
         counts = {"equal": 0, "refused": 0, "refused by both": 0, "failed": 0}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from folders import ABSENT, begin, make, read, setter, write
+from folders import ABSENT, begin, changed, make, read, setter, write
 
 FIXTURES = Path(__file__).resolve().parents[2] / "Tests/TokenizersTests/Fixtures"
 TEXTS = [
@@ -92,7 +92,6 @@ def base(family, folder):
     settings = read(folder / "config.json")
     write(folder / "config.json", settings | {"eos_token_id": ids[end]})
     write(folder / "generation_config.json", {"eos_token_id": ids[end], "do_sample": True})
-    return folder
 
 
 def editor(name, start=None):
@@ -529,17 +528,7 @@ def main():
     options = begin(__doc__.splitlines()[0])
     write(options.work / "cases.json", {"texts": TEXTS, "messages": MESSAGES, "tools": TOOLS})
     counts = {"equal": 0, "refused": 0, "refused by both": 0, "failed": 0}
-    cases = []
-    for family in ("qwen3", "llama"):
-        start = base(family, options.work / family)
-        for part in (ends, keys, additions, chats):
-            for name, change in part(family):
-                if options.only not in f"{family} {name}":
-                    continue
-                folder = options.work / f"case{len(cases)}"
-                shutil.copytree(start, folder)
-                change(folder)
-                cases.append((family, name, folder))
+    cases = changed(options, base, (ends, keys, additions, chats))
     folders = [folder for _, _, folder in cases]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         answers = list(

@@ -123,7 +123,7 @@ package final class MetricsServer: Sendable {
   private func go(on connection: inout Connection, isReady: Bool) -> Bool {
     let isLate = connection.deadline <= Self.now
     if connection.answer == nil {
-      guard isReady ? receive(&connection) : true else { return false }
+      guard !isReady || receive(&connection) else { return false }
       let request = HTTPExchange.request(connection.bytes)
       guard request != .incomplete || isLate else { return true }
       connection.answer = HTTPExchange.answer(request, page: page)[...]
